@@ -15,7 +15,7 @@ struct pv_buf {
 };
 
 void pv_buf_init(struct pv_buf *buf, size_t cap);
-void pv_buf_done(struct pv_buf *buf); /* frees; the buffer can be initialised again */
+void pv_buf_done(struct pv_buf *buf);  /* frees; the buffer can be initialised again */
 void pv_buf_clear(struct pv_buf *buf); /* length 0, status 0; keeps the memory */
 
 int pv_buf_put(struct pv_buf *buf, const void *bytes, size_t len);
@@ -35,7 +35,8 @@ int pv_buf_u64(struct pv_buf *buf, uint64_t v);
 int pv_buf_lstr(struct pv_buf *buf, struct pv_str s);
 /* Drops the first n bytes. */
 void pv_buf_consume(struct pv_buf *buf, size_t n);
-/* Makes room for `extra` more bytes and returns where they go (NULL on failure, status set). */
+/* Makes room for `extra` more bytes and returns where they go (NULL on failure, status set). The
+ * caller adds what it wrote to buf->len. */
 char *pv_buf_reserve(struct pv_buf *buf, size_t extra);
 
 /* What is in it, borrowed until the next call. */

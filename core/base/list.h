@@ -6,7 +6,7 @@
 
 #include "core/base/str.h"
 
-#define PV_CONTAINER(ptr, type, member) ((type *)(void *)((char *)(ptr) - offsetof(type, member)))
+#define PV_CONTAINER(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 struct pv_link {
     struct pv_link *prev;
@@ -17,8 +17,8 @@ struct pv_link {
 void pv_list_init(struct pv_link *head);
 bool pv_list_empty(const struct pv_link *head);
 void pv_list_push(struct pv_link *head, struct pv_link *link); /* at the end */
-void pv_list_remove(struct pv_link *link); /* legal when it is in no list */
-struct pv_link *pv_list_pop(struct pv_link *head); /* the first, or NULL */
+void pv_list_remove(struct pv_link *link);                     /* legal when it is in no list */
+struct pv_link *pv_list_pop(struct pv_link *head);             /* the first, or NULL */
 bool pv_list_linked(const struct pv_link *link);
 
 /* Hash table. The node sits in the element; the key bytes are the element's and must not change

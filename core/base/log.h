@@ -35,7 +35,8 @@ void pv_log_write(enum pv_level level, const struct pv_log_field *fields, size_t
 #define PV_LOG_FIELDS(...) ((const struct pv_log_field[]){__VA_ARGS__})
 #define pv_log(level, fields_in_parens, ...)                                                       \
     pv_log_write(level, PV_LOG_FIELDS fields_in_parens,                                            \
-                 sizeof(PV_LOG_FIELDS fields_in_parens) / sizeof(struct pv_log_field), __VA_ARGS__)
+                 sizeof(PV_LOG_FIELDS fields_in_parens) / sizeof(struct pv_log_field),             \
+                 __VA_ARGS__)
 #define pv_log_plain(level, ...) pv_log_write(level, NULL, 0, __VA_ARGS__)
 
 #endif

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Hashes and hex over libsodium. */
+#include "core/base/hash.h"
+
+#include <sodium.h>
+#include <string.h>
+
+_Static_assert(PV_HASH_BYTES == crypto_hash_sha256_BYTES, "SHA-256");
+_Static_assert(PV_HASH_BYTES == crypto_auth_hmacsha256_BYTES, "HMAC-SHA-256");
+
+int pv_base_init(void)
+{
+    return sodium_init() < 0 ? PV_EINTERNAL : PV_OK;
+}
+
+static const unsigned char *bytes_of(struct pv_str s)
+{
+    return (const unsigned char *)(s.ptr != NULL ? s.ptr : "");
+}
+
+struct pv_hash pv_sha256(struct pv_str data)
+{
+    struct pv_hash hash;
+    crypto_hash_sha256(hash.b, bytes_of(data), data.len);
+    return hash;
+}
+
+struct pv_hash pv_sha256_parts(const struct pv_str *parts, size_t count)
+{
+    crypto_hash_sha256_state state;
+    crypto_hash_sha256_init(&state);
+    for (size_t i = 0; i < count; i++) {
+        unsigned char len[8];
+        for (size_t j = 0; j < sizeof(len); j++) {
+            len[j] = (unsigned char)((uint64_t)parts[i].len >> (8 * j));
+        }
+        crypto_hash_sha256_update(&state, len, sizeof(len));
+        crypto_hash_sha256_update(&state, bytes_of(parts[i]), parts[i].len);
+    }
+    struct pv_hash hash;
+    crypto_hash_sha256_final(&state, hash.b);
+    return hash;
+}
+
+struct pv_hash pv_hmac_sha256(const uint8_t *key, size_t key_len, struct pv_str data)
+{
+    crypto_auth_hmacsha256_state state;
+    crypto_auth_hmacsha256_init(&state, key, key_len);
+    crypto_auth_hmacsha256_update(&state, bytes_of(data), data.len);
+    struct pv_hash hash;
+    crypto_auth_hmacsha256_final(&state, hash.b);
+    sodium_memzero(&state, sizeof(state));
+    return hash;
+}
+
+struct pv_id pv_id_of_parts(const struct pv_str *parts, size_t count)
+{
+    struct pv_hash hash = pv_sha256_parts(parts, count);
+    struct pv_id id;
+    memcpy(id.b, hash.b, sizeof(id.b));
+    return id;
+}
+
+bool pv_hash_eq(struct pv_hash a, struct pv_hash b)
+{
+    return sodium_memcmp(a.b, b.b, sizeof(a.b)) == 0;
+}
+
+void pv_hex(const uint8_t *bytes, size_t len, char *out)
+{
+    sodium_bin2hex(out, 2 * len + 1, bytes, len);
+}
+
+int pv_unhex(struct pv_str text, uint8_t *out, size_t len)
+{
+    if (text.len / 2 != len || text.len % 2 != 0) {
+        return PV_EINVAL;
+    }
+    if (len == 0) {
+        return PV_OK;
+    }
+    size_t done = 0;
+    if (sodium_hex2bin(out, len, text.ptr, text.len, NULL, &done, NULL) != 0 || done != len) {
+        return PV_EINVAL;
+    }
+    return PV_OK;
+}
