@@ -6,10 +6,10 @@
 #define PV_WIRE_WIRE_H
 
 #include "core/base/buf.h"
-#include "core/base/id.h"
+#include "core/base/message.h"
 
 #define PV_WIRE_VERSION 1
-#define PV_FRAME_HEADER 16              /* u32 payload length, u16 type, u16 reserved (0), u64 call */
+#define PV_FRAME_HEADER 16 /* u32 payload length, u16 type, u16 reserved (0), u64 call */
 #define PV_FRAME_MAX (4u * 1024 * 1024) /* greatest payload */
 
 enum pv_frame_type {
@@ -43,43 +43,16 @@ void pv_frame_end(struct pv_buf *out, size_t start);
  * 0: more bytes are needed; PV_ESYNTAX or PV_ETOOBIG: the stream is broken. */
 int pv_frame_next(struct pv_str in, struct pv_frame *ret_frame, size_t *ret_used);
 
-/* What a step call is asked to do. */
-enum pv_call_kind {
-    PV_CALL_RUN = 0,
-    PV_CALL_POLL = 1,
-    PV_CALL_LOOKUP = 2,
-    PV_CALL_UNDO = 3,
-};
-
 struct pv_wire_hello {
     uint32_t version; /* PV_WIRE_VERSION */
     struct pv_str instance;
     struct pv_str module;   /* path of the shared object */
     struct pv_str data_dir; /* the instance's own folder */
     struct pv_str settings; /* JSON, checked, with secrets; "" in describing mode */
-    struct pv_str callback_base; /* for signal_url: "https://provost.example/v1/operations/" or "" */
+    struct pv_str
+        callback_base; /* for signal_url: "https://provost.example/v1/operations/" or "" */
     uint32_t max_in_flight;
     uint32_t describe; /* 1: send READY and exit, open nothing */
-};
-
-struct pv_wire_step {
-    uint32_t slot;      /* index into the status page */
-    uint8_t kind;       /* enum pv_call_kind */
-    uint8_t is_action;  /* operation is an action's name */
-    uint16_t reserved;
-    uint32_t timeout_ms;
-    uint32_t run;
-    uint32_t attempt;
-    uint32_t generation;
-    struct pv_id op;
-    struct pv_id service;
-    struct pv_str operation; /* "create", …, or the action's name */
-    struct pv_str component;
-    struct pv_str step;
-    struct pv_str external_id;
-    struct pv_str ref;
-    struct pv_str input; /* JSON */
-    struct pv_str state; /* JSON; "" is "{}" */
 };
 
 struct pv_wire_query {
@@ -96,62 +69,6 @@ struct pv_wire_query {
     struct pv_str state;
 };
 
-/* Numbers of enum provost_outcome in plugin.h, and one of the host's own. */
-enum pv_outcome_code {
-    PV_OUT_OK = 0,
-    PV_OUT_PENDING = 1,
-    PV_OUT_TEMPORARY = 2,
-    PV_OUT_INSTANCE_FAULT = 3,
-    PV_OUT_PERMANENT = 4,
-    PV_OUT_UNKNOWN = 5,
-    PV_OUT_CANCELED = 6,
-    PV_OUT_ABSENT = 7,
-    PV_OUT_IN_PROGRESS = 8,
-    PV_OUT_NO_STEP = 9, /* the module has no such step or query (any more) */
-};
-
-struct pv_wire_outcome {
-    uint8_t code;          /* enum pv_outcome_code */
-    uint8_t touched;       /* 1: something may have been sent to a backend */
-    uint8_t state_changed; /* 1: state holds the new document */
-    uint8_t reserved;
-    int64_t retry_after_ms; /* -1: none */
-    struct pv_str text;     /* one sentence, masked */
-    struct pv_str state;
-    struct pv_str result; /* JSON or "" */
-};
-
-enum pv_ask_kind {
-    PV_ASK_KV_GET = 1,      /* name: key, scope → value, number: version */
-    PV_ASK_KV_PUT = 2,      /* name: key, scope, text: value or "" with flag 1 = delete, number: expected version */
-    PV_ASK_POOL_TAKE = 3,   /* pool: pool, name → value */
-    PV_ASK_POOL_GIVE = 4,   /* pool, name */
-    PV_ASK_POOL_REJECT = 5, /* pool, name */
-    PV_ASK_QUOTA_TAKE = 6,  /* name: quota, number: amount */
-    PV_ASK_QUOTA_GIVE = 7,  /* name: quota, number: amount */
-    PV_ASK_STATE_SAVE = 8,  /* text: the whole state document */
-    PV_ASK_SECRET_NEW = 9,  /* name, text: a value made by the host → value: the one to use */
-};
-
-struct pv_wire_ask {
-    uint32_t ask;  /* names it within its call */
-    uint8_t kind;  /* enum pv_ask_kind */
-    uint8_t scope; /* PROVOST_SCOPE_… */
-    uint8_t flag;
-    uint8_t reserved;
-    uint64_t number;
-    struct pv_str name;
-    struct pv_str pool;
-    struct pv_str text;
-};
-
-struct pv_wire_answer {
-    uint32_t ask;
-    int32_t status; /* 0 or enum pv_status */
-    uint64_t number;
-    struct pv_str value; /* or the sentence, when status is not 0 */
-};
-
 /* Encoders append a whole frame; a failure sticks in out->status. */
 void pv_wire_put_hello(struct pv_buf *out, const struct pv_wire_hello *hello);
 void pv_wire_put_step(struct pv_buf *out, uint64_t call, const struct pv_wire_step *step);
@@ -160,7 +77,7 @@ void pv_wire_put_outcome(struct pv_buf *out, uint64_t call, const struct pv_wire
 void pv_wire_put_ask(struct pv_buf *out, uint64_t call, const struct pv_wire_ask *ask);
 void pv_wire_put_answer(struct pv_buf *out, uint64_t call, const struct pv_wire_answer *answer);
 void pv_wire_put_lease(struct pv_buf *out, int64_t mono_ms);
-void pv_wire_put_empty(struct pv_buf *out, uint16_t type, uint64_t call); /* CANCEL, STOP */
+void pv_wire_put_empty(struct pv_buf *out, uint16_t type, uint64_t call);     /* CANCEL, STOP */
 void pv_wire_put_text(struct pv_buf *out, uint16_t type, struct pv_str text); /* READY, FAULT */
 void pv_wire_put_progress(struct pv_buf *out, uint64_t call, int32_t percent, struct pv_str text);
 void pv_wire_put_log(struct pv_buf *out, uint64_t call, uint8_t level, struct pv_str text);

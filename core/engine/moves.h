@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table of legal moves: which operation may follow in which state of a service. Pure. */
+#ifndef PV_ENGINE_MOVES_H
+#define PV_ENGINE_MOVES_H
+
+#include "core/base/buf.h"
+#include "core/engine/types.h"
+
+enum pv_judgement {
+    PV_MOVE_RUN = 0,     /* legal: backends are called */
+    PV_MOVE_NOOP = 1,    /* the service is already there: done without calling a backend */
+    PV_MOVE_ILLEGAL = 2, /* refused */
+};
+
+struct pv_move {
+    enum pv_judgement judgement;
+    enum pv_svc_state next; /* the service's state once it is done; the same for NOOP and ILLEGAL */
+};
+
+/* `state` is projected or observed (PENDING counts as ACTIVE). `residue`: state documents remain, so
+ * that a create from FAILED is not legal. */
+struct pv_move pv_move_judge(int type, int state, bool residue);
+/* The opposite of suspend or unsuspend, else 0. */
+int pv_move_opposite(int type);
+/* Writes the table as Markdown (docs/guarantees.md and `provost moves`). */
+int pv_moves_print(struct pv_buf *out);
+
+#endif

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the engine asks of the configuration: which components and steps an operation has, and how an
+ * instance may be loaded. A table, so that tests inject their own. Loop thread; answers at once. */
+#ifndef PV_ENGINE_PLANNER_H
+#define PV_ENGINE_PLANNER_H
+
+#include "core/engine/plan.h"
+
+/* How much an instance may be asked to do. */
+struct pv_instance_limits {
+    uint32_t max_in_flight;    /* steps at once; 1,000 */
+    double rate;               /* steps a second; 0: no limit */
+    uint32_t burst;            /* size of the token bucket; with rate */
+    uint32_t breaker_failures; /* temporary failures in a row that open the breaker; 10; 0: never */
+    int64_t breaker_open_ms;   /* first time open; doubles up to breaker_open_cap_ms; 1,000 */
+    int64_t breaker_open_cap_ms; /* 60,000 */
+};
+
+struct pv_plan_request {
+    int type;
+    struct pv_str action;
+    struct pv_str source;
+    struct pv_str product;
+    struct pv_str plan_name;             /* of the service; of the event for a create or upgrade */
+    struct pv_str body;                  /* the event's JSON */
+    struct pv_str attrs;                 /* the service's attributes so far; "" */
+    struct pv_str composition;           /* its pinned components; "" before the create */
+    const struct pv_str *doc_components; /* components that have a state document */
+    size_t doc_count;
+};
+
+struct pv_planner {
+    void *ctx;
+    /* Fills ret_plan (everything in the arena; steps component by component, in the product's order: the
+     * engine orders them). A create takes product and plan from the configuration; everything else
+     * keeps the composition's components and instances, and a terminate plans only components that
+     * have a state document. PV_ENOTFOUND (the product, plan, action or instance is gone) or
+     * PV_EINVAL, with the sentence in err: the operation is parked with it. */
+    int (*plan)(void *ctx, const struct pv_plan_request *request, struct pv_arena *arena,
+                struct pv_plan *ret_plan, struct pv_err *err);
+    /* PV_ENOTFOUND: the instance is not configured (any more). */
+    int (*limits)(void *ctx, struct pv_str instance, struct pv_instance_limits *ret);
+    /* The range of a pool. PV_ENOTFOUND. */
+    int (*pool)(void *ctx, struct pv_str pool, int64_t *ret_first, int64_t *ret_last,
+                int64_t *ret_reuse_after_ms);
+    /* The pool's value at an index, as text into out[64]. */
+    int (*pool_value)(void *ctx, struct pv_str pool, int64_t index, char out[64]);
+};
+
+#endif
