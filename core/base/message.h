@@ -34,6 +34,20 @@ struct pv_wire_step {
     struct pv_str state; /* JSON; "" is "{}" */
 };
 
+struct pv_wire_query {
+    uint32_t slot;
+    uint32_t timeout_ms;
+    uint32_t of_service; /* 1: a service query, 0: of the instance */
+    uint32_t generation;
+    struct pv_id service;
+    struct pv_str name;
+    struct pv_str component;
+    struct pv_str external_id;
+    struct pv_str ref;
+    struct pv_str input;
+    struct pv_str state;
+};
+
 /* Numbers of enum provost_outcome in plugin.h, and one of the host's own. */
 enum pv_outcome_code {
     PV_OUT_OK = 0,

@@ -15,6 +15,17 @@ struct pv_run_step {
     struct pv_wire_step wire; /* slot is filled in by the runner */
 };
 
+/* A query of a service or an instance: no operation, no ordering. */
+struct pv_query {
+    struct pv_str instance;
+    struct pv_wire_query wire; /* slot is filled in by the runner; timeout_ms 10,000 */
+    /* Exactly once after query returned 0, later. A lost host, a time-out and a stop are outcomes too
+     * (PV_OUT_TEMPORARY). outcome->result holds the JSON answer when code is PV_OUT_OK. */
+    void (*done)(struct pv_query *query, const struct pv_wire_outcome *outcome);
+    void *user;
+    uint64_t call; /* the runner's */
+};
+
 struct pv_runner {
     void *ctx;
     /* Copies what it needs. PV_EBUSY: no room now; PV_ENOTFOUND: no such instance. */
@@ -22,6 +33,8 @@ struct pv_runner {
     /* The outcome still comes. */
     void (*cancel)(void *ctx, uint64_t call);
     void (*answer)(void *ctx, uint64_t call, const struct pv_wire_answer *answer);
+    /* Copies the strings; borrows the struct until done. Same errors as start. */
+    int (*query)(void *ctx, struct pv_query *query);
 };
 
 /* A host went away under a call. */

@@ -55,20 +55,6 @@ struct pv_wire_hello {
     uint32_t describe; /* 1: send READY and exit, open nothing */
 };
 
-struct pv_wire_query {
-    uint32_t slot;
-    uint32_t timeout_ms;
-    uint32_t of_service; /* 1: a service query, 0: of the instance */
-    uint32_t generation;
-    struct pv_id service;
-    struct pv_str name;
-    struct pv_str component;
-    struct pv_str external_id;
-    struct pv_str ref;
-    struct pv_str input;
-    struct pv_str state;
-};
-
 /* Encoders append a whole frame; a failure sticks in out->status. */
 void pv_wire_put_hello(struct pv_buf *out, const struct pv_wire_hello *hello);
 void pv_wire_put_step(struct pv_buf *out, uint64_t call, const struct pv_wire_step *step);
