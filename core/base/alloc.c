@@ -35,10 +35,11 @@ void *pv_malloc(size_t size)
 
 void *pv_calloc(size_t count, size_t size)
 {
-    if (must_fail()) {
+    size_t bytes = 0;
+    if (must_fail() || __builtin_mul_overflow(count, size, &bytes)) {
         return NULL;
     }
-    return count > 0 && size > 0 ? calloc(count, size) : calloc(1, 1);
+    return bytes > 0 ? calloc(count, size) : calloc(1, 1);
 }
 
 void *pv_realloc(void *ptr, size_t size)

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define MESSAGE_MAX 2048
+#define MESSAGE_MAX 2048 /* half a line; fields have the rest */
 
 static struct {
     int fd;
@@ -23,6 +23,7 @@ static const char *const level_names[] = {"debug", "info", "warn", "error"};
 
 struct line {
     char bytes[PIPE_BUF];
+    bool bare; /* the text being put stands in no quotes, so its own need no escape */
     size_t len;
     size_t limit; /* what may be used now; the rest is kept for closing quotes and braces */
 };
@@ -113,12 +114,15 @@ static void put_escaped(struct line *line, struct pv_str s)
     bool room = true;
     while (at < s.len && room) {
         size_t len = char_length(p + at, s.len - at);
-        char escaped[8];
+        char escaped[8] = "";
         if (len == 0) {
             room = put_c(line, "\xEF\xBF\xBD");
             len = 1;
         } else {
             escape(p + at, len, escaped);
+            if (line->bare && (escaped[1] == '"' || escaped[1] == '\\')) {
+                escaped[0] = '\0';
+            }
             room = escaped[0] != '\0' ? put_c(line, escaped) : put(line, s.ptr + at, len);
         }
         at += len;
@@ -136,6 +140,21 @@ static bool put_quoted(struct line *line, struct pv_str s)
     put_escaped(line, s);
     line->limit++;
     return put_c(line, "\"");
+}
+
+/* The message, with half of the line as its room. */
+static void put_message(struct line *line, struct pv_str message, bool text)
+{
+    size_t limit = line->limit;
+    line->limit = line->len + MESSAGE_MAX;
+    if (text) {
+        line->bare = true;
+        put_escaped(line, message);
+        line->bare = false;
+    } else {
+        put_quoted(line, message);
+    }
+    line->limit = limit;
 }
 
 static bool plain_word(struct pv_str s)
@@ -197,7 +216,7 @@ static void build_json(struct line *line, enum pv_level level, const char *time,
         put_quoted(line, pv_str(setup.program));
     }
     put_c(line, ",\"message\":");
-    put_quoted(line, message);
+    put_message(line, message, false);
     for (size_t i = 0; i < count; i++) {
         put_field(line, &fields[i], false);
     }
@@ -216,7 +235,7 @@ static void build_text(struct line *line, enum pv_level level, const char *time,
         put_escaped(line, pv_str(setup.program));
         put_c(line, ": ");
     }
-    put_escaped(line, message);
+    put_message(line, message, true);
     for (size_t i = 0; i < count; i++) {
         put_field(line, &fields[i], true);
     }
@@ -254,6 +273,7 @@ void pv_log_write(enum pv_level level, const struct pv_log_field *fields, size_t
     pv_time_format(pv_wall_ms(&pv_clock_system), time);
     struct line line;
     line.len = 0;
+    line.bare = false;
     line.limit = sizeof(line.bytes) - 2; /* "}\n" */
     if (setup.text) {
         build_text(&line, level, time, fields, count, (struct pv_str){message, len});
