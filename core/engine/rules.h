@@ -37,7 +37,7 @@ struct pv_accept_rule {
     enum pv_accept_what what;
     enum pv_accept_effect effect;
     int desired; /* the projected state afterwards */
-    /* terminate: creates that wait in the queue, and everything that waits behind them, end SUPERSEDED */
+    /* terminate: creates that wait in the queue end SUPERSEDED */
     bool supersede_waiting_creates;
 };
 
