@@ -2,7 +2,6 @@
 /* Cursor: marks of the steps and the walk over them, forward and back. */
 #include "core/engine/cursor.h"
 
-
 #include <string.h>
 
 #define CURSOR_VERSION 1

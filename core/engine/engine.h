@@ -8,12 +8,7 @@
 #include "core/base/list.h"
 #include "core/engine/planner.h"
 #include "core/engine/runner.h"
-
-/* The engine speaks to the store through its contract only. */
-struct pv_store;
-struct pv_accept;
-struct pv_intervene;
-struct pv_signal;
+#include "core/engine/store.h"
 
 struct pv_engine_options {
     struct pv_clock clock;
