@@ -214,7 +214,9 @@ struct pv_progress {
     uint64_t epoch;
     int64_t now_ms;
     /* What is written whatever comes next. */
-    struct pv_str cursor;
+    struct pv_str cursor; /* ptr NULL: unchanged */
+    /* The intent the engine knows of. DEFER and PARK under another one become DEFER at now_ms. */
+    int intent_seen;
     uint32_t tries;                /* of the present step so far; a claim adds one */
     const struct pv_step_row *row; /* NULL: none */
     struct pv_audit audit;         /* what none: no record */
