@@ -232,9 +232,11 @@ struct pv_progress {
     enum pv_next next;
     struct pv_str lane;
     int64_t due_ms;
-    int wait;                /* enum pv_wait */
-    int64_t deadline_ms;     /* 0: unchanged */
-    struct pv_str reason;    /* PARK; and FINISH unless done: a sentence for people */
+    int wait;            /* enum pv_wait */
+    int64_t deadline_ms; /* 0: unchanged */
+    /* A sentence for people: why it waits, is parked, or did not succeed. None: unchanged; an operation
+     * that ends DONE has none. */
+    struct pv_str reason;
     int op_state;            /* FINISH */
     int observed;            /* FINISH: the service's state from here on */
     bool residue;            /* FINISH: state documents or undone work remain */
