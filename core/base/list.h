@@ -22,7 +22,8 @@ struct pv_link *pv_list_pop(struct pv_link *head);             /* the first, or 
 bool pv_list_linked(const struct pv_link *link);
 
 /* Hash table. The node sits in the element; the key bytes are the element's and must not change
- * while it is in the table. The hash is keyed per process, so that callers cannot pick collisions. */
+ * while it is in the table. The hash is keyed per process, so that callers cannot pick collisions.
+ */
 struct pv_map_node {
     struct pv_map_node *next;
     uint64_t hash;

@@ -75,8 +75,8 @@ struct pv_wire_outcome {
 
 enum pv_ask_kind {
     PV_ASK_KV_GET = 1, /* name: key, scope → value, number: version */
-    PV_ASK_KV_PUT =
-        2, /* name: key, scope, text: value or "" with flag 1 = delete, number: expected version */
+    PV_ASK_KV_PUT = 2, /* name: key, scope, text: value or "" with flag 1 = delete, number: expected
+                          version */
     PV_ASK_POOL_TAKE = 3,   /* pool: pool, name → value */
     PV_ASK_POOL_GIVE = 4,   /* pool, name */
     PV_ASK_POOL_REJECT = 5, /* pool, name */

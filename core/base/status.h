@@ -56,7 +56,8 @@ struct pv_err {
  * err may be NULL. */
 int pv_err_set(struct pv_err *err, int status, const char *fmt, ...) PV_PRINTF(3, 4);
 int pv_err_setv(struct pv_err *err, int status, const char *fmt, va_list ap);
-/* Puts "…: " in front of the text ("plugin pdns-1: create zone: HTTP 422"); returns err's status. */
+/* Puts "…: " in front of the text ("plugin pdns-1: create zone: HTTP 422"); returns err's status.
+ */
 int pv_err_wrap(struct pv_err *err, const char *fmt, ...) PV_PRINTF(2, 3);
 
 #endif
