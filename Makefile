@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+# Thin: each target calls the script that does the work. `make help` lists them.
+
+PREFIX ?= /usr/local
+
+all: ## compile into build/
+	tools/install-packages build
+	tools/build build
+
+demo: ## the life of a service, from create to terminate, on this machine
+	tools/install-packages demo
+	tools/build build
+	examples/quickstart/demo
+
+run: ## as demo, and stays: provostd, a backend, and the commands to try
+	tools/install-packages demo
+	tools/build build
+	examples/quickstart/demo --stay
+
+test: ## everything that is tested; ends in "N passed, N failed"
+	tools/install-packages test
+	tests/run
+
+bench: ## what it does a second, and the gates on cost and memory
+	tools/install-packages test
+	tools/build build-release --buildtype=release
+	tests/bench/run --build build-release
+
+install: ## a release build into PREFIX (/usr/local), under DESTDIR
+	tools/install-packages build
+	tools/build build-release --buildtype=release --prefix=$(PREFIX)
+	meson install -C build-release --no-rebuild --quiet
+
+check: ## the gates on format, layers, style, headers, scripts and docs
+	tools/check-all
+
+format: ## clang-format over every C file
+	tools/check-format --fix
+
+clean: ## removes build folders
+	rm -rf build build-*
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
+
+.PHONY: all demo run test bench install check format clean help
