@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fixtures for every test in Python. tests/run sets PROVOST_BUILD and PROVOST_SANITIZED."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def root():
+    """The top of the source tree."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def build():
+    """The build folder: provostd, provost-host, provost, and plugins/NAME.so are in it."""
+    return Path(os.environ.get("PROVOST_BUILD", ROOT / "build")).resolve()
+
+
+@pytest.fixture(scope="session")
+def sanitized():
+    """Whether that build has sanitizers in it, so that time limits can be generous."""
+    return os.environ.get("PROVOST_SANITIZED") == "1"
