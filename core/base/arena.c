@@ -41,6 +41,9 @@ void *pv_arena_alloc(struct pv_arena *arena, size_t size)
     struct pv_arena_block *block = arena->first;
     if (!block || block->size - block->used < need) {
         size_t bytes = need > BLOCK_BYTES ? need : BLOCK_BYTES;
+        if (bytes > SIZE_MAX - sizeof(*block)) {
+            return NULL;
+        }
         block = pv_malloc(sizeof(*block) + bytes);
         if (!block) {
             return NULL;
