@@ -93,6 +93,37 @@ def test_an_unknown_list(machine):
     assert "usage" in err
 
 
+@pytest.mark.parametrize("there_before", [None, "#!/bin/sh\nexit 104\n"], ids=["none", "one"])
+@pytest.mark.parametrize("failures", [0, 1, 2])
+def test_as_root_no_server_is_started(root, tmp_path, there_before, failures):
+    """apt-get fails that often; the policy forbids starts while it runs, and goes again after."""
+    policy = tmp_path / "policy-rc.d"
+    if there_before:
+        policy.write_text(there_before)
+        policy.chmod(0o755)
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    notes = tmp_path / "notes"
+    apt = folder / "apt-get"
+    apt.write_text(f"""#!/bin/bash
+{policy} nginx start; echo "policy $?" >>{notes}
+case "$*" in *update*) echo update >>{notes}; exit 0 ;; esac
+echo "install ${{*: -2}}" >>{notes}
+[ "$(grep -c install {notes})" -gt {failures} ]
+""")
+    apt.chmod(0o755)
+    env = {"PATH": f"{folder}:/usr/bin:/bin", "PROVOST_POLICY_RC": str(policy)}
+    done = subprocess.run([root / "tools/install-packages", "--as-root", "pdns-server:no-such-unit",
+                           "wrk"], env=env, capture_output=True, text=True)
+    assert (done.returncode == 0) == (failures < 2)
+    once = "policy 101\ninstall pdns-server wrk\n"
+    assert notes.read_text() == once if failures == 0 else once + "policy 101\nupdate\n" + once
+    if there_before:
+        assert policy.read_text() == there_before
+    assert [path.name for path in tmp_path.glob("policy-rc.d*")] == (
+        ["policy-rc.d"] if there_before else [])
+
+
 def test_every_package_is_named_once(root):
     names = []
     for path in sorted((root / "tools/packages").iterdir()):
