@@ -577,6 +577,7 @@ void pv_decide_start(const struct pv_decide_in *in, bool clean, struct pv_cursor
     ret->tries = in->tries;
     if (in->plan->step_count > 0 && !clean && cursor->kind == PV_CALL_RUN && !cursor->undoing &&
         cursor->marks[cursor->step] == PV_MARK_OPEN) {
+        cursor->last_send_ms = in->now_ms; /* at the latest */
         unknown(in, cursor, ret);
         if (ret->next == PV_NEXT_PARK) {
             mark_rest(cursor, ret);

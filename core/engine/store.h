@@ -232,7 +232,10 @@ struct pv_progress {
     enum pv_next next;
     struct pv_str lane;
     int64_t due_ms;
-    int wait;            /* enum pv_wait */
+    int wait; /* enum pv_wait */
+    /* DEFER with PV_WAIT_SIGNAL or PV_WAIT_POLL: how many stored signals the step has been given; when
+     * more are stored, it is due at now_ms. */
+    size_t signals_seen;
     int64_t deadline_ms; /* 0: unchanged */
     /* A sentence for people: why it waits, is parked, or did not succeed. None: unchanged; an operation
      * that ends DONE has none. */
@@ -324,6 +327,7 @@ struct pv_intervene {
     bool ret_ready; /* it (or, after it ended, the next one) is READY in ret_lane */
     struct pv_id ret_ready_op;
     bool ret_poke;              /* it runs somewhere and has a new intent */
+    bool ret_revived;           /* RETRY: it was over and is under way again */
     int ret_op_state;           /* its state now */
     struct pv_ended *ret_ended; /* operations that ended with it, itself included */
     size_t ret_ended_count;
