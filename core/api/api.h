@@ -48,24 +48,26 @@ struct pv_api_options {
     const char *version;            /* of the program, static storage */
     /* "127.0.0.1:7070", "[::1]:7070"; port 0 takes a free one. NULL: no TCP listener. */
     const char *listen;
-    bool insecure; /* plain HTTP may be served on an address that is not loopback */
-    const char *admin_socket; /* path of the Unix socket, made 0660 for group provost-admin; NULL: none */
+    bool insecure;            /* plain HTTP may be served on an address that is not loopback */
+    const char *admin_socket; /* path of the Unix socket, made 0660 for group provost-admin; NULL:
+                                 none */
     size_t max_connections;   /* 0: 1,024 a listener */
 };
 
 struct pv_api;
 
-/* Starts to listen: calls are answered from the next turn of the loop on. On failure the sentence in
- * err names the address (PV_EEXISTS: in use; PV_EDENIED: plain HTTP on an address that is not loopback). */
+/* Starts to listen: calls are answered from the next turn of the loop on. On failure the sentence
+ * in err names the address (PV_EEXISTS: in use; PV_EDENIED: plain HTTP on an address that is not
+ * loopback). */
 int pv_api_new(const struct pv_api_options *options, struct pv_api **ret_api,
                struct pv_err *err) PV_MUST_CHECK;
 /* After a reload: what is read from here on. The old configuration is not touched any more. */
 void pv_api_set_config(struct pv_api *api, const struct pv_config *config);
 /* The port of the TCP listener; 0: there is none. */
 int pv_api_port(const struct pv_api *api);
-/* Takes no more calls; those that wait for an operation are answered as it stands, those that wait for
- * the store or a plugin when it answers; then closed(user) runs and the API is gone. The engine and the
- * store must still be open. */
+/* Takes no more calls; those that wait for an operation are answered as it stands, those that wait
+ * for the store or a plugin when it answers; then closed(user) runs and the API is gone. The engine
+ * and the store must still be open. */
 void pv_api_close(struct pv_api *api, void (*closed)(void *user), void *user);
 
 #endif

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The schema of an event: checks one against it, tells every fault, and says where its parts are.
+ * Pure. */
+#ifndef PV_API_EVENT_H
+#define PV_API_EVENT_H
+
+#include "core/api/fault.h"
+
+#define PV_EVENTS_MAX 1000 /* in one array */
+#define PV_MAX_EVENT_ID 200
+
+/* Borrows from the document it was read from. */
+struct pv_event {
+    const struct pv_json *value;
+    const struct pv_json *params; /* NULL: none */
+    struct pv_str id;
+    int type; /* enum pv_op_type */
+    struct pv_str external_id;
+    struct pv_str product;
+    struct pv_str plan;
+    struct pv_str reason;
+    bool has_sequence;
+    int64_t sequence;
+    uint32_t product_at; /* offsets, for faults that somebody else finds */
+    uint32_t plan_at;
+};
+
+/* Checks one event; adds to `faults` what is wrong. false: something was. */
+bool pv_event_check(const struct pv_json_doc *doc, const struct pv_json *value,
+                    struct pv_faults *faults, struct pv_event *ret_event);
+/* What makes two events the same: the canonical form without `id` and `time`. */
+int pv_event_canonical(const struct pv_json_doc *doc, const struct pv_json *value,
+                       struct pv_buf *out) PV_MUST_CHECK;
+/* One '@' with something before it, and a host name with a dot or "localhost" behind it; no spaces.
+ */
+bool pv_email_valid(struct pv_str text);
+/* RFC 3339 with seconds: "2026-11-20T10:14:00Z", with fraction and offset as it allows. */
+bool pv_time_valid(struct pv_str text);
+
+#endif

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* An HTTP/1.1 server: libmicrohttpd without a thread of its own on a libuv loop. Hands over
+ * requests that are complete, and sends answers that may come later. Loop thread. */
+#ifndef PV_API_HTTPD_H
+#define PV_API_HTTPD_H
+
+#include "core/base/buf.h"
+#include "core/base/clock.h"
+
+struct uv_loop_s;
+struct pv_httpd;
+
+/* One request, from its last byte until it is answered. Strings are borrowed until then. */
+struct pv_http_request {
+    struct pv_str method;
+    struct pv_str path;  /* as sent, not decoded, without the query */
+    struct pv_str query; /* behind '?', as sent; none: there is none */
+    struct pv_str body;  /* NUL-terminated */
+    bool local;          /* came by a Unix socket: uid is its peer's */
+    unsigned uid;
+    void *user; /* the handler's */
+    /* Set by the handler: the client has gone while it waits. The answer must come all the same. */
+    void (*gone)(struct pv_http_request *request);
+};
+
+struct pv_http_header {
+    const char *name;
+    const char *value;
+};
+
+struct pv_http_answer {
+    unsigned status;
+    const char *type;                 /* content type; NULL: application/json */
+    struct pv_http_header headers[4]; /* name NULL: unused. Copied. */
+};
+
+struct pv_httpd_options {
+    struct uv_loop_s *loop;
+    struct pv_clock clock;
+    /* Exactly one pv_http_answer must follow, from within or later. */
+    void (*handle)(struct pv_http_request *request, void *user);
+    void *user;
+    bool (*is_host)(void *ctx, int pid); /* refuses a peer of a Unix socket; may be NULL */
+    void *is_host_ctx;
+    size_t max_connections; /* a listener; 0: 1,024 */
+    size_t max_per_address; /* 0: no limit */
+    size_t max_body;        /* 0: 1 MiB */
+    int64_t header_ms;      /* for the whole header of a request; 0: 10,000 */
+    int64_t body_ms;        /* for the whole body; also for taking the answer; 0: 30,000 */
+    int64_t idle_ms;        /* between requests (before header_ms starts); 0: 60,000 */
+};
+
+int pv_httpd_new(const struct pv_httpd_options *options, struct pv_httpd **ret_httpd) PV_MUST_CHECK;
+/* "127.0.0.1:7070", "[::1]:7070", "localhost:0". PV_EDENIED: not loopback and not `insecure`.
+ * *ret_port is the port it got. */
+int pv_httpd_listen_tcp(struct pv_httpd *httpd, const char *address, bool insecure, int *ret_port,
+                        struct pv_err *err) PV_MUST_CHECK;
+/* Makes the socket 0660, of `group` when there is such a group (NULL: none). A socket file that
+ * nobody listens on any more is replaced. */
+int pv_httpd_listen_unix(struct pv_httpd *httpd, const char *path, const char *group,
+                         struct pv_err *err) PV_MUST_CHECK;
+/* Takes no more requests; when those at hand are answered (clients get two seconds to take the
+ * answers), frees everything and calls closed(user). */
+void pv_httpd_close(struct pv_httpd *httpd, void (*closed)(void *user), void *user);
+
+/* A header of the request, or none. Borrowed until the answer. */
+struct pv_str pv_http_header(const struct pv_http_request *request, const char *name);
+/* Calls `gone` when the client goes away from now on: for answers that take a while. */
+void pv_http_watch(struct pv_http_request *request, void (*gone)(struct pv_http_request *request));
+/* Takes what is in `body` (may be NULL), whatever becomes of it. The request is gone afterwards. */
+void pv_http_answer(struct pv_http_request *request, const struct pv_http_answer *answer,
+                    struct pv_buf *body);
+
+struct pv_httpd_counters {
+    uint64_t connections;  /* open now */
+    uint64_t accepted;     /* since the start */
+    uint64_t timed_out;    /* closed because they were too slow */
+    uint64_t answers[600]; /* by status */
+};
+const struct pv_httpd_counters *pv_httpd_counters(const struct pv_httpd *httpd);
+
+#endif
