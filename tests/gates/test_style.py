@@ -49,7 +49,7 @@ BAD = [
     ("core/a.c", body("p = malloc(1);"), 4, "pv_malloc"),
     ("core/a.c", body("free(p);"), 4, "pv_free"),
     ("core/a.c", TAG + "/* TODO: the rest */\n", 2, "TODO"),
-    ("docs/a.md", "This is not yet implemented.\n", 1, "not yet implemented"),
+    ("docs/a.md", "This is Not yet implemented.\n", 1, "Not yet implemented"),
     ("docs/a.md", "See /work/somewhere for it.\n", 1, "path of one machine"),
     ("tests/a.c", body("usleep(10);"), 4, "waits by the clock"),
     ("tests/a.py", PY + "import time\ntime.sleep(1)\n", 3, "waits by the clock"),
