@@ -25,3 +25,13 @@ def build():
 def sanitized():
     """Whether that build has sanitizers in it, so that time limits can be generous."""
     return os.environ.get("PROVOST_SANITIZED") == "1"
+
+
+@pytest.fixture
+def crashing_env(tmp_path):
+    """An environment for programs that crash on purpose: what sanitizers report stays in tmp_path."""
+    env = dict(os.environ)
+    for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS"):
+        kept = [o for o in env.get(name, "").split(":") if o and not o.startswith("log_path=")]
+        env[name] = ":".join(kept + [f"log_path={tmp_path}/expected"])
+    return env

@@ -107,6 +107,17 @@ def test_each_sanitizer_can_fail(project, body, report):
     assert report in output
 
 
+def test_a_race_fails(project):
+    source = ("#include <pthread.h>\nstatic int x;\n"
+              "static void *add(void *p) { x++; return p; }\n"
+              "int main(void) { pthread_t t; pthread_create(&t, 0, add, 0); x++; "
+              "return pthread_join(t, 0); }\n")
+    status, line, _, output = project(source, "not even Python", "--build", "build-tsan",
+                                      "--no-pytest", "--meson-option=-Db_sanitize=thread")
+    assert (status, line) == (1, "1 passed, 2 failed")
+    assert "data race" in output
+
+
 def test_a_report_of_a_program_that_a_test_started_fails(project):
     """That test looks at no exit status; the report is found all the same."""
     source = ("#include <stdlib.h>\nint main(int argc, char **argv) { (void)argv; "
