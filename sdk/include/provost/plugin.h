@@ -4,7 +4,7 @@
  * Needs only <stddef.h> and <stdint.h>; C99 and C++11. Every struct that crosses the border says
  * its size and only ever grows at its end, so that a module built today keeps loading.
  * Threads: every function of a plugin runs on its host's loop thread, as a coroutine: a host call
- * marked (waits) lets other calls run meanwhile; nothing else does. Never block in any other way. */
+ * marked (waits) lets other calls run meanwhile; nothing else does. Never block in any other way */
 #ifndef PROVOST_PLUGIN_H
 #define PROVOST_PLUGIN_H
 
@@ -23,7 +23,7 @@ enum provost_outcome {
     PROVOST_OK = 0,
     PROVOST_PENDING = 1,        /* ask again later: poll goes on from the state document */
     PROVOST_TEMPORARY = 2,      /* try again with backoff, until the operation's deadline */
-    PROVOST_INSTANCE_FAULT = 3, /* the instance is misconfigured (401, bad certificate): no attempt is used */
+    PROVOST_INSTANCE_FAULT = 3, /* the instance is misconfigured (401, TLS): uses no attempt */
     PROVOST_PERMANENT = 4,      /* will never work: a create is undone */
     PROVOST_UNKNOWN = 5,        /* it may or may not have happened: look it up */
     PROVOST_CANCELED = 6,       /* a host call returned PROVOST_E_CANCELED and the step gave up */
@@ -37,7 +37,7 @@ enum provost_outcome {
 enum provost_error {
     PROVOST_E_NOMEM = -1,
     PROVOST_E_INVALID = -2,   /* an argument is wrong; provost_host.error says which */
-    PROVOST_E_CANCELED = -3,  /* the operation was canceled or the host is stopping: clean up, return */
+    PROVOST_E_CANCELED = -3,  /* canceled, or the host is stopping: clean up and return */
     PROVOST_E_TIMEOUT = -4,   /* nothing came back in time; the request may have been carried out */
     PROVOST_E_NOT_SENT = -5,  /* could not connect or resolve: nothing has happened */
     PROVOST_E_LOST = -6,      /* the connection broke after sending: unknown whether it happened */
@@ -51,7 +51,7 @@ enum provost_error {
     PROVOST_E_FAILED = -14  /* anything else; provost_host.error has the sentence */
 };
 
-/* ---- Fields: declared three times (settings, product, checkout) and for forms of actions -------- */
+/* ---- Fields: declared three times (settings, product, checkout) and for forms of actions ----- */
 
 enum provost_type {
     PROVOST_T_STRING = 0,
@@ -81,14 +81,14 @@ struct provost_field {
     const char *description; /* one sentence; NULL: none */
     const char *fallback;    /* the default, as it would stand in the configuration; NULL: none */
     const char *options;     /* PROVOST_T_SELECT: "a|b|c" */
-    const char *pattern;     /* a POSIX extended regular expression the text must match; NULL: any */
-    int64_t min;             /* numbers: least value; strings and lists: least length */
-    int64_t max;             /* the same, greatest; min == max == 0: no bounds */
-    uint32_t type;           /* enum provost_type */
-    uint32_t flags;          /* PROVOST_F_… */
+    const char *pattern; /* a POSIX extended regular expression the text must match; NULL: any */
+    int64_t min;         /* numbers: least value; strings and lists: least length */
+    int64_t max;         /* the same, greatest; min == max == 0: no bounds */
+    uint32_t type;       /* enum provost_type */
+    uint32_t flags;      /* PROVOST_F_… */
 };
 
-/* ---- One call of a plugin function ------------------------------------------------------------ */
+/* ---- One call of a plugin function ----------------------------------------------------------- */
 
 struct provost_host;
 
@@ -98,39 +98,39 @@ struct provost_call {
     const struct provost_host *host;
     void *instance;  /* what provost_plugin.open returned */
     void *host_data; /* the host's own */
-    /* Names, NUL-terminated UTF-8; "" where there is none (a query of an instance has no service). */
+    /* Names, in UTF-8; "" where there is none (a query of an instance has no service). */
     const char *operation_id; /* "op_…" */
     const char *operation;    /* "create", …, or the action's name */
     const char *component;    /* the name under which the instance takes part in the product */
     const char *step;
     const char *service_id;  /* "svc_…" */
-    const char *external_id; /* the billing system's id: for people, never to name backend objects by */
-    const char *ref;         /* name backend objects by this only: [a-z0-9], starts with a letter, 20 characters */
-    uint32_t generation;     /* 1 for the first create of this service, 2 after terminate and create, … */
-    uint32_t run;            /* 1; one more after each completed undo */
-    uint32_t attempt;        /* 1 for the first try of this step in this run */
+    const char *external_id; /* the billing system's id: for people, not for backend objects */
+    const char *ref;         /* name backend objects by this only: 20 of [a-z0-9], a letter first */
+    uint32_t generation; /* 1 for the first create of this service; terminate and create: 2, … */
+    uint32_t run;        /* 1; one more after each completed undo */
+    uint32_t attempt;    /* 1 for the first try of this step in this run */
     /* JSON objects as text. */
-    const char *settings; /* the instance's settings, checked, defaults filled in, secrets included */
+    const char *settings; /* the instance's settings: checked, with defaults and secrets */
     const char *input;    /* see docs/plugins.md, "What a step is given" */
     const char *state;    /* the component's state document; "{}" at first */
 };
 
-/* ---- HTTP ------------------------------------------------------------------------------------- */
+/* ---- HTTP ------------------------------------------------------------------------------------ */
 
-#define PROVOST_H_IDEMPOTENT (1u << 0) /* may be repeated: a lost connection is not an unknown outcome */
+#define PROVOST_H_IDEMPOTENT (1u << 0) /* repeatable: a lost connection leaves nothing unknown */
 #define PROVOST_H_REDIRECTS (1u << 1)  /* follow up to 5 redirects (GET and HEAD only) */
 
 struct provost_http_request {
-    size_t struct_size; /* sizeof(struct provost_http_request) */
-    const char *method; /* "GET" when NULL */
-    const char *url;    /* http://, https://, or unix:/path/to.sock:/request/path */
+    size_t struct_size;         /* sizeof(struct provost_http_request) */
+    const char *method;         /* "GET" when NULL */
+    const char *url;            /* http://, https://, or unix:/path/to.sock:/request/path */
     const char *const *headers; /* "Name: value", NULL-terminated; NULL: none. Never logged. */
     const char *body;           /* NULL: none */
     size_t body_len;
     uint32_t timeout_ms;       /* 0: 30,000; the step's own time limit also holds */
     uint32_t max_answer_bytes; /* 0: 1 MiB; at most 16 MiB */
     uint32_t flags;            /* PROVOST_H_… */
-    const char *ca_file;       /* PEM file of a private CA; NULL: the system's. Verification is always on. */
+    const char *ca_file;       /* PEM file of a private CA; NULL: the system's; always verified */
     /* Not NULL: an Idempotency-Key header is sent, a hash that is the same in every attempt of this
      * step for this label. Use one label for each distinct request a step makes. */
     const char *idempotency_label;
@@ -141,11 +141,11 @@ struct provost_http_response {
     int status;         /* 0 when there was no answer */
     const char *body;   /* NUL-terminated beyond body_len; valid until the call ends */
     size_t body_len;
-    const char *headers;   /* the raw header lines, valid until the call ends */
+    const char *headers;    /* the raw header lines, valid until the call ends */
     int64_t retry_after_ms; /* from Retry-After; -1: none */
 };
 
-/* ---- exec ------------------------------------------------------------------------------------- */
+/* ---- exec ------------------------------------------------------------------------------------ */
 
 struct provost_exec_request {
     size_t struct_size;
@@ -167,10 +167,10 @@ struct provost_exec_result {
     size_t errors_len;
 };
 
-/* ---- resolve ---------------------------------------------------------------------------------- */
+/* ---- resolve --------------------------------------------------------------------------------- */
 
-#define PROVOST_R_NO_RECURSION (1u << 0) /* clear the RD bit: ask the server for what it knows itself */
-#define PROVOST_R_AUTHORITY (1u << 1)    /* give NS records of the authority section too (referrals) */
+#define PROVOST_R_NO_RECURSION (1u << 0) /* clear the RD bit: only what it knows itself */
+#define PROVOST_R_AUTHORITY (1u << 1)    /* NS records of the authority section too */
 
 struct provost_resolve_request {
     size_t struct_size;
@@ -184,11 +184,12 @@ struct provost_resolve_request {
 struct provost_resolve_result {
     size_t struct_size;
     int rcode;                  /* DNS RCODE: 0 NOERROR, 2 SERVFAIL, 3 NXDOMAIN, 5 REFUSED */
-    const char *const *answers; /* records in presentation form without owner ("10 mail.example.com."); NULL-terminated */
+    const char *const *answers; /* records in presentation form without owner ("10
+                                   mail.example.com."); NULL-terminated */
     size_t count;
 };
 
-/* ---- The host's functions --------------------------------------------------------------------- */
+/* ---- The host's functions -------------------------------------------------------------------- */
 
 enum provost_level { PROVOST_LOG_DEBUG, PROVOST_LOG_INFO, PROVOST_LOG_WARN, PROVOST_LOG_ERROR };
 
@@ -214,14 +215,16 @@ struct provost_host {
     /* What people see while it runs. percent -1: not known. */
     void (*progress)(struct provost_call *call, int percent, const char *text);
 
-    /* Says more about the outcome; the function then returns `outcome`. retry_after_ms -1: the usual
-     * backoff; for PROVOST_PENDING when to poll (0: only on a signal). text: one sentence for people,
-     * copied; NULL: none. Returns `outcome`. */
-    int (*outcome)(struct provost_call *call, int outcome, int64_t retry_after_ms, const char *text);
+    /* Says more about the outcome; the function then returns `outcome`. retry_after_ms -1: the
+     * usual backoff; for PROVOST_PENDING when to poll (0: only on a signal). text: one sentence for
+     * people, copied; NULL: none. Returns `outcome`. */
+    int (*outcome)(struct provost_call *call, int outcome, int64_t retry_after_ms,
+                   const char *text);
     /* JSON that a query answers, or that an action shows the customer. Copied; at most 64 KiB. */
     int (*result)(struct provost_call *call, const char *json);
 
-    /* Replaces the state document (a JSON object, at most 64 KiB). Copied. Becomes durable with the step. */
+    /* Replaces the state document (a JSON object, at most 64 KiB). Copied. Becomes durable with the
+     * step. */
     int (*state_set)(struct provost_call *call, const char *json);
     /* (waits, durable) Makes the state document as it is now durable at once. */
     int (*state_save)(struct provost_call *call);
@@ -240,8 +243,8 @@ struct provost_host {
     /* (waits) Runs fn(arg) on a thread; fn may call no host function. */
     int (*blocking)(struct provost_call *call, void (*fn)(void *arg), void *arg);
 
-    /* A URL that an outside party calls when something is done; the operation is woken, and its body
-     * stands in the input of poll under signals.<name>. */
+    /* A URL that an outside party calls when something is done; the operation is woken, and its
+     * body stands in the input of poll under signals.<name>. */
     int (*signal_url)(struct provost_call *call, const char *name, const char **ret_url);
     /* 64 hexadecimal digits: a hash of (operation, run, component, step, direction, label). */
     int (*idempotency_key)(struct provost_call *call, const char *label, const char **ret_key);
@@ -249,15 +252,17 @@ struct provost_host {
     /* (waits) value is JSON text; PROVOST_E_NOT_FOUND when there is none. version counts from 1. */
     int (*kv_get)(struct provost_call *call, int scope, const char *key, const char **ret_value,
                   uint64_t *ret_version);
-    /* (waits, durable) expected_version 0: must not exist yet. value NULL: delete. At most 16 KiB. */
+    /* (waits, durable) expected_version 0: must not exist yet. value NULL: delete. 16 KiB. */
     int (*kv_put)(struct provost_call *call, int scope, const char *key, const char *value,
                   uint64_t expected_version);
     /* (waits, durable) One value out of a pool of the configuration, unique over all services. */
     int (*pool_take)(struct provost_call *call, const char *pool, const char *name,
                      const char **ret_value);
-    /* (waits, durable) Gives a value of this service back; it is reused after the pool's reuse_after. */
+    /* (waits, durable) Gives a value of this service back; it is reused after the pool's
+     * reuse_after. */
     int (*pool_give)(struct provost_call *call, const char *pool, const char *name);
-    /* (waits, durable) The backend says it is occupied: set aside; the next pool_take gives another. */
+    /* (waits, durable) The backend says it is occupied: set aside; the next pool_take gives
+     * another. */
     int (*pool_reject)(struct provost_call *call, const char *pool, const char *name);
     /* (waits, durable) Takes `amount` of a quota of the plan, or confirms what the action reserved.
      * PROVOST_E_EXHAUSTED over the plan's limit. */
@@ -272,12 +277,12 @@ struct provost_host {
 #define PROVOST_HAS(host, member)                                                                  \
     ((host)->struct_size >= offsetof(struct provost_host, member) + sizeof((host)->member))
 
-/* ---- Steps, operations, actions, queries ------------------------------------------------------ */
+/* ---- Steps, operations, actions, queries ----------------------------------------------------- */
 
 /* Returns an enum provost_outcome. */
 typedef int (*provost_step_fn)(struct provost_call *call);
 
-#define PROVOST_S_REPEATABLE (1u << 0) /* run may be called again whatever became of the last call */
+#define PROVOST_S_REPEATABLE (1u << 0) /* run may be called again, whatever became of it */
 
 struct provost_step {
     const char *name;       /* [a-z][a-z0-9_]*, unique within the operation */
@@ -294,11 +299,11 @@ struct provost_step {
 struct provost_action {
     const char *name;
     const char *label;
-    const char *confirm;               /* asked before it is done; NULL: nothing */
-    const struct provost_field *form;  /* ends with {0}; NULL: no fields */
-    const struct provost_step *steps;  /* ends with {0} */
-    const char *quota;                 /* the quota it changes; NULL: none */
-    int32_t quota_delta;               /* 1: takes one when accepted; -1: gives one back when done */
+    const char *confirm;              /* asked before it is done; NULL: nothing */
+    const struct provost_field *form; /* ends with {0}; NULL: no fields */
+    const struct provost_step *steps; /* ends with {0} */
+    const char *quota;                /* the quota it changes; NULL: none */
+    int32_t quota_delta;              /* 1: takes one when accepted; -1: gives one back when done */
     uint32_t flags;
 };
 
@@ -309,8 +314,8 @@ struct provost_action {
 
 /* A query changes nothing, waits for nothing else, and has 10 s. It answers with host->result. */
 struct provost_query {
-    const char *name; /* of a service: "status", "view", "usage", "sso", "reveal"; of an instance: "test",
-                         "capacity", "inventory"; and the plugin's own */
+    const char *name; /* of a service: "status", "view", "usage", "sso", "reveal"; of an instance:
+                         "test", "capacity", "inventory"; and the plugin's own */
     provost_step_fn run;
     const struct provost_field *params; /* ends with {0}; NULL: none. In input under "params". */
     uint32_t access;                    /* PROVOST_Q_… */
@@ -320,7 +325,7 @@ struct provost_query {
 /* What a plugin needs beyond HTTP, DNS and its data folder. */
 #define PROVOST_P_EXEC (1u << 0)
 
-/* ---- The plugin ------------------------------------------------------------------------------- */
+/* ---- The plugin ------------------------------------------------------------------------------ */
 
 struct provost_plugin {
     size_t struct_size;
@@ -330,10 +335,10 @@ struct provost_plugin {
     uint32_t step_size;
     uint32_t action_size;
     uint32_t query_size;
-    uint32_t flags;           /* PROVOST_P_… */
-    const char *name;         /* [a-z][a-z0-9-]*, the module's file name */
-    const char *version;      /* of the plugin, "1.2.0" */
-    const char *summary;      /* one sentence */
+    uint32_t flags;                       /* PROVOST_P_… */
+    const char *name;                     /* [a-z][a-z0-9-]*, the module's file name */
+    const char *version;                  /* of the plugin, "1.2.0" */
+    const char *summary;                  /* one sentence */
     const struct provost_field *settings; /* per instance; each table ends with {0}, NULL: empty */
     const struct provost_field *product;  /* per product and plan */
     const struct provost_field *checkout; /* asked of the customer */
@@ -346,8 +351,9 @@ struct provost_plugin {
     const struct provost_action *actions;
     const struct provost_query *service_queries;
     const struct provost_query *instance_queries;
-    /* Once, before any call; on the loop thread, not a coroutine: may make no host call. settings is
-     * the JSON of the instance. Non-zero: the instance does not start; error holds why. NULL: none. */
+    /* Once, before any call; on the loop thread, not a coroutine: may make no host call. settings
+     * is the JSON of the instance. Non-zero: the instance does not start; error holds why. NULL:
+     * none. */
     int (*open)(const char *settings, void **ret_instance, char *error, size_t error_size);
     void (*close)(void *instance);
 };
