@@ -28,9 +28,8 @@ struct pv_page_slot {
 struct pv_page {
     uint32_t magic;
     uint32_t slots;
-    _Atomic int64_t
-        heartbeat_ms;         /* CLOCK_MONOTONIC, each turn of the host's loop, 200 ms at most */
-    _Atomic uint64_t current; /* the call on the processor now, 0 when it is the loop */
+    _Atomic int64_t heartbeat_ms; /* CLOCK_MONOTONIC, each turn of the loop, 200 ms at most */
+    _Atomic uint64_t current;     /* the call on the processor now, 0 when it is the loop */
     _Atomic int64_t current_since_ms;
     struct pv_page_slot slot[PV_PAGE_SLOTS];
 };

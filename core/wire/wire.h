@@ -36,7 +36,7 @@ struct pv_frame {
     struct pv_str payload; /* borrowed */
 };
 
-/* Begins a frame in out and returns where it starts; end it with pv_frame_end. Errors stick in out. */
+/* Begins a frame in out and returns where it starts; pv_frame_end ends it. Errors stick in out. */
 size_t pv_frame_begin(struct pv_buf *out, uint16_t type, uint64_t call);
 void pv_frame_end(struct pv_buf *out, size_t start);
 /* Takes the next whole frame out of `in`. 1: *ret_frame is set and *ret_used bytes are spent;
@@ -46,11 +46,10 @@ int pv_frame_next(struct pv_str in, struct pv_frame *ret_frame, size_t *ret_used
 struct pv_wire_hello {
     uint32_t version; /* PV_WIRE_VERSION */
     struct pv_str instance;
-    struct pv_str module;   /* path of the shared object */
-    struct pv_str data_dir; /* the instance's own folder */
-    struct pv_str settings; /* JSON, checked, with secrets; "" in describing mode */
-    struct pv_str
-        callback_base; /* for signal_url: "https://provost.example/v1/operations/" or "" */
+    struct pv_str module;        /* path of the shared object */
+    struct pv_str data_dir;      /* the instance's own folder */
+    struct pv_str settings;      /* JSON, checked, with secrets; "" in describing mode */
+    struct pv_str callback_base; /* for signal_url: "https://provost.example/v1/operations/" */
     uint32_t max_in_flight;
     uint32_t describe; /* 1: send READY and exit, open nothing */
 };
