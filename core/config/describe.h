@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a plugin declares: read from the JSON that its host prints (docs/wire.md, "The description").
- * Descriptions are immutable and shared by reference count; one thread. */
+/* What a plugin declares: read from the JSON that its host prints (docs/wire.md, "The
+ * description"). Descriptions are immutable and shared by reference count; one thread. */
 #ifndef PV_CONFIG_DESCRIBE_H
 #define PV_CONFIG_DESCRIBE_H
 
@@ -82,7 +82,8 @@ struct pv_describe {
 };
 
 /* Starts `provost-host --describe MODULE` in a child process and reads what it prints: at most 10 s
- * and 1 MiB. Remembers answers by path, size and time of change. Blocks: at start-up, reload and check time. */
+ * and 1 MiB. Remembers answers by path, size and time of change. Blocks: at start-up, reload and
+ * check time. */
 struct pv_describer;
 
 /* host_program: path of provost-host; NULL: pv_describer_find_host's. */
@@ -91,12 +92,12 @@ int pv_describer_new(const char *host_program, struct pv_describer **ret_describ
 void pv_describer_free(struct pv_describer *describer);
 /* Borrows the describer. */
 struct pv_describe pv_describer_table(struct pv_describer *describer);
-/* The host program: PROVOST_HOST, beside this program, the installed one. PV_ENOTFOUND lists where it
- * was looked for. The path is freed with pv_free. */
+/* The host program: PROVOST_HOST, beside this program, the installed one. PV_ENOTFOUND lists where
+ * it was looked for. The path is freed with pv_free. */
 int pv_describer_find_host(char **ret_path, struct pv_err *err) PV_MUST_CHECK;
 
-/* Finds NAME.so in PROVOST_PLUGIN_PATH, `dirs`, and the installed folder, in this order; a module with
- * a slash is a path. PV_ENOTFOUND lists the folders. The path is freed with pv_free. */
+/* Finds NAME.so in PROVOST_PLUGIN_PATH, `dirs`, and the installed folder, in this order; a module
+ * with a slash is a path. PV_ENOTFOUND lists the folders. The path is freed with pv_free. */
 int pv_module_find(struct pv_str module, const struct pv_str *dirs, size_t dir_count,
                    char **ret_path, struct pv_err *err) PV_MUST_CHECK;
 

@@ -79,7 +79,8 @@ int pv_fields_check(const json_t *given, const struct pv_fields *fields,
                     const struct pv_check_at *at, unsigned flags, struct pv_problems *problems,
                     json_t **ret_checked) PV_MUST_CHECK;
 
-/* A JSON Schema ("type": "object" …) of the fields; the caller's reference, NULL when out of memory. */
+/* A JSON Schema ("type": "object" …) of the fields; the caller's reference, NULL when out of
+ * memory. */
 json_t *pv_fields_schema(const struct pv_fields *fields);
 
 #endif
