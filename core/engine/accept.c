@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the API asks for: accepting events, operators' verbs, signals. A request passes through here on
- * its way to the store and again on its way back, so that the engine acts on what was committed
+/* What the API asks for: accepting events, operators' verbs, signals. A request passes through here
+ * on its way to the store and again on its way back, so that the engine acts on what was committed
  * before the caller hears of it. */
 #include "core/engine/internal.h"
 

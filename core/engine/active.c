@@ -2,7 +2,8 @@
 /* Operations that this node holds: taking over a claim, pinning, calling steps, and what the runner
  * answers. Every decision ends in a commit (commit.c), after which the next step is called.
  *
- *   claim --> (pin) --> call --> outcome --> commit --> call … --> commit that ends, rests or parks it
+ *   claim --> (pin) --> call --> outcome --> commit --> call … --> commit that ends, rests or parks
+ * it
  */
 #include "core/engine/internal.h"
 

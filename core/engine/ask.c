@@ -67,7 +67,7 @@ static void ask_done(struct pv_req *req)
     pv_engine_check_stopped(engine);
 }
 
-/* Copies s behind what the buffer holds; NULL when out of memory. Offsets, as the buffer may move. */
+/* Copies s behind what the buffer holds; NULL: out of memory. Offsets: the buffer may move. */
 struct piece {
     size_t at;
     size_t len;

@@ -28,8 +28,8 @@ struct pv_cursor {
     uint8_t end_state;    /* enum pv_op_state to end with after the undo */
     uint16_t passes;      /* rounds over the components that ended with something left for later */
     int64_t last_send_ms; /* wall clock of the present step's last external call; 0: none */
-    /* Attempts when it was handed back with nothing in flight; a claim with exactly one more is a clean
-     * one. PV_NO_TRIES: something may have been in flight when the claim was lost. */
+    /* Attempts when it was handed back with nothing in flight; a claim with exactly one more is a
+     * clean one. PV_NO_TRIES: something may have been in flight when the claim was lost. */
     uint32_t rested_tries;
     size_t count; /* marks; the plan's steps */
     char marks[PV_MAX_STEPS];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Outcomes to decisions. The order of a decision: what the outcome means for the present step's mark,
- * then where the cursor goes next, then whether that is now, later, never, or the end. */
+/* Outcomes to decisions. The order of a decision: what the outcome means for the present step's
+ * mark, then where the cursor goes next, then whether that is now, later, never, or the end. */
 #include "core/engine/decide.h"
 
 #include "core/base/message.h"

@@ -58,7 +58,8 @@ void pv_decide_outcome(const struct pv_decide_in *in, struct pv_cursor *cursor,
 /* Its host is gone. culprit: it was on the processor then. in->text says what happened. */
 void pv_decide_lost(const struct pv_decide_in *in, bool culprit, struct pv_cursor *cursor,
                     struct pv_decision *ret);
-/* The instance of the step at the cursor cannot take it now: `wait` and `due_ms` say why and until when. */
+/* The instance of the step at the cursor cannot take it now: `wait` and `due_ms` say why and until
+ * when. */
 void pv_decide_unavailable(const struct pv_decide_in *in, int wait, int64_t due_ms,
                            struct pv_cursor *cursor, struct pv_decision *ret);
 /* The wait before attempt tries + 1: full jitter under an exponential cap. */

@@ -16,11 +16,10 @@ struct pv_engine_options {
     struct pv_store *store; /* borrowed, open */
     struct pv_planner planner;
     struct pv_runner runner;
-    size_t max_active; /* operations held at once; 0: 4,096 */
-    uint64_t
-        max_backlog;  /* unfinished operations beyond which accept says PV_EBUSY; 0: 1,000,000 */
-    int64_t lease_ms; /* how long from a step's start something may be sent; 0: 300,000 */
-    bool notify;      /* write finished operations to the outbox */
+    size_t max_active;    /* operations held at once; 0: 4,096 */
+    uint64_t max_backlog; /* unfinished operations; beyond, accept says PV_EBUSY; 0: 1,000,000 */
+    int64_t lease_ms;     /* how long from a step's start something may be sent; 0: 300,000 */
+    bool notify;          /* write finished operations to the outbox */
     /* Asks to have pv_engine_tick called at mono_ms (one timer: the latest call replaces it). */
     void (*arm)(void *ctx, int64_t mono_ms);
     void *arm_ctx;
@@ -40,11 +39,11 @@ void pv_engine_tick(struct pv_engine *engine);
 
 /* ---- from the API ---- */
 
-/* Fills in op ids, service ids, plans of creates and room; submits. request->req.done is the caller's
- * and runs after the engine has looked at the result. The caller fills source, external_id,
- * idem_key, canonical, type, join, sequence, action, product, plan_name, body, quota, actor of each
- * item. PV_EBUSY: over the backlog; PV_EINVAL, with the item's index in *ret_index: the planner refuses
- * the product or plan (err says why). */
+/* Fills in op ids, service ids, plans of creates and room; submits. request->req.done is the
+ * caller's and runs after the engine has looked at the result. The caller fills source,
+ * external_id, idem_key, canonical, type, join, sequence, action, product, plan_name, body, quota,
+ * actor of each item. PV_EBUSY: over the backlog; PV_EINVAL, with the item's index in *ret_index:
+ * the planner refuses the product or plan (err says why). */
 int pv_engine_accept(struct pv_engine *engine, struct pv_accept *request, size_t *ret_index,
                      struct pv_err *err) PV_MUST_CHECK;
 int pv_engine_intervene(struct pv_engine *engine, struct pv_intervene *request) PV_MUST_CHECK;
@@ -55,7 +54,8 @@ int pv_engine_signal(struct pv_engine *engine, struct pv_signal *request) PV_MUS
 struct pv_watch {
     struct pv_link link;
     struct pv_id op; /* zero: every operation */
-    /* `state` is enum pv_op_state; text is a progress line or the reason, or none. May remove itself. */
+    /* `state` is enum pv_op_state; text is a progress line or the reason, or none. May remove
+     * itself. */
     void (*changed)(struct pv_watch *watch, struct pv_id op, int state, struct pv_str text);
     void *user;
 };
@@ -76,7 +76,7 @@ int pv_engine_instance(struct pv_engine *engine, struct pv_str instance,
                        struct pv_instance_status *ret) PV_MUST_CHECK;
 /* Pauses or resumes an instance in memory; the caller has made it durable (PV_REQ_PAUSE). */
 void pv_engine_set_paused(struct pv_engine *engine, struct pv_str instance, bool paused);
-/* The configuration has changed: limits are read again, work that waited for an instance is tried. */
+/* The configuration has changed: limits are read again, waiting work is tried. */
 void pv_engine_reconfigured(struct pv_engine *engine);
 uint64_t pv_engine_backlog(const struct pv_engine *engine);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the engine's files share. Loop thread. The engine owns lanes and active operations; an active
- * operation owns a copy of what it was claimed with, and one progress request that is reused. */
+/* What the engine's files share. Loop thread. The engine owns lanes and active operations; an
+ * active operation owns a copy of what it was claimed with, and one progress request that is
+ * reused. */
 #ifndef PV_ENGINE_INTERNAL_H
 #define PV_ENGINE_INTERNAL_H
 
@@ -18,7 +19,7 @@ enum pv_breaker {
     PV_BREAKER_HALF_OPEN = 2, /* one probe is in flight */
 };
 
-/* An instance, as far as the engine rations it. The lane "" holds operations that are not pinned. */
+/* An instance, as far as the engine rations it. The lane "" holds operations that are not pinned */
 struct pv_lane {
     struct pv_map_node node;
     struct pv_engine *engine;
@@ -136,11 +137,11 @@ void pv_lanes_free(struct pv_engine *engine);
 /* Zeroed, with its buffers reserved. NULL when out of memory. */
 struct pv_active *pv_active_new(struct pv_engine *engine);
 void pv_active_free(struct pv_active *active);
-/* Takes over a claim: copies it and goes on. `slot`: a slot it may use, or NULL. On failure it is handed
- * back to the store. `active` was counted by the caller. */
+/* Takes over a claim: copies it and goes on. `slot`: a slot it may use, or NULL. On failure it is
+ * handed back to the store. `active` was counted by the caller. */
 void pv_active_begin(struct pv_active *active, const struct pv_claimed *claimed,
                      struct pv_lane *slot);
-/* Replaces a component's state document in memory. `component` outlives the operation (its plan's). */
+/* Replaces a component's state document in memory. `component` is the plan's. */
 int pv_active_set_doc(struct pv_active *active, struct pv_str component, struct pv_str json,
                       struct pv_active_doc **ret_doc) PV_MUST_CHECK;
 /* Calls the step at the cursor. */

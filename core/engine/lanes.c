@@ -2,7 +2,8 @@
 /* Lanes: how much each instance is asked at once, when it is left alone, and claims of its work.
  *
  *   breaker:  closed --fault, or N failures in a row--> open --time--> half-open --good--> closed
- *                                                        ^---------failure---------'  (twice as long)
+ *                                                        ^---------failure---------'  (twice as
+ * long)
  */
 #include "core/engine/internal.h"
 
@@ -213,8 +214,7 @@ void pv_lane_health(struct pv_lane *lane, enum pv_health health, struct pv_str w
         break;
     default:
         if (lane->breaker == PV_BREAKER_HALF_OPEN) {
-            lane->breaker =
-                PV_BREAKER_OPEN; /* the probe said nothing: the next one may go at once */
+            lane->breaker = PV_BREAKER_OPEN; /* the probe said nothing: another may go at once */
         }
         break;
     }

@@ -17,8 +17,8 @@ struct pv_move {
     enum pv_svc_state next; /* the service's state once it is done; the same for NOOP and ILLEGAL */
 };
 
-/* `state` is projected or observed (PENDING counts as ACTIVE). `residue`: half-done work remains, so
- * that the state is not whole: a create is refused, and a no-op is run. */
+/* `state` is projected or observed (PENDING counts as ACTIVE). `residue`: half-done work remains,
+ * so that the state is not whole: a create is refused, and a no-op is run. */
 struct pv_move pv_move_judge(int type, int state, bool residue);
 /* The opposite of suspend or unsuspend, else 0. */
 int pv_move_opposite(int type);

@@ -40,8 +40,8 @@ struct pv_plan {
     int64_t retry_cap_ms;     /* 600,000 */
     uint32_t retry_factor;    /* 2 */
     bool hold;                /* on_failure: hold */
-    /* JSON members without braces that every step's input holds: "\"customer\":{…},\"params\":{…}" …
-     * or "" */
+    /* JSON members without braces that every step's input holds: "\"customer\":{…},\"params\":{…}"
+     * … or "" */
     struct pv_str common;
     struct pv_str attrs; /* the service's attributes once the operation is done; none: unchanged */
     struct pv_str plan_name; /* the service's plan once it is done; none: unchanged */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the engine asks of the configuration: which components and steps an operation has, and how an
- * instance may be loaded. A table, so that tests inject their own. Loop thread; answers at once. */
+/* What the engine asks of the configuration: which components and steps an operation has, and how
+ * an instance may be loaded. A table, so that tests inject their own. Loop thread. */
 #ifndef PV_ENGINE_PLANNER_H
 #define PV_ENGINE_PLANNER_H
 
@@ -31,11 +31,11 @@ struct pv_plan_request {
 
 struct pv_planner {
     void *ctx;
-    /* Fills ret_plan (everything in the arena; steps component by component, in the product's order: the
-     * engine orders them). A create takes product and plan from the configuration; everything else
-     * keeps the composition's components and instances, and a terminate plans only components that
-     * have a state document. PV_ENOTFOUND (the product, plan, action or instance is gone) or
-     * PV_EINVAL, with the sentence in err: the operation is parked with it. */
+    /* Fills ret_plan (everything in the arena; steps component by component, in the product's
+     * order: the engine orders them). A create takes product and plan from the configuration;
+     * everything else keeps the composition's components and instances, and a terminate plans only
+     * components that have a state document. PV_ENOTFOUND (the product, plan, action or instance is
+     * gone) or PV_EINVAL, with the sentence in err: the operation is parked with it. */
     int (*plan)(void *ctx, const struct pv_plan_request *request, struct pv_arena *arena,
                 struct pv_plan *ret_plan, struct pv_err *err);
     /* PV_ENOTFOUND: the instance is not configured (any more). */

@@ -29,8 +29,9 @@ enum pv_accept_what {
 
 enum pv_accept_effect {
     PV_EFFECT_NONE,
-    PV_EFFECT_UNDO_ACTIVE, /* the active create gets PV_INTENT_SUPERSEDE; if READY or parked it is due now */
-    PV_EFFECT_END_ACTIVE, /* the parked active operation ends SUPERSEDED; the next one starts */
+    PV_EFFECT_UNDO_ACTIVE, /* the active create gets PV_INTENT_SUPERSEDE; if READY or parked it is
+                              due now */
+    PV_EFFECT_END_ACTIVE,  /* the parked active operation ends SUPERSEDED; the next one starts */
 };
 
 struct pv_accept_rule {
@@ -52,10 +53,10 @@ enum pv_start_what {
     PV_START_PAIR, /* it and the next one end SUPERSEDED: the service is where the pair would end */
 };
 
-/* The head of the queue (type) is to start; next_type is the one behind it, 0 when there is none. */
+/* The head of the queue (type) is to start; next_type is the one behind it, 0 when there is none */
 enum pv_start_what pv_rules_start(int observed, bool residue, int type, int next_type);
 
-/* The projected state: `observed` folded over the types that wait, in order; illegal ones skipped. */
+/* The projected state: `observed` folded over the types that wait, in order, less illegal ones. */
 int pv_rules_project(int observed, bool residue, const int *types, size_t count);
 
 /* The operation somebody wants to do something to. */
@@ -73,9 +74,10 @@ struct pv_intervene_in {
 };
 
 enum pv_intervene_what {
-    PV_DO_READY, /* (stays or becomes) the active operation: READY now, with `cursor` and `intent`, tries 0 */
+    PV_DO_READY,  /* (stays or becomes) the active operation: READY now, with `cursor` and `intent`,
+                     tries 0 */
     PV_DO_INTENT, /* it is running: set `intent`, wake it */
-    PV_DO_END, /* ends with op_state; the service becomes `observed`, `residue`; the next one starts */
+    PV_DO_END, /* ends with op_state; the service becomes `observed`, `residue`; next one starts */
 };
 
 struct pv_intervene_rule {
@@ -84,8 +86,8 @@ struct pv_intervene_rule {
     int op_state;
     int observed;
     bool residue;
-    bool
-        reactivate; /* READY: a failed create that is not active becomes the active one again, PENDING */
+    bool reactivate; /* READY: a failed create that is not active becomes the active one again,
+                        PENDING */
 };
 
 /* PV_ECONFLICT with the sentence in err when it cannot be done. The new cursor (READY) goes to

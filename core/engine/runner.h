@@ -19,8 +19,8 @@ struct pv_run_step {
 struct pv_query {
     struct pv_str instance;
     struct pv_wire_query wire; /* slot is filled in by the runner; timeout_ms 10,000 */
-    /* Exactly once after query returned 0, later. A lost host, a time-out and a stop are outcomes too
-     * (PV_OUT_TEMPORARY). outcome->result holds the JSON answer when code is PV_OUT_OK. */
+    /* Exactly once after query returned 0, later. A lost host, a time-out and a stop are outcomes
+     * too (PV_OUT_TEMPORARY). outcome->result holds the JSON answer when code is PV_OUT_OK. */
     void (*done)(struct pv_query *query, const struct pv_wire_outcome *outcome);
     void *user;
     uint64_t call; /* the runner's */
@@ -41,8 +41,8 @@ struct pv_runner {
 enum pv_lost {
     PV_LOST_UNTOUCHED = 1, /* the step had called nothing yet: run it again */
     PV_LOST_TOUCHED = 2,   /* it may have called something: unknown */
-    PV_LOST_CULPRIT =
-        3, /* it was on the processor when the host crashed or hung: touched or not, see below */
+    PV_LOST_CULPRIT = 3,   /* it was on the processor when the host crashed or hung: touched or not,
+                              see below */
     PV_LOST_CULPRIT_UNTOUCHED = 4,
     PV_LOST_START = 5, /* the host could not be started at all: an instance fault */
 };

@@ -49,15 +49,15 @@ enum pv_op_state {
 
 /* Why a READY operation is not running. */
 enum pv_wait {
-    PV_WAIT_NONE = 0, /* it will be claimed at once */
-    PV_WAIT_CAPACITY =
-        1, /* its instance has all the steps in flight that it may, or used up its rate */
-    PV_WAIT_RETRY = 2,   /* backing off after a temporary failure */
-    PV_WAIT_POLL = 3,    /* the backend is working; asked again later */
-    PV_WAIT_SIGNAL = 4,  /* until a signal comes */
-    PV_WAIT_BREAKER = 5, /* the instance's breaker is open */
-    PV_WAIT_PAUSED = 6,  /* the instance is paused */
-    PV_WAIT_SETTLE = 7,  /* before "absent" can be believed */
+    PV_WAIT_NONE = 0,     /* it will be claimed at once */
+    PV_WAIT_CAPACITY = 1, /* its instance has all the steps in flight that it may, or used up its
+                             rate */
+    PV_WAIT_RETRY = 2,    /* backing off after a temporary failure */
+    PV_WAIT_POLL = 3,     /* the backend is working; asked again later */
+    PV_WAIT_SIGNAL = 4,   /* until a signal comes */
+    PV_WAIT_BREAKER = 5,  /* the instance's breaker is open */
+    PV_WAIT_PAUSED = 6,   /* the instance is paused */
+    PV_WAIT_SETTLE = 7,   /* before "absent" can be believed */
 };
 
 /* How an operation that is under way is to end instead; set under the service's lock. */

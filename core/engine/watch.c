@@ -23,8 +23,8 @@ void pv_engine_unwatch(struct pv_watch *watch)
     pv_list_remove(&watch->link);
 }
 
-/* A watcher may remove any watcher from within its callback: each list is emptied into one of its own
- * and refilled, so that what is gone is never met. */
+/* A watcher may remove any watcher from within its callback: each list is emptied into one of its
+ * own and refilled, so that what is gone is never met. */
 static void tell(struct pv_link *head, struct pv_id op, int state, struct pv_str text)
 {
     if (pv_list_empty(head)) {
