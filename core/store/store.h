@@ -15,8 +15,8 @@ int pv_keyring_open(const char *path, struct pv_keyring **ret_keyring,
 int pv_keyring_fixed(const uint8_t bytes[64], struct pv_keyring **ret_keyring) PV_MUST_CHECK;
 void pv_keyring_free(struct pv_keyring *keyring);
 
-/* The reference: in memory, on the caller's thread. Callbacks run from pv_mem_store_turn. Borrows clock
- * and keyring. */
+/* The reference: in memory, on the caller's thread. Callbacks run from pv_mem_store_turn. Borrows
+ * clock and keyring. */
 int pv_mem_store_open(const struct pv_keyring *keyring, struct pv_id deployment,
                       struct pv_store **ret_store) PV_MUST_CHECK;
 /* Applies up to `max` submitted requests and calls back; the number applied. */
