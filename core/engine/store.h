@@ -44,7 +44,8 @@ struct pv_req {
     struct pv_link link;   /* the store's */
 };
 
-/* ---- Audit ------------------------------------------------------------------------------------ */
+/* ---- Audit ------------------------------------------------------------------------------------
+ */
 
 /* One link of the hash-chained audit trail, written in the commit of what it records. No personal
  * data: contents appear as digests. All strings may be none. */
@@ -58,7 +59,8 @@ struct pv_audit {
     struct pv_hash digest; /* of the body this is about; zero: none */
 };
 
-/* ---- Claims: an operation as a node gets it ------------------------------------------------------ */
+/* ---- Claims: an operation as a node gets it
+ * ------------------------------------------------------ */
 
 struct pv_doc {
     struct pv_str component;
@@ -89,19 +91,20 @@ struct pv_claimed {
     struct pv_str product;
     struct pv_str plan_name;
     struct pv_str action;
-    struct pv_str body;  /* the event's JSON */
-    struct pv_str attrs; /* the service's attributes, see planner.h; "" before its create */
-    struct pv_str
-        composition;      /* the service's pinned components, see plan.h; "" before its create */
-    struct pv_str plan;   /* the operation's pinned plan; "" until pinned */
-    struct pv_str cursor; /* the engine's cursor; "" at the start */
-    struct pv_doc *docs;  /* the service's state documents */
+    struct pv_str body;        /* the event's JSON */
+    struct pv_str attrs;       /* the service's attributes, see planner.h; "" before its create */
+    struct pv_str composition; /* the service's pinned components, see plan.h; "" before its create
+                                */
+    struct pv_str plan;        /* the operation's pinned plan; "" until pinned */
+    struct pv_str cursor;      /* the engine's cursor; "" at the start */
+    struct pv_doc *docs;       /* the service's state documents */
     size_t doc_count;
     struct pv_signal_row *signals; /* stored signals of this operation */
     size_t signal_count;
 };
 
-/* ---- accept ----------------------------------------------------------------------------------- */
+/* ---- accept -----------------------------------------------------------------------------------
+ */
 
 enum pv_verdict {
     PV_ACCEPTED = 0,
@@ -128,9 +131,8 @@ struct pv_accept_item {
     struct pv_id idem_key;   /* hash of source and event id (or Idempotency-Key); zero: no dedupe */
     struct pv_str canonical; /* what is compared: HMAC'd under the store's key, not kept */
     int type;
-    bool
-        join; /* equal to the service's newest unfinished operation: that one; a create equal to the
-                   one of an active service: that one */
+    bool join;  /* equal to the service's newest unfinished operation: that one; a create equal to
+                   the  one of an active service: that one */
     bool claim; /* this node has room: if it can start, it is claimed for `epoch` */
     bool has_sequence;
     int64_t sequence;
@@ -151,21 +153,31 @@ struct pv_accept_item {
     int ret_state;                  /* the projected state it was judged against (PV_ILLEGAL) */
     int64_t ret_used;               /* PV_QUOTA */
     struct pv_claimed *ret_claimed; /* not NULL: it runs here now */
-    struct pv_id
-        ret_poke; /* not zero: this operation has a new intent (or, if parked before, is ready) */
+    struct pv_id ret_poke; /* not zero: this operation has a new intent (or, if parked before, is
+                              ready) */
 };
 
-/* All items are accepted in one commit, or none is (then status is PV_ECONFLICT and the verdicts say
- * why; a duplicate is not a refusal). */
+/* An operation that ended with a commit which was not its own. */
+struct pv_ended {
+    struct pv_id op;
+    int op_state;
+};
+
+/* All items are accepted in one commit, or none is (then status is PV_ECONFLICT and the verdicts
+ * say why; a duplicate is not a refusal). */
 struct pv_accept {
     struct pv_req req;
     struct pv_accept_item *items;
     size_t count;
     int64_t now_ms; /* wall clock, as everywhere below */
     uint64_t epoch;
+    /* Operations that ended with this commit: superseded by one of the items, or without work. */
+    struct pv_ended *ret_ended;
+    size_t ret_ended_count;
 };
 
-/* ---- claim ------------------------------------------------------------------------------------ */
+/* ---- claim ------------------------------------------------------------------------------------
+ */
 
 /* READY operations of one lane whose time has come, oldest first: attempt + 1, new fence. A lane is
  * the instance of the next step; "" holds operations that are not pinned yet. */
@@ -177,11 +189,12 @@ struct pv_claim {
     uint64_t epoch;
     struct pv_claimed **ret_claimed;
     size_t ret_count;
-    int64_t
-        ret_next_due_ms; /* of what is left in the lane: <= now: more are ready; PV_NEVER: empty */
+    int64_t ret_next_due_ms; /* of what is left in the lane: <= now: more are ready; PV_NEVER: empty
+                              */
 };
 
-/* ---- progress --------------------------------------------------------------------------------- */
+/* ---- progress ---------------------------------------------------------------------------------
+ */
 
 /* One line of an operation's history. */
 struct pv_step_row {
@@ -192,7 +205,8 @@ struct pv_step_row {
     int kind; /* enum pv_call_kind of message.h: run, poll, lookup, undo */
     uint32_t run;
     uint32_t attempt;
-    int outcome; /* enum pv_outcome_code of message.h; -1: the host was lost; -2: skipped by an operator */
+    int outcome; /* enum pv_outcome_code of message.h; -1: the host was lost; -2: skipped by an
+                    operator */
     int64_t started_ms;
     int64_t ended_ms;
     struct pv_str text;
@@ -233,12 +247,12 @@ struct pv_progress {
     struct pv_str lane;
     int64_t due_ms;
     int wait; /* enum pv_wait */
-    /* DEFER with PV_WAIT_SIGNAL or PV_WAIT_POLL: how many stored signals the step has been given; when
-     * more are stored, it is due at now_ms. */
+    /* DEFER with PV_WAIT_SIGNAL or PV_WAIT_POLL: how many stored signals the step has been given;
+     * when more are stored, it is due at now_ms. */
     size_t signals_seen;
     int64_t deadline_ms; /* 0: unchanged */
-    /* A sentence for people: why it waits, is parked, or did not succeed. None: unchanged; an operation
-     * that ends DONE has none. */
+    /* A sentence for people: why it waits, is parked, or did not succeed. None: unchanged; an
+     * operation that ends DONE has none. */
     struct pv_str reason;
     int op_state;            /* FINISH */
     int observed;            /* FINISH: the service's state from here on */
@@ -255,14 +269,12 @@ struct pv_progress {
     struct pv_id ret_ready; /* FINISH: the next operation when it was left READY; zero: none */
     /* FINISH: operations of this service that ended with this commit without running (made illegal:
      * canceled; no-ops: done; suspend/unsuspend pairs: superseded). */
-    struct pv_ended {
-        struct pv_id op;
-        int op_state;
-    } * ret_ended;
+    struct pv_ended *ret_ended;
     size_t ret_ended_count;
 };
 
-/* ---- reserve: host calls that the store answers ------------------------------------------------- */
+/* ---- reserve: host calls that the store answers -------------------------------------------------
+ */
 
 struct pv_pool_range {
     int64_t first; /* indexes into the pool, both inclusive */
@@ -296,10 +308,11 @@ struct pv_reserve {
     struct pv_str ret_value;
 };
 
-/* ---- signal, intervene ---------------------------------------------------------------------------- */
+/* ---- signal, intervene
+ * ---------------------------------------------------------------------------- */
 
-/* Stored by (operation, name), also when it comes early; wakes the operation if it waits. PV_ENOTFOUND,
- * or PV_ECONFLICT when the operation is over. */
+/* Stored by (operation, name), also when it comes early; wakes the operation if it waits.
+ * PV_ENOTFOUND, or PV_ECONFLICT when the operation is over. */
 struct pv_signal {
     struct pv_req req;
     struct pv_id op;
@@ -333,7 +346,8 @@ struct pv_intervene {
     size_t ret_ended_count;
 };
 
-/* ---- lanes, pause, note ----------------------------------------------------------------------------- */
+/* ---- lanes, pause, note
+ * ----------------------------------------------------------------------------- */
 
 struct pv_lane_row {
     struct pv_str lane;
@@ -352,6 +366,7 @@ struct pv_pause {
     struct pv_req req;
     struct pv_str instance;
     bool paused;
+    int64_t now_ms;
     struct pv_audit audit;
 };
 
@@ -361,7 +376,8 @@ struct pv_note {
     struct pv_audit audit;
 };
 
-/* ---- queries --------------------------------------------------------------------------------------- */
+/* ---- queries
+ * --------------------------------------------------------------------------------------- */
 
 struct pv_service_row {
     struct pv_id id;
@@ -412,8 +428,8 @@ struct pv_get {
     struct pv_id id;      /* zero: by source and external_id */
     struct pv_str source; /* not none: another source's is PV_ENOTFOUND */
     struct pv_str external_id;
-    bool
-        full; /* a service with attrs, composition, docs and quotas; an operation with its body and steps */
+    bool full; /* a service with attrs, composition, docs and quotas; an operation with its body and
+                  steps */
     struct pv_service_row ret_service;
     struct pv_op_row ret_op; /* of_op; or the service's active operation (id zero: none) */
     struct pv_str ret_attrs;
@@ -447,10 +463,10 @@ struct pv_list_req {
     struct pv_str source; /* none: all */
     struct pv_id service; /* operations and audit of one; zero: all */
     int state; /* services: observed; operations: state; -1: all; operations: -2: unfinished */
-    struct pv_id
-        after; /* services, operations: the last id of the page before; zero: from the start */
-    uint64_t after_n; /* audit */
-    size_t limit;     /* at most 1,000 */
+    struct pv_id after; /* services, operations: the last id of the page before; zero: from the
+                           start */
+    uint64_t after_n;   /* audit */
+    size_t limit;       /* at most 1,000 */
     struct pv_service_row *ret_services;
     struct pv_op_row *ret_ops;
     struct pv_audit_row *ret_audit;
@@ -509,7 +525,8 @@ struct pv_stats {
     int64_t ret_oldest_ready_ms; /* accepted_ms of the oldest READY one; 0: none */
 };
 
-/* ---- the store ---------------------------------------------------------------------------------- */
+/* ---- the store ----------------------------------------------------------------------------------
+ */
 
 struct pv_store;
 
