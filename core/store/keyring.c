@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The keys of a store: a text file of "key ID HEX64" and "mac HEX64" lines, 0600, made at the first
+ * start. The last key seals; every key unseals. Read-only once open, so any thread may use it. */
+#include "core/store/logic.h"
+
+#include "core/base/alloc.h"
+#include "core/base/buf.h"
+#include "core/base/secret.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define KEY_BYTES crypto_aead_xchacha20poly1305_ietf_KEYBYTES
+#define NONCE_BYTES crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
+#define TAG_BYTES crypto_aead_xchacha20poly1305_ietf_ABYTES
+#define ID_BYTES 4u
+#define MAX_KEYS 64
+#define MAX_FILE 16384
+#define MAX_SEALED (16u * 1024 * 1024)
+
+struct key {
+    uint32_t id;
+    uint8_t bytes[KEY_BYTES];
+};
+
+struct pv_keyring {
+    struct key keys[MAX_KEYS];
+    size_t count;
+    bool has_mac;
+    uint8_t mac[32];
+};
+
+_Static_assert(KEY_BYTES == 32, "a line of the file holds 32 bytes");
+
+static struct pv_keyring *keyring_new(void)
+{
+    return pv_calloc(1, sizeof(struct pv_keyring));
+}
+
+void pv_keyring_free(struct pv_keyring *keyring)
+{
+    if (keyring) {
+        pv_wipe(keyring, sizeof(*keyring));
+        pv_free(keyring);
+    }
+}
+
+int pv_keyring_fixed(const uint8_t bytes[64], struct pv_keyring **ret_keyring)
+{
+    struct pv_keyring *keyring = keyring_new();
+    if (!keyring) {
+        return PV_ENOMEM;
+    }
+    keyring->count = 1;
+    keyring->keys[0].id = 1;
+    memcpy(keyring->keys[0].bytes, bytes, KEY_BYTES);
+    memcpy(keyring->mac, bytes + 32, sizeof(keyring->mac));
+    keyring->has_mac = true;
+    *ret_keyring = keyring;
+    return PV_OK;
+}
+
+/* ---- the file ---- */
+
+static int bad_line(const char *path, unsigned line, struct pv_err *err)
+{
+    return pv_err_set(err, PV_ESYNTAX,
+                      "keys file %s, line %u: expected \"key ID HEX\" or \"mac HEX\" with 64 "
+                      "hexadecimal digits",
+                      path, line);
+}
+
+static struct pv_str word(struct pv_str *line)
+{
+    while (line->len > 0 && line->ptr[0] == ' ') {
+        line->ptr++;
+        line->len--;
+    }
+    struct pv_str out = {line->ptr, 0};
+    while (line->len > 0 && line->ptr[0] != ' ') {
+        out.len++;
+        line->ptr++;
+        line->len--;
+    }
+    return out;
+}
+
+static int parse_line(struct pv_keyring *keyring, struct pv_str line)
+{
+    struct pv_str kind = word(&line);
+    if (kind.len == 0 || kind.ptr[0] == '#') {
+        return PV_OK;
+    }
+    if (pv_str_eq_c(kind, "mac") && !keyring->has_mac) {
+        keyring->has_mac = true;
+        return pv_unhex(word(&line), keyring->mac, sizeof(keyring->mac));
+    }
+    if (!pv_str_eq_c(kind, "key") || keyring->count == MAX_KEYS) {
+        return PV_ESYNTAX;
+    }
+    int64_t id = 0;
+    if (pv_str_to_i64(word(&line), &id) || id < 1 || id > UINT32_MAX) {
+        return PV_ESYNTAX;
+    }
+    struct key *key = &keyring->keys[keyring->count++];
+    key->id = (uint32_t)id;
+    return pv_unhex(word(&line), key->bytes, sizeof(key->bytes));
+}
+
+static int parse(struct pv_keyring *keyring, const char *path, struct pv_str text,
+                 struct pv_err *err)
+{
+    unsigned number = 0;
+    while (text.len > 0) {
+        const char *end = memchr(text.ptr, '\n', text.len);
+        size_t len = end ? (size_t)(end - text.ptr) : text.len;
+        number++;
+        if (parse_line(keyring, (struct pv_str){text.ptr, len})) {
+            return bad_line(path, number, err);
+        }
+        len += end ? 1 : 0;
+        text = (struct pv_str){text.ptr + len, text.len - len};
+    }
+    if (keyring->count == 0 || !keyring->has_mac) {
+        return pv_err_set(err, PV_ESYNTAX, "keys file %s: it holds no %s", path,
+                          keyring->count == 0 ? "key" : "mac line");
+    }
+    return PV_OK;
+}
+
+static int errno_err(struct pv_err *err, const char *what, const char *path)
+{
+    int errnum = errno;
+    return pv_err_set(err, pv_status_from_errno(errnum), "cannot %s keys file %s: %s", what, path,
+                      strerror(errnum));
+}
+
+static int read_file(int fd, const char *path, struct pv_keyring *keyring, struct pv_err *err)
+{
+    struct stat st;
+    if (fstat(fd, &st) != 0) {
+        return errno_err(err, "read", path);
+    }
+    if ((st.st_mode & 077) != 0) {
+        return pv_err_set(err, PV_EDENIED,
+                          "keys file %s can be read by others than its owner: chmod 600 it", path);
+    }
+    char text[MAX_FILE];
+    size_t len = 0;
+    ssize_t got = 0;
+    do {
+        got = read(fd, text + len, sizeof(text) - len);
+        len += got > 0 ? (size_t)got : 0;
+    } while ((got > 0 && len < sizeof(text)) || (got < 0 && errno == EINTR));
+    int status = got < 0 ? errno_err(err, "read", path)
+                         : parse(keyring, path, (struct pv_str){text, len}, err);
+    pv_wipe(text, sizeof(text));
+    return status;
+}
+
+static int sync_folder(const char *path)
+{
+    char folder[4096];
+    const char *slash = strrchr(path, '/');
+    size_t len = slash ? (size_t)(slash - path) + 1 : 0;
+    if (len >= sizeof(folder)) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    memcpy(folder, path, len);
+    memcpy(folder + len, len ? "" : ".", len ? 1 : 2);
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) {
+        return -1;
+    }
+    int result = fsync(fd);
+    close(fd);
+    return result;
+}
+
+static bool write_keys(int fd)
+{
+    uint8_t bytes[64];
+    char hex[2][65];
+    char text[320];
+    randombytes_buf(bytes, sizeof(bytes));
+    pv_hex(bytes, 32, hex[0]);
+    pv_hex(bytes + 32, 32, hex[1]);
+    int len =
+        snprintf(text, sizeof(text),
+                 "# Keys of a Provost store. Without them its database cannot be read: keep a "
+                 "copy apart from it.\nkey 1 %s\nmac %s\n",
+                 hex[0], hex[1]);
+    bool good = write(fd, text, (size_t)len) == len && fsync(fd) == 0;
+    pv_wipe(bytes, sizeof(bytes));
+    pv_wipe(hex, sizeof(hex));
+    pv_wipe(text, sizeof(text));
+    return good;
+}
+
+/* Written beside, synced, and linked into place: a file that is there is whole, and is never
+ * replaced. */
+static int make_file(const char *path, struct pv_err *err)
+{
+    char temporary[4096];
+    int len = snprintf(temporary, sizeof(temporary), "%s.XXXXXX", path);
+    if (len < 0 || (size_t)len >= sizeof(temporary)) {
+        errno = ENAMETOOLONG;
+        return errno_err(err, "make", path);
+    }
+    int fd = mkostemp(temporary, O_CLOEXEC);
+    if (fd < 0) {
+        return errno_err(err, "make", path);
+    }
+    int status = PV_OK;
+    if (fchmod(fd, 0600) != 0 || !write_keys(fd) ||
+        (link(temporary, path) != 0 && errno != EEXIST) || sync_folder(path) != 0) {
+        status = errno_err(err, "make", path);
+    }
+    close(fd);
+    unlink(temporary);
+    return status;
+}
+
+int pv_keyring_open(const char *path, struct pv_keyring **ret_keyring, struct pv_err *err)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 && errno == ENOENT) {
+        int status = make_file(path, err);
+        if (status) {
+            return status;
+        }
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+    }
+    if (fd < 0) {
+        return errno_err(err, "open", path);
+    }
+    struct pv_keyring *keyring = keyring_new();
+    int status = keyring ? read_file(fd, path, keyring, err)
+                         : pv_err_set(err, PV_ENOMEM, "keys file %s: out of memory", path);
+    close(fd);
+    if (status) {
+        pv_keyring_free(keyring);
+        return status;
+    }
+    *ret_keyring = keyring;
+    return PV_OK;
+}
+
+/* ---- use ---- */
+
+struct pv_hash pv_keyring_mac(const struct pv_keyring *keyring, struct pv_str canonical)
+{
+    return pv_hmac_sha256(keyring->mac, sizeof(keyring->mac), canonical);
+}
+
+int pv_keyring_seal(const struct pv_keyring *keyring, struct pv_str identity, struct pv_str plain,
+                    struct pv_buf *out)
+{
+    const struct key *key = &keyring->keys[keyring->count - 1];
+    size_t bytes = ID_BYTES + NONCE_BYTES + plain.len + TAG_BYTES;
+    unsigned char *to = plain.len < MAX_SEALED ? (unsigned char *)pv_buf_reserve(out, bytes) : NULL;
+    if (!to) {
+        return out->status ? out->status : PV_ETOOBIG;
+    }
+    for (unsigned i = 0; i < ID_BYTES; i++) {
+        to[i] = (unsigned char)(key->id >> (8 * i));
+    }
+    randombytes_buf(to + ID_BYTES, NONCE_BYTES);
+    unsigned long long len = 0;
+    crypto_aead_xchacha20poly1305_ietf_encrypt(to + ID_BYTES + NONCE_BYTES, &len,
+                                               (const unsigned char *)(plain.ptr ? plain.ptr : ""),
+                                               plain.len, (const unsigned char *)identity.ptr,
+                                               identity.len, NULL, to + ID_BYTES, key->bytes);
+    out->len += bytes;
+    return PV_OK;
+}
+
+static const struct key *key_by_id(const struct pv_keyring *keyring, uint32_t id)
+{
+    for (size_t i = keyring->count; i-- > 0;) {
+        if (keyring->keys[i].id == id) {
+            return &keyring->keys[i];
+        }
+    }
+    return NULL;
+}
+
+int pv_keyring_unseal(const struct pv_keyring *keyring, struct pv_str identity,
+                      struct pv_str sealed, struct pv_arena *arena, struct pv_str *ret_plain)
+{
+    if (sealed.len < ID_BYTES + NONCE_BYTES + TAG_BYTES) {
+        return PV_ECRYPTO;
+    }
+    const unsigned char *from = (const unsigned char *)sealed.ptr;
+    uint32_t id = 0;
+    for (unsigned i = 0; i < ID_BYTES; i++) {
+        id |= (uint32_t)from[i] << (8 * i);
+    }
+    const struct key *key = key_by_id(keyring, id);
+    if (!key) {
+        return PV_ECRYPTO;
+    }
+    size_t len = sealed.len - ID_BYTES - NONCE_BYTES - TAG_BYTES;
+    char *plain = pv_arena_alloc(arena, len + 1);
+    if (!plain) {
+        return PV_ENOMEM;
+    }
+    if (crypto_aead_xchacha20poly1305_ietf_decrypt(
+            (unsigned char *)plain, NULL, NULL, from + ID_BYTES + NONCE_BYTES, len + TAG_BYTES,
+            (const unsigned char *)identity.ptr, identity.len, from + ID_BYTES, key->bytes) != 0) {
+        return PV_ECRYPTO;
+    }
+    *ret_plain = (struct pv_str){plain, len};
+    return PV_OK;
+}
