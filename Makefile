@@ -23,12 +23,12 @@ test: ## everything that is tested; ends in "N passed, N failed"
 
 bench: ## what it does a second, and the gates on cost and memory
 	tools/install-packages test
-	tools/build build-release --buildtype=release
-	tests/bench/run --build build-release
+	tools/build build-bench --buildtype=release
+	tests/bench/run --build build-bench
 
 install: ## a release build into PREFIX (/usr/local), under DESTDIR
 	tools/install-packages build
-	tools/build build-release --buildtype=release --prefix=$(PREFIX)
+	tools/build build-release --buildtype=release --prefix=$(PREFIX) -Dtests=false
 	meson install -C build-release --no-rebuild --quiet
 
 check: ## the gates on format, layers, style, headers, scripts and docs
