@@ -230,11 +230,10 @@ static void agrees_with_jansson(void **state)
 {
     (void)state;
     static const char *const seeds[] = {
-        "{\"id\":\"e-1\",\"type\":\"service.create\",\"service\":{\"id\":\"12\",\"params\":{\"a\":["
-        "1,"
-        "2.5e3,-0.1,{\"b\":null}]}},\"customer\":{\"email\":\"a@b.c\"}}",
-        "[\"\\ud83d\\ude00\\u00e4\\\"\\\\\", \"\xF0\x9F\x98\x80\", true,false,null, 1e5, {}, [], "
-        "[[]]]",
+        ("{\"id\":\"e-1\",\"type\":\"service.create\",\"service\":{\"id\":\"12\",\"params\":{\"a\":"
+         "[1,2.5e3,-0.1,{\"b\":null}]}},\"customer\":{\"email\":\"a@b.c\"}}"),
+        ("[\"\\ud83d\\ude00\\u00e4\\\"\\\\\", \"\xF0\x9F\x98\x80\", true,false,null, 1e5, {}, [], "
+         "[[]]]"),
         "{\"a\":1,\"b\":{\"a\":2,\"c\":[\"d\",\"d\"]},\"e\":-12.25E-2}",
     };
     static const char interesting[] = "{}[]\",:\\u0019aeE+-. \n\t\xC3\xFF\x80";
