@@ -18,8 +18,8 @@ def say(text):
 GOOD = READY + """
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
 say("STATUS=starting")
-say("READY=1\\nMAINPID=1")
 print("hello", flush=True)
+say("READY=1\\nMAINPID=1")
 while True:
     signal.pause()
 """
