@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Judging requests, answers and errors of HTTP. */
+#include "core/host/http.h"
+
+#include "core/base/alloc.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/un.h>
+
+#define DAY_MS ((int64_t)24 * 3600 * 1000)
+
+void pv_url_done(struct pv_url *url)
+{
+    pv_free(url->url);
+    pv_free(url->shown);
+    pv_free(url->host);
+    pv_free(url->port);
+    pv_free(url->socket_path);
+    *url = (struct pv_url){0};
+}
+
+static bool is_literal(const char *host)
+{
+    unsigned char bytes[16];
+    char inner[64];
+    size_t len = strlen(host);
+    if (inet_pton(AF_INET, host, bytes) == 1) {
+        return true;
+    }
+    if (host[0] != '[' || len < 3 || len >= sizeof(inner)) {
+        return false;
+    }
+    return true; /* libcurl has checked what stands in the brackets */
+}
+
+/* Copies one part of a URL; "" when it has none. */
+static int get_part(CURLU *parts, CURLUPart which, unsigned flags, char **ret)
+{
+    char *part = NULL;
+    CURLUcode code = curl_url_get(parts, which, &part, flags);
+    char *copy = NULL;
+    if (code == CURLUE_OUT_OF_MEMORY) {
+        return PV_ENOMEM;
+    }
+    copy = pv_strdup(code == CURLUE_OK ? part : "");
+    curl_free(part);
+    *ret = copy;
+    return copy != NULL ? 0 : PV_ENOMEM;
+}
+
+/* Sets what libcurl is given and what logs may show. */
+static int finish_url(CURLU *parts, struct pv_url *u)
+{
+    size_t len = strlen(u->host);
+    if (len > 1 && u->host[len - 1] == '.') {
+        u->host[len - 1] = '\0';
+        if (curl_url_set(parts, CURLUPART_HOST, u->host, 0) != CURLUE_OK) {
+            return PV_ENOMEM;
+        }
+    }
+    int status = get_part(parts, CURLUPART_URL, 0, &u->url);
+    if (status != 0) {
+        return status;
+    }
+    curl_url_set(parts, CURLUPART_USER, NULL, 0);
+    curl_url_set(parts, CURLUPART_PASSWORD, NULL, 0);
+    curl_url_set(parts, CURLUPART_QUERY, NULL, 0);
+    curl_url_set(parts, CURLUPART_FRAGMENT, NULL, 0);
+    return get_part(parts, CURLUPART_URL, 0, &u->shown);
+}
+
+static int parse_tcp(const char *text, struct pv_url *u, struct pv_err *err)
+{
+    CURLU *parts = curl_url();
+    if (parts == NULL) {
+        return pv_err_set(err, PV_ENOMEM, "out of memory");
+    }
+    char *scheme = NULL;
+    int status = 0;
+    CURLUcode code = curl_url_set(parts, CURLUPART_URL, text, 0);
+    if (code != CURLUE_OK) {
+        status = pv_err_set(err, PV_EINVAL, "not a URL: %s", curl_url_strerror(code));
+        goto out;
+    }
+    status = get_part(parts, CURLUPART_SCHEME, 0, &scheme);
+    if (status == 0 && strcmp(scheme, "http") != 0 && strcmp(scheme, "https") != 0) {
+        status = pv_err_set(err, PV_EINVAL, "the URL must begin with http://, https:// or unix:/");
+        goto out;
+    }
+    if (status == 0) {
+        status = get_part(parts, CURLUPART_HOST, 0, &u->host);
+    }
+    if (status == 0) {
+        status = get_part(parts, CURLUPART_PORT, CURLU_DEFAULT_PORT, &u->port);
+    }
+    for (const char *p = u->host; status == 0 && *p != '\0'; p++) {
+        if ((unsigned char)*p >= 0x80 || *p == ',') {
+            status = pv_err_set(err, PV_EINVAL, "the host name must be in its ASCII form (xn--…)");
+            goto out;
+        }
+    }
+    if (status == 0) {
+        status = finish_url(parts, u);
+    }
+    if (status == 0) {
+        u->literal = is_literal(u->host);
+    } else {
+        pv_err_set(err, status, "out of memory");
+    }
+out:
+    pv_free(scheme);
+    curl_url_cleanup(parts);
+    return status;
+}
+
+static int parse_unix(const char *text, struct pv_url *u, struct pv_err *err)
+{
+    const char *path = text + strlen("unix:");
+    const char *colon = strchr(path, ':');
+    size_t len = colon != NULL ? (size_t)(colon - path) : strlen(path);
+    const char *rest = colon != NULL ? colon + 1 : "/";
+    struct sockaddr_un address;
+    if (path[0] != '/' || len >= sizeof(address.sun_path) || rest[0] != '/') {
+        return pv_err_set(err, PV_EINVAL,
+                          "write unix:/path/to.sock:/request/path, with a path of "
+                          "fewer than %zu bytes",
+                          sizeof(address.sun_path));
+    }
+    char *socket_path = pv_strndup(path, len);
+    size_t size = strlen(rest) + 32;
+    char *url = pv_malloc(size);
+    int status = socket_path != NULL && url != NULL ? 0 : PV_ENOMEM;
+    if (status == 0) {
+        snprintf(url, size, "http://localhost%s", rest);
+        status = parse_tcp(url, u, err);
+    } else {
+        pv_err_set(err, status, "out of memory");
+    }
+    pv_free(url);
+    if (status != 0) {
+        pv_free(socket_path);
+        return status;
+    }
+    u->socket_path = socket_path;
+    return 0;
+}
+
+int pv_url_parse(const char *text, struct pv_url *ret_url, struct pv_err *err)
+{
+    struct pv_url u = {0};
+    int status = 0;
+    if (text == NULL) {
+        return pv_err_set(err, PV_EINVAL, "the URL is missing");
+    }
+    if (strncmp(text, "unix:", 5) == 0) {
+        status = parse_unix(text, &u, err);
+    } else {
+        status = parse_tcp(text, &u, err);
+    }
+    if (status != 0) {
+        pv_url_done(&u);
+        return status;
+    }
+    *ret_url = u;
+    return 0;
+}
+
+static bool is_token(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           (c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL);
+}
+
+int pv_http_check_header(const char *line, struct pv_err *err)
+{
+    static const char *const own[] = {"content-length", "transfer-encoding", "connection",
+                                      "idempotency-key", "expect"};
+    size_t len = 0;
+    while (is_token(line[len])) {
+        len++;
+    }
+    if (len == 0 || line[len] != ':') {
+        return pv_err_set(err, PV_EINVAL, "a header must be \"Name: value\"");
+    }
+    for (const char *p = line + len; *p != '\0'; p++) {
+        if (((unsigned char)*p < 0x20 && *p != '\t') || *p == 0x7f) {
+            return pv_err_set(err, PV_EINVAL, "header %.*s: a control character in its value",
+                              (int)len, line);
+        }
+    }
+    for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
+        if (strlen(own[i]) == len && strncasecmp(own[i], line, len) == 0) {
+            return pv_err_set(err, PV_EINVAL, "header %.*s: the host sets it", (int)len, line);
+        }
+    }
+    return 0;
+}
+
+bool pv_http_good_method(const char *method)
+{
+    size_t len = 0;
+    while (method[len] >= 'A' && method[len] <= 'Z') {
+        len++;
+    }
+    return len > 0 && len <= 20 && method[len] == '\0' && strcmp(method, "CONNECT") != 0;
+}
+
+bool pv_http_safe_method(const char *method)
+{
+    return strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0 ||
+           strcmp(method, "OPTIONS") == 0;
+}
+
+int64_t pv_http_retry_after(struct pv_str value, int64_t wall_ms)
+{
+    int64_t seconds = 0;
+    if (pv_str_to_i64(value, &seconds) == 0) {
+        if (seconds < 0) {
+            return -1;
+        }
+        return seconds < DAY_MS / 1000 ? seconds * 1000 : DAY_MS;
+    }
+    char text[64];
+    if (pv_str_to_c(value, text, sizeof(text)) != 0) {
+        return -1;
+    }
+    time_t when = curl_getdate(text, NULL);
+    if (when < 0) {
+        return -1;
+    }
+    int64_t left = (int64_t)when * 1000 - wall_ms;
+    return left < 0 ? 0 : left < DAY_MS ? left : DAY_MS;
+}
+
+struct pv_str pv_http_header(struct pv_str lines, const char *name)
+{
+    size_t name_len = strlen(name);
+    const char *p = lines.ptr;
+    const char *end = lines.ptr + lines.len;
+    while (p < end) {
+        const char *eol = memchr(p, '\n', (size_t)(end - p));
+        const char *stop = eol != NULL ? eol : end;
+        if ((size_t)(stop - p) > name_len && p[name_len] == ':' &&
+            strncasecmp(p, name, name_len) == 0) {
+            p += name_len + 1;
+            while (p < stop && (*p == ' ' || *p == '\t')) {
+                p++;
+            }
+            while (stop > p && (stop[-1] == '\r' || stop[-1] == ' ' || stop[-1] == '\t')) {
+                stop--;
+            }
+            return (struct pv_str){p, (size_t)(stop - p)};
+        }
+        p = eol != NULL ? eol + 1 : end;
+    }
+    return (struct pv_str){NULL, 0};
+}
+
+int pv_http_error(CURLcode code, bool sent)
+{
+    switch (code) {
+    case CURLE_OK:
+        return 0;
+    case CURLE_URL_MALFORMAT:
+        return PROVOST_E_INVALID;
+    case CURLE_OPERATION_TIMEDOUT:
+        return sent ? PROVOST_E_TIMEOUT : PROVOST_E_NOT_SENT;
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_CACERT_BADFILE:
+    case CURLE_SSL_CERTPROBLEM:
+    case CURLE_SSL_ISSUER_ERROR:
+        return sent ? PROVOST_E_LOST : PROVOST_E_TLS;
+    case CURLE_OUT_OF_MEMORY:
+        return sent ? PROVOST_E_LOST : PROVOST_E_NOMEM;
+    default:
+        return sent ? PROVOST_E_LOST : PROVOST_E_NOT_SENT;
+    }
+}

@@ -1,0 +1,868 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Steps and queries, from the frame to the outcome: every host call but http, exec and resolve. */
+#include "tests/unit/host/kit.h"
+
+#include "core/base/alloc.h"
+#include "core/base/hash.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct kit kit;
+
+/* ---- A plugin ---- */
+
+static int opened;
+static int cleaned_up;
+
+static int plugin_open(const char *settings, void **ret_instance, char *error, size_t error_size)
+{
+    if (strstr(settings, "\"fail\"") != NULL) {
+        snprintf(error, error_size, "the token s3cr3t-token is wrong");
+        return 1;
+    }
+    opened++;
+    *ret_instance = &opened;
+    return 0;
+}
+
+static void plugin_close(void *instance)
+{
+    assert_ptr_equal(instance, &opened);
+    opened--;
+}
+
+static int echo(struct provost_call *call)
+{
+    char json[1024];
+    snprintf(json, sizeof(json),
+             "{\"operation_id\": \"%s\", \"operation\": \"%s\", \"component\": \"%s\", \"step\": "
+             "\"%s\", \"service_id\": \"%s\", \"external_id\": \"%s\", \"ref\": \"%s\", "
+             "\"generation\": %u, \"run\": %u, \"attempt\": %u, \"input\": %s, \"state\": %s, "
+             "\"settings\": %s}",
+             call->operation_id, call->operation, call->component, call->step, call->service_id,
+             call->external_id, call->ref, call->generation, call->run, call->attempt, call->input,
+             call->state, call->settings);
+    assert_ptr_equal(call->instance, &opened);
+    return call->host->result(call, json) == 0 ? PROVOST_OK : PROVOST_PERMANENT;
+}
+
+static int undo_echo(struct provost_call *call)
+{
+    return call->host->outcome(call, PROVOST_OK, -1, "undone");
+}
+
+static int lookup_says(struct provost_call *call)
+{
+    return atoi(call->input + 1);
+}
+
+static int poll_echo(struct provost_call *call)
+{
+    return call->host->outcome(call, PROVOST_PENDING, 1500, "still there");
+}
+
+static int returns(struct provost_call *call)
+{
+    return atoi(call->input + 1);
+}
+
+static int naps(struct provost_call *call)
+{
+    int code = call->host->sleep(call, 10);
+    return code == 0 ? PROVOST_OK : PROVOST_PERMANENT;
+}
+
+static int sleeps(struct provost_call *call)
+{
+    int code = call->host->sleep(call, 30000);
+    cleaned_up++;
+    /* After a cancel every host call that waits comes back at once. */
+    if (code == PROVOST_E_CANCELED && call->host->sleep(call, 30000) == PROVOST_E_CANCELED &&
+        call->host->state_save(call) == PROVOST_E_CANCELED) {
+        return call->host->outcome(call, PROVOST_CANCELED, -1,
+                                   strstr(call->input, "quiet") ? NULL : "cleaned up");
+    }
+    return PROVOST_PERMANENT;
+}
+
+static int ignores_cancel(struct provost_call *call)
+{
+    for (int i = 0; i < 1000; i++) {
+        call->host->sleep(call, 30000);
+    }
+    return PROVOST_OK;
+}
+
+static int sleeps_too_long(struct provost_call *call)
+{
+    int code = call->host->sleep(call, 30001);
+    return call->host->outcome(call, PROVOST_PERMANENT, code, call->host->error(call));
+}
+
+static int sets_state(struct provost_call *call)
+{
+    const struct provost_host *host = call->host;
+    assert_int_equal(host->state_set(call, "{\"a\": 1}"), 0);
+    assert_string_equal(call->state, "{\"a\": 1}");
+    assert_int_equal(host->state_set(call, "[1]"), PROVOST_E_INVALID);
+    assert_contains(host->error(call), "object");
+    assert_int_equal(host->state_set(call, "{\"a\""), PROVOST_E_INVALID);
+    assert_int_equal(host->state_set(call, "{} {}"), PROVOST_E_INVALID);
+    assert_int_equal(host->state_set(call, NULL), PROVOST_E_INVALID);
+    char *big = host->alloc(call, 70000);
+    assert_non_null(big);
+    snprintf(big, 70000, "{\"a\": \"%065600d\"}", 1);
+    assert_int_equal(host->state_set(call, big), PROVOST_E_TOO_BIG);
+    char deep[400] = "{\"a\": ";
+    memset(deep + 6, '[', 100);
+    memset(deep + 106, ']', 100);
+    deep[206] = '}';
+    assert_int_equal(host->state_set(call, deep), PROVOST_E_INVALID);
+    assert_contains(host->error(call), "deep");
+    assert_string_equal(call->state, "{\"a\": 1}");
+    return PROVOST_OK;
+}
+
+static int talks(struct provost_call *call)
+{
+    const struct provost_host *host = call->host;
+    host->secret(call, "hunter2");
+    host->log(call, PROVOST_LOG_INFO, "password hunter2, token s3cr3t-token, form pl4n-s3cret");
+    host->log(call, 77, "bad \xff byte");
+    host->log(call, PROVOST_LOG_INFO, NULL);
+    host->progress(call, 250, "half hunter2");
+    return host->outcome(call, PROVOST_TEMPORARY, 5000, "no hunter2 for s3cr3t-token");
+}
+
+static int floods(struct provost_call *call)
+{
+    for (int i = 0; i < 5000; i++) {
+        call->host->log(call, PROVOST_LOG_INFO, "line");
+        call->host->progress(call, -1, "going");
+    }
+    return PROVOST_OK;
+}
+
+static int asks(struct provost_call *call)
+{
+    const struct provost_host *host = call->host;
+    const char *value = NULL;
+    uint64_t version = 0;
+    int code = PROVOST_E_FAILED;
+    const char *in = call->input;
+    if (strstr(in, "kv_get") != NULL) {
+        code = host->kv_get(call, PROVOST_SCOPE_INSTANCE, "key", &value, &version);
+    } else if (strstr(in, "kv_put") != NULL) {
+        code = host->kv_put(call, PROVOST_SCOPE_SERVICE, "key", "[1]", 7);
+    } else if (strstr(in, "kv_delete") != NULL) {
+        code = host->kv_put(call, PROVOST_SCOPE_SERVICE, "key", NULL, 7);
+    } else if (strstr(in, "pool_take") != NULL) {
+        code = host->pool_take(call, "ports", "main", &value);
+    } else if (strstr(in, "pool_give") != NULL) {
+        code = host->pool_give(call, "ports", "main");
+    } else if (strstr(in, "pool_reject") != NULL) {
+        code = host->pool_reject(call, "ports", "main");
+    } else if (strstr(in, "quota_take") != NULL) {
+        code = host->quota_take(call, "domains", 3);
+    } else if (strstr(in, "quota_give") != NULL) {
+        code = host->quota_give(call, "domains", 2);
+    } else if (strstr(in, "state_save") != NULL) {
+        assert_int_equal(host->state_set(call, "{\"id\": 7}"), 0);
+        code = host->state_save(call);
+    } else if (strstr(in, "secret_new") != NULL) {
+        code = host->secret_new(call, "password", "ab", 12, &value);
+        host->log(call, PROVOST_LOG_INFO, value != NULL ? value : "none");
+    }
+    char json[300];
+    snprintf(json, sizeof(json), "{\"code\": %d, \"value\": \"%s\", \"version\": %u}", code,
+             value != NULL ? value : "", (unsigned)version);
+    host->result(call, json);
+    return host->outcome(call, PROVOST_OK, -1, host->error(call));
+}
+
+static int asks_wrongly(struct provost_call *call)
+{
+    const struct provost_host *host = call->host;
+    const char *value = NULL;
+    assert_int_equal(host->kv_get(call, 2, "key", &value, NULL), PROVOST_E_INVALID);
+    assert_int_equal(host->kv_get(call, 0, "", &value, NULL), PROVOST_E_INVALID);
+    assert_int_equal(host->kv_get(call, 0, NULL, &value, NULL), PROVOST_E_INVALID);
+    assert_int_equal(host->kv_put(call, 0, "key", "nonsense", 0), PROVOST_E_INVALID);
+    assert_int_equal(host->pool_take(call, NULL, "main", &value), PROVOST_E_INVALID);
+    assert_int_equal(host->quota_take(call, "domains", 0), PROVOST_E_INVALID);
+    assert_int_equal(host->quota_give(call, "domains", -1), PROVOST_E_INVALID);
+    assert_int_equal(host->secret_new(call, "p", NULL, 0, &value), PROVOST_E_INVALID);
+    assert_int_equal(host->secret_new(call, "p", "a", 10, &value), PROVOST_E_INVALID);
+    assert_int_equal(host->secret_new(call, "p", NULL, 1025, &value), PROVOST_E_INVALID);
+    assert_int_equal(host->blocking(call, NULL, NULL), PROVOST_E_INVALID);
+    assert_int_equal(host->signal_url(call, "a/b", &value), PROVOST_E_INVALID);
+    assert_int_equal(host->result(call, "{"), PROVOST_E_INVALID);
+    assert_null(value);
+    return PROVOST_OK;
+}
+
+static int names(struct provost_call *call)
+{
+    const char *url = NULL;
+    const char *a = NULL;
+    const char *b = NULL;
+    assert_int_equal(call->host->signal_url(call, "ready", &url), 0);
+    assert_int_equal(call->host->idempotency_key(call, "create", &a), 0);
+    assert_int_equal(call->host->idempotency_key(call, "start", &b), 0);
+    assert_string_not_equal(a, b);
+    char json[400];
+    snprintf(json, sizeof(json), "{\"url\": \"%s\", \"key\": \"%s\"}", url, a);
+    return call->host->result(call, json) == 0 ? PROVOST_OK : PROVOST_PERMANENT;
+}
+
+static void work(void *arg)
+{
+    int *n = arg;
+    *n += 41;
+}
+
+static struct provost_call *outer;
+static int inner_code;
+
+static void calls_host_from_thread(void *arg)
+{
+    (void)arg;
+    inner_code = outer->host->sleep(outer, 1);
+}
+
+static int blocks(struct provost_call *call)
+{
+    int n = 1;
+    if (call->host->blocking(call, work, &n) != 0 || n != 42) {
+        return PROVOST_PERMANENT;
+    }
+    outer = call;
+    if (call->host->blocking(call, calls_host_from_thread, NULL) != 0) {
+        return PROVOST_PERMANENT;
+    }
+    return inner_code == PROVOST_E_INVALID ? PROVOST_OK : PROVOST_PERMANENT;
+}
+
+static int eats_memory(struct provost_call *call)
+{
+    size_t got = 0;
+    while (call->host->alloc(call, 1024 * 1024) != NULL) {
+        got++;
+    }
+    return got > 50 && got < 70 ? PROVOST_OK : PROVOST_PERMANENT;
+}
+
+static int query_changes_nothing(struct provost_call *call)
+{
+    const struct provost_host *host = call->host;
+    const char *value = NULL;
+    assert_int_equal(host->state_set(call, "{}"), PROVOST_E_DENIED);
+    assert_int_equal(host->state_save(call), PROVOST_E_DENIED);
+    assert_int_equal(host->kv_put(call, 1, "key", "1", 0), PROVOST_E_DENIED);
+    assert_int_equal(host->pool_take(call, "ports", "x", &value), PROVOST_E_DENIED);
+    assert_int_equal(host->quota_take(call, "domains", 1), PROVOST_E_DENIED);
+    assert_int_equal(host->secret_new(call, "x", NULL, 8, &value), PROVOST_E_DENIED);
+    assert_int_equal(host->signal_url(call, "x", &value), PROVOST_E_INVALID);
+    assert_int_equal(host->idempotency_key(call, "x", &value), PROVOST_E_INVALID);
+    if (call->service_id[0] == '\0') {
+        assert_int_equal(host->kv_get(call, 0, "key", &value, NULL), PROVOST_E_INVALID);
+    }
+    return host->result(call, "[\"answer\"]") == 0 ? PROVOST_OK : PROVOST_PERMANENT;
+}
+
+static const struct provost_step create[] = {
+    {.name = "echo", .run = echo, .undo = undo_echo, .lookup = lookup_says, .poll = poll_echo},
+    {.name = "returns", .run = returns},
+    {.name = "naps", .run = naps},
+    {.name = "sleeps", .run = sleeps, .timeout_ms = 60000},
+    {.name = "ignores_cancel", .run = ignores_cancel},
+    {.name = "sleeps_too_long", .run = sleeps_too_long},
+    {.name = "sets_state", .run = sets_state},
+    {.name = "talks", .run = talks},
+    {.name = "floods", .run = floods},
+    {.name = "asks", .run = asks},
+    {.name = "asks_wrongly", .run = asks_wrongly},
+    {.name = "names", .run = names, .undo = names},
+    {.name = "blocks", .run = blocks},
+    {.name = "eats_memory", .run = eats_memory},
+    {0},
+};
+
+static const struct provost_step restart[] = {{.name = "echo", .run = echo}, {0}};
+static const struct provost_action actions[] = {{.name = "restart", .steps = restart}, {0}};
+static const struct provost_field settings[] = {
+    {.name = "token", .flags = PROVOST_F_SECRET}, {.name = "mode"}, {0}};
+static const struct provost_field product[] = {{.name = "plan_key", .flags = PROVOST_F_SECRET},
+                                               {0}};
+static const struct provost_query queries[] = {
+    {.name = "view", .run = query_changes_nothing}, {.name = "bad", .run = returns}, {0}};
+
+static const struct provost_plugin plugin = {
+    PROVOST_PLUGIN_HEAD,         .name = "probe",
+    .version = "1.0.0",          .settings = settings,
+    .product = product,          .create = create,
+    .actions = actions,          .service_queries = queries,
+    .instance_queries = queries, .open = plugin_open,
+    .close = plugin_close,
+};
+
+static int start(void **state)
+{
+    (void)state;
+    kit_start(&kit, &plugin, "{\"token\": \"s3cr3t-token\"}");
+    return 0;
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    kit_stop(&kit);
+    return opened;
+}
+
+/* ---- Tests ---- */
+
+static void a_step_is_given_all_it_needs(void **state)
+{
+    (void)state;
+    struct pv_wire_step step = kit_step("echo", "{\"x\": 1}");
+    step.state = PV_STR("{\"y\": 2}");
+    step.run = 2;
+    step.attempt = 3;
+    step.generation = 4;
+    kit_send(&kit, 1, &step);
+    assert_int_equal(kit.page.slot[1].call, 1);
+    assert_int_equal(kit.page.slot[1].mark, PV_SLOT_RECEIVED);
+    const struct kit_outcome *o = kit_wait(&kit, 1);
+    assert_int_equal(o->code, PV_OUT_OK);
+    assert_false(o->touched);
+    assert_false(o->state_changed);
+    assert_int_equal(o->retry_after_ms, -1);
+    assert_contains(o->result, "\"operation_id\": \"op_");
+    assert_contains(o->result, "\"service_id\": \"svc_");
+    assert_contains(o->result,
+                    "\"operation\": \"create\", \"component\": \"site\", \"step\": \"echo\"");
+    assert_contains(o->result, "\"external_id\": \"12345\", \"ref\": \"sabcdefghijklmnopqrs\"");
+    assert_contains(o->result, "\"generation\": 4, \"run\": 2, \"attempt\": 3");
+    assert_contains(o->result, "\"input\": {\"x\": 1}, \"state\": {\"y\": 2}");
+    assert_contains(o->result, "\"settings\": {\"token\": \"s3cr3t-token\"}");
+    assert_int_equal(kit.page.slot[1].mark, PV_SLOT_RUNNING);
+    assert_true(kit.page.current == 0);
+    assert_true(kit.page.heartbeat_ms > 0);
+    assert_int_equal(kit.page.magic, PV_PAGE_MAGIC);
+}
+
+static void kinds_find_their_function(void **state)
+{
+    (void)state;
+    struct pv_wire_step step = kit_step("echo", "{}");
+    step.kind = PV_CALL_UNDO;
+    kit_send(&kit, 1, &step);
+    assert_string_equal(kit_wait(&kit, 1)->text, "undone");
+    step.kind = PV_CALL_POLL;
+    kit_send(&kit, 2, &step);
+    assert_int_equal(kit_wait(&kit, 2)->code, PV_OUT_PENDING);
+    assert_int_equal(kit_wait(&kit, 2)->retry_after_ms, 1500);
+    step.kind = PV_CALL_LOOKUP;
+    step.input = PV_STR("[7]");
+    kit_send(&kit, 3, &step);
+    assert_int_equal(kit_wait(&kit, 3)->code, PV_OUT_ABSENT);
+    /* Without a poll function it is run again; without undo or lookup there is nothing to call. */
+    step = kit_step("returns", "[0]");
+    step.kind = PV_CALL_POLL;
+    kit_send(&kit, 4, &step);
+    assert_int_equal(kit_wait(&kit, 4)->code, PV_OUT_OK);
+    step.kind = PV_CALL_UNDO;
+    kit_send(&kit, 5, &step);
+    assert_int_equal(kit_wait(&kit, 5)->code, PV_OUT_NO_STEP);
+    assert_contains(kit_wait(&kit, 5)->text, "no undo of step returns of create");
+    step = kit_step("gone", "{}");
+    kit_send(&kit, 6, &step);
+    assert_int_equal(kit_wait(&kit, 6)->code, PV_OUT_NO_STEP);
+    step = kit_step("echo", "{}");
+    step.operation = PV_STR("restart");
+    step.is_action = 1;
+    kit_send(&kit, 7, &step);
+    assert_int_equal(kit_wait(&kit, 7)->code, PV_OUT_OK);
+    step.is_action = 0;
+    kit_send(&kit, 8, &step);
+    assert_int_equal(kit_wait(&kit, 8)->code, PV_OUT_NO_STEP);
+}
+
+/* What is no outcome of the call is unknown, whatever was touched; nothing is undone for it. */
+static void garbage_outcomes_are_unknown(void **state)
+{
+    (void)state;
+    static const char *const wrong[] = {"[99]", "[-3]", "[6]", "[7]", "[8]", "[9]"};
+    for (size_t i = 0; i < PV_COUNT(wrong); i++) {
+        const struct kit_outcome *o = kit_run(&kit, "returns", wrong[i]);
+        assert_int_equal(o->code, PV_OUT_UNKNOWN);
+        assert_contains(o->text, "which is no outcome of a run");
+    }
+    static const char *const right[] = {"[0]", "[1]", "[2]", "[3]", "[4]", "[5]"};
+    for (size_t i = 0; i < PV_COUNT(right); i++) {
+        assert_int_equal(kit_run(&kit, "returns", right[i])->code, i);
+    }
+    struct pv_wire_step step = kit_step("echo", "[1]");
+    step.kind = PV_CALL_LOOKUP;
+    kit_send(&kit, 100, &step);
+    assert_int_equal(kit_wait(&kit, 100)->code, PV_OUT_UNKNOWN);
+    kit_query(&kit, 101, true, "bad", "[1]");
+    assert_int_equal(kit_wait(&kit, 101)->code, PV_OUT_UNKNOWN);
+    assert_contains(kit_wait(&kit, 101)->text, "of a query");
+}
+
+static void waiting_lets_others_run(void **state)
+{
+    (void)state;
+    struct pv_wire_step step = kit_step("naps", "{}");
+    int64_t begun = pv_mono_ms(&pv_clock_system);
+    for (uint64_t call = 1; call <= 1000; call++) {
+        kit_send(&kit, call, &step);
+    }
+    while (kit.outcome_count < 1000) {
+        kit_turn(&kit);
+    }
+    for (uint64_t call = 1; call <= 1000; call++) {
+        assert_int_equal(kit.outcomes[call].code, PV_OUT_OK);
+    }
+    assert_true(pv_mono_ms(&pv_clock_system) - begun < 9000); /* one after the other: 10 s */
+}
+
+static void cancel_reaches_a_sleeper(void **state)
+{
+    (void)state;
+    struct pv_wire_step step = kit_step("sleeps", "{}");
+    cleaned_up = 0;
+    for (uint64_t call = 1; call <= 500; call++) {
+        kit_send(&kit, call, &step);
+    }
+    kit_turn(&kit);
+    kit_turn(&kit);
+    for (uint64_t call = 1; call <= 500; call++) {
+        kit_cancel(&kit, call);
+    }
+    kit_cancel(&kit, 77777); /* not there: ignored */
+    while (kit.outcome_count < 500) {
+        kit_turn(&kit);
+    }
+    assert_int_equal(cleaned_up, 500);
+    assert_int_equal(kit.outcomes[500].code, PV_OUT_CANCELED);
+    assert_string_equal(kit.outcomes[500].text, "cleaned up");
+    step = kit_step("sleeps", "{\"quiet\": 1}");
+    kit_send(&kit, 501, &step);
+    kit_cancel(&kit, 501);
+    assert_string_equal(kit_wait(&kit, 501)->text, "canceled");
+}
+
+static void the_time_limit_cancels(void **state)
+{
+    (void)state;
+    struct pv_wire_step step = kit_step("sleeps", "{}");
+    step.timeout_ms = 30;
+    kit_send(&kit, 1, &step);
+    const struct kit_outcome *o = kit_wait(&kit, 1);
+    assert_int_equal(o->code, PV_OUT_TEMPORARY); /* nothing was touched */
+    assert_string_equal(o->text, "it took longer than its limit of 30 ms: cleaned up");
+    step = kit_step("ignores_cancel", "{}");
+    step.timeout_ms = 30;
+    kit_send(&kit, 2, &step);
+    assert_int_equal(kit_wait(&kit, 2)->code, PV_OUT_OK);
+    assert_contains(kit_run(&kit, "sleeps_too_long", NULL)->text, "at most 30000 ms");
+}
+
+static void stop_cancels_everything(void **state)
+{
+    (void)state;
+    struct pv_wire_step step = kit_step("sleeps", "{}");
+    kit_send(&kit, 1, &step);
+    kit_send(&kit, 2, &step);
+    kit_turn(&kit);
+    struct pv_buf out;
+    pv_buf_init(&out, PV_FRAME_MAX);
+    pv_wire_put_empty(&out, PV_F_STOP, 0);
+    pv_wire_put_step(&out, 3, &step);
+    kit_feed(&kit, &out);
+    while (!kit.ended) {
+        kit_turn(&kit);
+    }
+    assert_int_equal(kit.exit_status, 0);
+    assert_int_equal(kit.outcomes[1].code, PV_OUT_CANCELED);
+    assert_int_equal(kit.outcomes[2].code, PV_OUT_CANCELED);
+    assert_int_equal(kit.outcomes[3].code, PV_OUT_CANCELED);
+    assert_contains(kit.outcomes[3].text, "stopping");
+}
+
+static void state_documents_are_checked(void **state)
+{
+    (void)state;
+    const struct kit_outcome *o = kit_run(&kit, "sets_state", NULL);
+    assert_int_equal(o->code, PV_OUT_OK);
+    assert_true(o->state_changed);
+    assert_string_equal(o->state, "{\"a\": 1}");
+}
+
+static void secrets_are_masked(void **state)
+{
+    (void)state;
+    const struct kit_outcome *o =
+        kit_run(&kit, "talks", "{\"product\": {\"plan_key\": \"pl4n-s3cret\"}}");
+    assert_int_equal(o->code, PV_OUT_TEMPORARY);
+    assert_int_equal(o->retry_after_ms, 5000);
+    assert_string_equal(o->text, "no ****** for ******");
+    assert_string_equal(kit.log, "1 password ******, token ******, form ******\n3 bad ? byte\n");
+    assert_string_equal(kit.progress, "100 half ******");
+}
+
+static void floods_are_cut(void **state)
+{
+    (void)state;
+    assert_int_equal(kit_run(&kit, "floods", NULL)->code, PV_OUT_OK);
+    assert_int_equal(kit.log_lines, 1001);
+    assert_contains(kit.log, "more log lines of this call are dropped");
+}
+
+static bool answer_all(struct kit *k, uint64_t call, const struct pv_wire_ask *ask,
+                       struct pv_wire_answer *ret)
+{
+    (void)k;
+    (void)call;
+    ret->value = ask->kind == PV_ASK_SECRET_NEW ? PV_STR("kept-secret") : PV_STR("8080");
+    ret->number = 5;
+    return true;
+}
+
+static void asks_are_answered(void **state)
+{
+    (void)state;
+    kit.answer = answer_all;
+    static const struct {
+        const char *what;
+        uint8_t kind;
+        uint64_t number;
+        const char *name;
+        const char *pool;
+        const char *text;
+        uint8_t flag;
+        const char *result;
+    } cases[] = {
+        {"[\"kv_get\"]", PV_ASK_KV_GET, 0, "key", "", "", 0, "\"value\": \"8080\", \"version\": 5"},
+        {"[\"kv_put\"]", PV_ASK_KV_PUT, 7, "key", "", "[1]", 0, "\"code\": 0"},
+        {"[\"kv_delete\"]", PV_ASK_KV_PUT, 7, "key", "", "", 1, "\"code\": 0"},
+        {"[\"pool_take\"]", PV_ASK_POOL_TAKE, 0, "main", "ports", "", 0, "\"value\": \"8080\""},
+        {"[\"pool_give\"]", PV_ASK_POOL_GIVE, 0, "main", "ports", "", 0, "\"code\": 0"},
+        {"[\"pool_reject\"]", PV_ASK_POOL_REJECT, 0, "main", "ports", "", 0, "\"code\": 0"},
+        {"[\"quota_take\"]", PV_ASK_QUOTA_TAKE, 3, "domains", "", "", 0, "\"code\": 0"},
+        {"[\"quota_give\"]", PV_ASK_QUOTA_GIVE, 2, "domains", "", "", 0, "\"code\": 0"},
+        {"[\"state_save\"]", PV_ASK_STATE_SAVE, 0, "", "", "{\"id\": 7}", 0, "\"code\": 0"},
+    };
+    for (size_t i = 0; i < PV_COUNT(cases); i++) {
+        const struct kit_outcome *o = kit_run(&kit, "asks", cases[i].what);
+        assert_int_equal(o->code, PV_OUT_OK);
+        assert_int_equal(kit.last_ask.kind, cases[i].kind);
+        assert_true(kit.last_ask.number == cases[i].number);
+        assert_int_equal(kit.last_ask.flag, cases[i].flag);
+        assert_string_equal(kit.ask_name, cases[i].name);
+        assert_string_equal(kit.ask_pool, cases[i].pool);
+        assert_string_equal(kit.ask_text, cases[i].text);
+        assert_contains(o->result, cases[i].result);
+    }
+    assert_int_equal(kit_run(&kit, "asks_wrongly", NULL)->code, PV_OUT_OK);
+}
+
+static void new_secrets_are_made_and_masked(void **state)
+{
+    (void)state;
+    kit.answer = answer_all;
+    const struct kit_outcome *o = kit_run(&kit, "asks", "[\"secret_new\"]");
+    assert_contains(o->result, "kept-secret"); /* the stored one, not the one just made */
+    assert_int_equal(kit.last_ask.kind, PV_ASK_SECRET_NEW);
+    assert_int_equal(strlen(kit.ask_text), 12);
+    assert_int_equal(strspn(kit.ask_text, "ab"), 12);
+    assert_string_equal(kit.log, "1 ******\n");
+}
+
+static int32_t refusal;
+
+static bool refuse(struct kit *k, uint64_t call, const struct pv_wire_ask *ask,
+                   struct pv_wire_answer *ret)
+{
+    (void)k;
+    (void)call;
+    (void)ask;
+    ret->status = refusal;
+    ret->value = PV_STR("because");
+    return true;
+}
+
+static void refusals_have_codes(void **state)
+{
+    (void)state;
+    kit.answer = refuse;
+    static const struct {
+        int32_t status;
+        const char *code;
+    } cases[] = {
+        {PV_ENOTFOUND, "\"code\": -12"},  {PV_ECONFLICT, "\"code\": -10"},
+        {PV_EEXHAUSTED, "\"code\": -11"}, {PV_EFENCED, "\"code\": -13"},
+        {PV_EDENIED, "\"code\": -9"},     {PV_EINVAL, "\"code\": -2"},
+        {PV_ETOOBIG, "\"code\": -8"},     {PV_ENOMEM, "\"code\": -1"},
+        {PV_EIO, "\"code\": -14"},        {PV_ECANCELED, "\"code\": -3"},
+    };
+    for (size_t i = 0; i < PV_COUNT(cases); i++) {
+        refusal = cases[i].status;
+        const struct kit_outcome *o = kit_run(&kit, "asks", "[\"kv_get\"]");
+        assert_contains(o->result, cases[i].code);
+        assert_string_equal(o->text, cases[i].status == PV_ECANCELED ? "canceled" : "because");
+    }
+}
+
+/* An answer that comes after the cancel, or to nobody, changes nothing. */
+static void late_answers_are_ignored(void **state)
+{
+    (void)state;
+    struct pv_wire_step step = kit_step("asks", "[\"kv_get\"]");
+    kit_send(&kit, 1, &step);
+    while (kit.last_ask.kind == 0) {
+        kit_turn(&kit);
+    }
+    struct pv_buf out;
+    pv_buf_init(&out, PV_FRAME_MAX);
+    const struct pv_wire_answer wrong = {.ask = kit.last_ask.ask + 1};
+    pv_wire_put_answer(&out, 1, &wrong);
+    pv_wire_put_empty(&out, PV_F_CANCEL, 1);
+    kit_feed(&kit, &out);
+    assert_contains(kit_wait(&kit, 1)->result, "\"code\": -3");
+    pv_buf_init(&out, PV_FRAME_MAX);
+    const struct pv_wire_answer late = {.ask = kit.last_ask.ask};
+    pv_wire_put_answer(&out, 1, &late);
+    kit_feed(&kit, &out);
+    kit_turn(&kit);
+}
+
+static void keys_and_urls(void **state)
+{
+    (void)state;
+    struct pv_wire_step step = kit_step("names", "{}");
+    kit_send(&kit, 1, &step);
+    step.attempt = 9;
+    kit_send(&kit, 2, &step);
+    step.run = 2;
+    kit_send(&kit, 3, &step);
+    step.run = 1;
+    step.kind = PV_CALL_UNDO;
+    kit_send(&kit, 4, &step);
+    assert_contains(kit_wait(&kit, 1)->result,
+                    "\"url\": \"https://provost.example/v1/operations/op_");
+    assert_contains(kit_wait(&kit, 1)->result, "/signals/ready\"");
+    assert_string_equal(kit_wait(&kit, 1)->result, kit_wait(&kit, 2)->result);
+    assert_string_not_equal(kit_wait(&kit, 1)->result, kit_wait(&kit, 3)->result);
+    assert_string_not_equal(kit_wait(&kit, 1)->result, kit_wait(&kit, 4)->result);
+}
+
+static void blocking_work_runs_on_a_thread(void **state)
+{
+    (void)state;
+    const struct kit_outcome *o = kit_run(&kit, "blocks", NULL);
+    assert_int_equal(o->code, PV_OUT_OK);
+    assert_true(o->touched);
+    assert_int_equal(kit.page.slot[1].mark, PV_SLOT_TOUCHED);
+    assert_true(kit.page.slot[1].last_send_ms > 0);
+}
+
+static void nothing_leaves_after_the_lease(void **state)
+{
+    (void)state;
+    kit_lease(&kit, pv_mono_ms(&pv_clock_system) - 1);
+    const struct kit_outcome *o = kit_run(&kit, "blocks", NULL);
+    assert_int_equal(o->code, PV_OUT_PERMANENT); /* the plugin saw an error */
+    assert_false(o->touched);
+    kit_lease(&kit, pv_mono_ms(&pv_clock_system) + 60000);
+    assert_int_equal(kit_run(&kit, "blocks", NULL)->code, PV_OUT_OK);
+}
+
+static void memory_of_a_call_is_bounded(void **state)
+{
+    (void)state;
+    assert_int_equal(kit_run(&kit, "eats_memory", NULL)->code, PV_OUT_OK);
+}
+
+static void queries_change_nothing(void **state)
+{
+    (void)state;
+    kit_query(&kit, 1, true, "view", "{}");
+    assert_int_equal(kit_wait(&kit, 1)->code, PV_OUT_OK);
+    assert_string_equal(kit_wait(&kit, 1)->result, "[\"answer\"]");
+    kit_query(&kit, 2, false, "view", "{}");
+    assert_int_equal(kit_wait(&kit, 2)->code, PV_OUT_OK);
+    kit_query(&kit, 3, false, "nothing", "{}");
+    assert_int_equal(kit_wait(&kit, 3)->code, PV_OUT_NO_STEP);
+}
+
+static void open_may_refuse(void **state)
+{
+    (void)state;
+    kit_start(&kit, &plugin, "{\"token\": \"s3cr3t-token\", \"mode\": \"fail\"}");
+    assert_true(kit.ended);
+    assert_int_equal(kit.exit_status, 3);
+    assert_string_equal(kit.fault, "probe: the token ****** is wrong");
+    kit_stop(&kit);
+}
+
+static void nonsense_ends_the_host(void **state)
+{
+    (void)state;
+    static const struct pv_wire_step twice = {.slot = 1};
+    for (int which = 0; which < 5; which++) {
+        kit_start(&kit, &plugin, NULL);
+        struct pv_wire_step step = kit_step("sleeps", "{}");
+        step.slot = 1;
+        struct pv_buf out;
+        pv_buf_init(&out, PV_FRAME_MAX);
+        pv_wire_put_step(&out, 1, &step);
+        switch (which) {
+        case 0:
+            pv_buf_put(&out, "0123456789abcdef0123456789abcdef", 32);
+            break;
+        case 1:
+            pv_wire_put_step(&out, 1, &twice); /* a number that is in use */
+            break;
+        case 2:
+            pv_wire_put_step(&out, 2, &twice); /* a slot that is in use */
+            break;
+        case 3:
+            pv_wire_put_text(&out, PV_F_READY, PV_STR("{}")); /* not the daemon's to send */
+            break;
+        default:
+            pv_wire_put_hello(&out, &(struct pv_wire_hello){.version = 1}); /* a second one */
+            break;
+        }
+        assert_true(pv_host_feed(kit.host, pv_buf_view(&out)) < 0);
+        pv_buf_done(&out);
+        while (!kit.ended) {
+            kit_turn(&kit);
+        }
+        assert_int_equal(kit.exit_status, 4);
+        assert_int_equal(kit.outcomes[1].code, PV_OUT_CANCELED); /* it was cleaned up */
+        kit_stop(&kit);
+    }
+}
+
+static void version_must_match(void **state)
+{
+    (void)state;
+    kit_start_hello(&kit, &plugin, &(struct pv_wire_hello){.version = PV_WIRE_VERSION + 1});
+    assert_true(kit.ended);
+    assert_int_equal(kit.exit_status, 3);
+    assert_contains(kit.fault, "version");
+    kit_stop(&kit);
+}
+
+static void describing_opens_nothing(void **state)
+{
+    (void)state;
+    kit_start_hello(&kit, &plugin,
+                    &(struct pv_wire_hello){.version = PV_WIRE_VERSION, .describe = 1});
+    assert_true(kit.ended);
+    assert_int_equal(kit.exit_status, 0);
+    assert_int_equal(opened, 0);
+    assert_contains(kit.ready, "{\"name\": \"probe\"");
+    kit_stop(&kit);
+}
+
+/* Bytes that arrive one at a time make the same frames. */
+static void input_may_come_in_pieces(void **state)
+{
+    (void)state;
+    struct pv_wire_step step = kit_step("echo", "{}");
+    struct pv_buf out;
+    pv_buf_init(&out, PV_FRAME_MAX);
+    step.slot = 1;
+    pv_wire_put_step(&out, 1, &step);
+    step.slot = 2;
+    pv_wire_put_step(&out, 2, &step);
+    for (size_t i = 0; i < out.len; i++) {
+        assert_int_equal(pv_host_feed(kit.host, (struct pv_str){out.ptr + i, 1}), 0);
+    }
+    pv_buf_done(&out);
+    assert_int_equal(kit_wait(&kit, 1)->code, PV_OUT_OK);
+    assert_int_equal(kit_wait(&kit, 2)->code, PV_OUT_OK);
+}
+
+/* Allocation n of a step fails, for every n: the step is answered or the host ends with 4. */
+static void every_allocation_may_fail(void **state)
+{
+    (void)state;
+    unsigned long made = 100;
+    for (unsigned long n = 1; n <= made; n++) {
+        kit_start(&kit, &plugin, "{\"token\": \"s3cr3t-token\"}");
+        kit.answer = answer_all;
+        struct pv_wire_step step = kit_step("asks", "[\"secret_new\"]");
+        step.slot = 1;
+        struct pv_buf out;
+        pv_buf_init(&out, PV_FRAME_MAX);
+        pv_wire_put_step(&out, 1, &step);
+        pv_buf_reserve(&kit.in, 65536);
+        pv_alloc_fail_at(n, 0);
+        int status = pv_host_feed(kit.host, pv_buf_view(&out));
+        for (int i = 0; i < 3; i++) {
+            uv_run(&kit.loop, UV_RUN_NOWAIT);
+        }
+        made = pv_alloc_count() < n ? n - 1 : made;
+        pv_alloc_fail_at(0, 0);
+        pv_buf_done(&out);
+        if (status != 0) {
+            assert_int_equal(status, PV_ENOMEM);
+        }
+        while (!kit.ended && !kit.outcomes[1].there) {
+            kit_turn(&kit);
+        }
+        if (kit.ended) {
+            assert_int_equal(kit.exit_status, 4);
+        } else {
+            assert_true(kit.outcomes[1].code == PV_OUT_TEMPORARY ||
+                        kit.outcomes[1].code == PV_OUT_OK);
+        }
+        kit_stop(&kit);
+    }
+    assert_true(made > 3 && made < 100);
+}
+
+#define WITH_HOST(test) cmocka_unit_test_setup_teardown(test, start, stop)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        WITH_HOST(a_step_is_given_all_it_needs),
+        WITH_HOST(kinds_find_their_function),
+        WITH_HOST(garbage_outcomes_are_unknown),
+        WITH_HOST(waiting_lets_others_run),
+        WITH_HOST(cancel_reaches_a_sleeper),
+        WITH_HOST(the_time_limit_cancels),
+        WITH_HOST(stop_cancels_everything),
+        WITH_HOST(state_documents_are_checked),
+        WITH_HOST(secrets_are_masked),
+        WITH_HOST(floods_are_cut),
+        WITH_HOST(asks_are_answered),
+        WITH_HOST(new_secrets_are_made_and_masked),
+        WITH_HOST(refusals_have_codes),
+        WITH_HOST(late_answers_are_ignored),
+        WITH_HOST(keys_and_urls),
+        WITH_HOST(blocking_work_runs_on_a_thread),
+        WITH_HOST(nothing_leaves_after_the_lease),
+        WITH_HOST(memory_of_a_call_is_bounded),
+        WITH_HOST(queries_change_nothing),
+        WITH_HOST(input_may_come_in_pieces),
+        cmocka_unit_test(open_may_refuse),
+        cmocka_unit_test(nonsense_ends_the_host),
+        cmocka_unit_test(version_must_match),
+        cmocka_unit_test(describing_opens_nothing),
+        cmocka_unit_test(every_allocation_may_fail),
+    };
+    if (pv_base_init() != 0) {
+        return 1;
+    }
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
