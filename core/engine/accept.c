@@ -97,10 +97,8 @@ static int plan_create(struct relay *relay, struct pv_accept_item *item, int64_t
     item->lane =
         plan.step_count > 0 ? plan.components[plan.steps[0].component].instance : PV_STR("");
     item->deadline_ms = now_ms + plan.deadline_ms;
-    plan.step_count = 0;
-    plan.common = plan.attrs = (struct pv_str){NULL, 0};
     pv_buf_clear(&bytes);
-    status = status ? status : pv_plan_encode(&plan, &bytes);
+    status = status ? status : pv_plan_encode_composition(&plan, &bytes);
     item->composition = pv_arena_copy(&relay->arena, pv_buf_view(&bytes));
     pv_buf_done(&bytes);
     return !status && (!item->plan.ptr || !item->composition.ptr) ? PV_ENOMEM : status;
@@ -179,6 +177,10 @@ static void accept_done(struct pv_req *req)
     }
     for (size_t i = 0; i < accept->count && !req->status; i++) {
         look_at_item(relay, &accept->items[i], i);
+    }
+    for (size_t i = 0; i < accept->ret_ended_count && !req->status; i++) {
+        pv_engine_ended(engine, accept->ret_ended[i].op, accept->ret_ended[i].op_state,
+                        (struct pv_str){NULL, 0});
     }
     relay_back(relay, req);
     pv_engine_pump(engine);

@@ -250,11 +250,7 @@ static int pin(struct pv_active *active, struct pv_err *err)
     pv_plan_order(&active->plan, active->c.type);
     status = pv_plan_encode(&active->plan, &active->plan_bytes);
     if (!status && active->c.type == PV_OP_CREATE) {
-        struct pv_plan composition = active->plan;
-        composition.step_count = 0;
-        composition.common = (struct pv_str){NULL, 0};
-        composition.attrs = (struct pv_str){NULL, 0};
-        status = pv_plan_encode(&composition, &active->composition_bytes);
+        status = pv_plan_encode_composition(&active->plan, &active->composition_bytes);
     }
     return status;
 }
@@ -307,18 +303,30 @@ static void begin_pinned(struct pv_active *active)
         return;
     }
     active->pinned = true;
+    /* A create that was pinned when it was accepted and then waited: the service does not have its
+     * composition yet. */
+    bool compose = active->c.type == PV_OP_CREATE && active->c.composition.len == 0;
+    if (compose && pv_plan_encode_composition(&active->plan, &active->composition_bytes)) {
+        hand_back(active);
+        return;
+    }
     struct pv_cursor before = *cursor;
     struct pv_decide_in in = pv_active_facts(active);
     pv_decide_start(&in, active->clean, cursor, &active->decision);
     bool moved = before.undoing != cursor->undoing || before.step != cursor->step ||
                  before.kind != cursor->kind ||
                  memcmp(before.marks, cursor->marks, cursor->count) != 0;
-    if (active->decision.next == PV_NEXT_HOLD && !moved) {
+    if (active->decision.next == PV_NEXT_HOLD && !moved && !compose) {
         /* The claim itself is the durable record of this attempt. */
         pv_active_dispatch(active);
         return;
     }
+    struct pv_decision decision = active->decision;
     pv_active_prepare(active);
+    active->decision = decision;
+    if (compose) {
+        active->progress.composition = pv_buf_view(&active->composition_bytes);
+    }
     pv_active_commit(active);
 }
 
@@ -593,7 +601,7 @@ void pv_engine_outcome(struct pv_engine *engine, uint64_t call,
         in.code = PV_OUT_UNKNOWN;
         in.touched = true;
     }
-    if (in.touched) {
+    if (in.touched && active->cursor.kind != PV_CALL_LOOKUP) {
         active->cursor.last_send_ms = in.now_ms;
     }
     pv_decide_outcome(&in, &active->cursor, &active->decision);
@@ -625,7 +633,7 @@ void pv_engine_lost(struct pv_engine *engine, uint64_t call, enum pv_lost lost,
     in.text = pv_buf_view(&active->text);
     engine->counters.steps[10]++;
     record(active, -1, "step.lost");
-    if (in.touched) {
+    if (in.touched && active->cursor.kind != PV_CALL_LOOKUP) {
         int64_t ago = pv_engine_mono(engine) - last_send_mono_ms;
         active->cursor.last_send_ms = last_send_mono_ms > 0 ? in.now_ms - ago : in.now_ms;
     }

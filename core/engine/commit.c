@@ -100,7 +100,6 @@ void pv_active_commit(struct pv_active *active)
     p->epoch = engine->o.store->epoch;
     p->now_ms = pv_engine_wall(engine);
     p->intent_seen = active->c.intent;
-    p->signals_seen = active->c.signal_count;
     p->tries = d->tries;
     p->next = d->next;
     p->wait = d->wait;

@@ -83,6 +83,9 @@ static void try_later(const struct pv_decide_in *in, const struct pv_cursor *cur
         park(ret);
         return;
     }
+    if (cursor->undoing) {
+        ret->reason[0] = '\0'; /* people want to know why it is undone */
+    }
     int64_t delay = pv_decide_backoff(in->plan, in->rng, in->tries);
     if (in->retry_after_ms > delay) {
         delay = in->retry_after_ms;
@@ -329,6 +332,9 @@ static void instance_fault(const struct pv_decide_in *in, struct pv_cursor *curs
         park(ret);
         return;
     }
+    if (cursor->undoing) {
+        ret->reason[0] = '\0';
+    }
     defer_free(in, ret, PV_WAIT_BREAKER, 0);
 }
 
@@ -501,7 +507,7 @@ static enum pv_health health_of(int code)
 /* A cursor that rests says how many attempts it rested at: the next claim is a clean one then. */
 static void mark_rest(struct pv_cursor *cursor, const struct pv_decision *decision)
 {
-    bool rests = decision->next == PV_NEXT_DEFER;
+    bool rests = decision->next == PV_NEXT_DEFER || decision->next == PV_NEXT_PARK;
     cursor->rested_tries = rests ? decision->tries : PV_NO_TRIES;
 }
 

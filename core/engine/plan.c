@@ -63,6 +63,15 @@ int pv_plan_encode(const struct pv_plan *plan, struct pv_buf *out)
     return pv_buf_lstr(out, plan->quotas);
 }
 
+int pv_plan_encode_composition(const struct pv_plan *plan, struct pv_buf *out)
+{
+    struct pv_plan composition = *plan;
+    composition.step_count = 0;
+    composition.common = (struct pv_str){NULL, 0};
+    composition.attrs = (struct pv_str){NULL, 0};
+    return pv_plan_encode(&composition, out);
+}
+
 static void read_component(struct pv_reader *r, struct pv_plan_component *ret)
 {
     ret->name = pv_read_lstr(r);

@@ -51,6 +51,9 @@ struct pv_plan {
 /* Orders steps that stand component by component: a terminate runs components in reverse. */
 void pv_plan_order(struct pv_plan *plan, int type);
 int pv_plan_encode(const struct pv_plan *plan, struct pv_buf *out);
+/* What a service keeps of its create: the components, without steps and without the customer's
+ * data. */
+int pv_plan_encode_composition(const struct pv_plan *plan, struct pv_buf *out);
 /* Strings borrow from `bytes`, arrays live in the arena. */
 int pv_plan_decode(struct pv_str bytes, struct pv_arena *arena, struct pv_plan *ret) PV_MUST_CHECK;
 /* The limit of a quota; -1 when the plan sets none. */

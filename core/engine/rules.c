@@ -187,7 +187,8 @@ static int turn_back(const struct pv_intervene_in *in, int intent, struct pv_int
     }
     rule->what = PV_DO_READY;
     if (in->state == PV_OPS_READY) {
-        /* Its cursor says what was in flight; it is only due now. */
+        /* Its cursor and attempts say what was in flight; it is only due now. */
+        rule->keep_tries = true;
         return in->cursor.len ? pv_buf_str(ret_cursor, in->cursor) : PV_OK;
     }
     if (in->cursor.len == 0) {

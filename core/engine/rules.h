@@ -74,8 +74,8 @@ struct pv_intervene_in {
 };
 
 enum pv_intervene_what {
-    PV_DO_READY,  /* (stays or becomes) the active operation: READY now, with `cursor` and `intent`,
-                     tries 0 */
+    PV_DO_READY,  /* (stays or becomes) the active operation: READY now, with `cursor` and `intent`;
+                     tries 0 unless keep_tries */
     PV_DO_INTENT, /* it is running: set `intent`, wake it */
     PV_DO_END, /* ends with op_state; the service becomes `observed`, `residue`; next one starts */
 };
@@ -86,6 +86,7 @@ struct pv_intervene_rule {
     int op_state;
     int observed;
     bool residue;
+    bool keep_tries;
     bool reactivate; /* READY: a failed create that is not active becomes the active one again,
                         PENDING */
 };

@@ -246,10 +246,9 @@ struct pv_progress {
     enum pv_next next;
     struct pv_str lane;
     int64_t due_ms;
-    int wait; /* enum pv_wait */
-    /* DEFER with PV_WAIT_SIGNAL or PV_WAIT_POLL: how many stored signals the step has been given;
-     * when more are stored, it is due at now_ms. */
-    size_t signals_seen;
+    /* enum pv_wait; with PV_WAIT_SIGNAL or PV_WAIT_POLL it is due at now_ms when a signal has come
+     * since the claim. */
+    int wait;
     int64_t deadline_ms; /* 0: unchanged */
     /* A sentence for people: why it waits, is parked, or did not succeed. None: unchanged; an
      * operation that ends DONE has none. */

@@ -300,7 +300,6 @@ static int turn_active(struct accepting *a, struct pv_accept_item *item, struct 
         svc->active_state = PV_OPS_READY;
         svc->wait = PV_WAIT_NONE;
         svc->due = a->in->now_ms;
-        svc->tries = 0;
         svc->reason = (struct pv_str){NULL, 0};
     }
     item->ret_poke = svc->active_op;

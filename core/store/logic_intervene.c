@@ -164,7 +164,7 @@ static int make_ready(struct intervening *v)
     svc->active_state = PV_OPS_READY;
     svc->active_intent = v->rule.intent;
     svc->cursor = v->cursor;
-    svc->tries = 0;
+    svc->tries = v->rule.keep_tries ? svc->tries : 0;
     svc->due = v->in->now_ms;
     svc->wait = PV_WAIT_NONE;
     svc->reason = (struct pv_str){NULL, 0};

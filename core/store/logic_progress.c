@@ -71,7 +71,12 @@ int pv_logic_claim(struct pv_logic *logic, struct pv_claim *in)
 static int write_common(struct pv_logic *logic, struct pv_progress *in, struct pv_svc *svc)
 {
     int status = PV_OK;
-    svc->cursor = in->cursor;
+    if (in->cursor.ptr) {
+        svc->cursor = in->cursor;
+    }
+    if (in->reason.ptr) {
+        svc->reason = in->reason;
+    }
     svc->tries = in->tries;
     svc->seen_intent = svc->active_intent;
     if (in->deadline_ms) {
@@ -144,7 +149,6 @@ static int park(struct pv_logic *logic, const struct pv_progress *in, struct pv_
     }
     svc->due = PV_NO_DUE;
     svc->wait = PV_WAIT_NONE;
-    svc->reason = in->reason;
     svc->changed_ms = in->now_ms;
     int status = pv_logic_put(logic, svc);
     return status ? status : write_outbox(logic, in, svc, PV_OPS_NEEDS_OPERATOR);
@@ -154,7 +158,7 @@ static int finish(struct pv_logic *logic, struct pv_progress *in, struct pv_svc 
 {
     struct pv_ending ending = {
         .state = in->op_state,
-        .reason = in->reason,
+        .reason = in->op_state == PV_OPS_DONE ? (struct pv_str){NULL, 0} : svc->reason,
         .result = in->result,
         .observed = in->observed,
         .residue = in->residue,
@@ -208,7 +212,7 @@ int pv_logic_progress(struct pv_logic *logic, struct pv_progress *in)
                                pv_op_state_name(in->op_state));
     }
     /* What came while the holder was not looking must not be slept through. */
-    bool turned = svc.active_intent != svc.seen_intent;
+    bool turned = svc.active_intent != in->intent_seen;
     bool wake =
         turned || (svc.signaled && (in->wait == PV_WAIT_SIGNAL || in->wait == PV_WAIT_POLL));
     status = write_common(logic, in, &svc);

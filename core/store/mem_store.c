@@ -121,8 +121,11 @@ size_t pv_mem_store_turn(struct pv_store *store, size_t max)
 void pv_mem_store_crash(struct pv_store *store)
 {
     struct mem_store *mem = mem_of(store);
-    while (pv_list_pop(&mem->queue)) {
-        /* Nobody is left to be told. */
+    for (struct pv_link *link = pv_list_pop(&mem->queue); link; link = pv_list_pop(&mem->queue)) {
+        struct pv_req *req = PV_CONTAINER(link, struct pv_req, link);
+        pv_logic_reset(req);
+        req->status = PV_ECLOSED;
+        req->done(req);
     }
     int64_t after = 0;
     bool more = true;

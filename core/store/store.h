@@ -22,7 +22,8 @@ int pv_mem_store_open(const struct pv_keyring *keyring, struct pv_id deployment,
 /* Applies up to `max` submitted requests and calls back; the number applied. */
 size_t pv_mem_store_turn(struct pv_store *store, size_t max);
 /* Tests: forgets the process (every claim and every request not applied), keeps the data: what a
- * restart of the node finds. Requests that were not applied never call back. Raises the epoch. */
+ * restart of the node finds. Requests that were not applied call back with PV_ECLOSED, here. Raises
+ * the epoch. */
 void pv_mem_store_crash(struct pv_store *store);
 /* Tests: every commit fails with this status until it is 0 again. */
 void pv_mem_store_fail(struct pv_store *store, int status);

@@ -153,7 +153,7 @@ static void outcomes(void **state)
         if (d.next == PV_NEXT_PARK && !d.reason[0]) {
             fail_msg("%s: parked without a reason", row->name);
         }
-        bool rests = d.next == PV_NEXT_DEFER;
+        bool rests = d.next == PV_NEXT_DEFER || d.next == PV_NEXT_PARK;
         assert_int_equal(s.cursor.rested_tries, rests ? d.tries : PV_NO_TRIES);
     }
 }

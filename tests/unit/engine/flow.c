@@ -1,0 +1,904 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The engine on the reference store and a virtual clock: whole lives of services, step by step. */
+#include "tests/unit/unit.h"
+
+#include "tests/sim/world.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static struct world w;
+
+static int open_world(void **state)
+{
+    (void)state;
+    world_open(&w, 1);
+    return 0;
+}
+
+static int close_world(void **state)
+{
+    (void)state;
+    world_close(&w);
+    return 0;
+}
+
+static size_t create(const char *id, const char *product)
+{
+    struct world_event event = {
+        .external_id = id, .type = PV_OP_CREATE, .product = product, .plan_name = "basic"};
+    return world_event(&w, &event);
+}
+
+/* Answers whatever is asked with OK until nothing is. */
+static void all_ok(void)
+{
+    for (int i = 0; i < 100 && world_open_calls(&w) > 0; i++) {
+        for (size_t c = 0; c < WORLD_CALLS; c++) {
+            if (w.calls[c].call) {
+                world_answer(&w, &w.calls[c], PV_OUT_OK);
+            }
+        }
+    }
+    assert_int_equal(world_open_calls(&w), 0);
+}
+
+static size_t created(const char *id, const char *product)
+{
+    size_t op = create(id, product);
+    all_ok();
+    assert_int_equal(world_op_state(&w, op), PV_OPS_DONE);
+    return op;
+}
+
+static void answer_retry(struct world_call *call, int code, int64_t retry_ms)
+{
+    struct pv_wire_outcome outcome = {
+        .code = (uint8_t)code, .touched = 1, .retry_after_ms = retry_ms, .text = PV_STR("not yet")};
+    world_answer_with(&w, call, &outcome);
+}
+
+static void a_create_runs_its_steps_in_order(void **state)
+{
+    (void)state;
+    size_t op = create("1", "two");
+    assert_int_equal(w.ops[op].verdict, PV_ACCEPTED);
+    assert_int_equal(world_service_state(&w, "1"), PV_SVC_PENDING);
+    static const char *const order[] = {"site.allocate 0", "site.clone 0", "site.start 0",
+                                        "dns.add 0"};
+    for (size_t i = 0; i < PV_COUNT(order); i++) {
+        assert_string_equal(w.last_started, order[i]);
+        struct world_call *call = world_only(&w);
+        assert_int_equal(call->attempt, 1);
+        assert_int_equal(call->run, 1);
+        world_answer(&w, call, PV_OUT_OK);
+    }
+    assert_int_equal(w.started, 4);
+    assert_int_equal(world_op_state(&w, op), PV_OPS_DONE);
+    assert_int_equal(w.ops[op].state, PV_OPS_DONE);
+    assert_int_equal(world_service_state(&w, "1"), PV_SVC_ACTIVE);
+}
+
+static void a_step_is_given_its_input_and_state(void **state)
+{
+    (void)state;
+    create("cust-7", "two");
+    struct world_call *call = world_only(&w);
+    assert_string_equal(call->external_id, "cust-7");
+    assert_string_equal(call->operation, "create");
+    assert_non_null(strstr(call->input, "\"external_id\":\"cust-7\""));
+    assert_non_null(strstr(call->input, "\"plan\":\"basic\""));
+    assert_non_null(strstr(call->input, "\"values\":{\"memory\":1}"));
+    assert_non_null(strstr(call->input, "\"customer\":{\"email\":\"a@example.com\"}"));
+    assert_string_equal(call->state, "");
+    struct pv_wire_outcome outcome = {.code = PV_OUT_OK,
+                                      .touched = 1,
+                                      .state_changed = 1,
+                                      .retry_after_ms = -1,
+                                      .state = PV_STR("{\"vm\":7}")};
+    world_answer_with(&w, call, &outcome);
+    assert_string_equal(world_only(&w)->state, "{\"vm\":7}");
+    struct pv_get row;
+    assert_int_equal(world_get_service(&w, "cust-7", &row), 0);
+    assert_int_equal(row.ret_doc_count, 1);
+    assert_true(pv_str_eq_c(row.ret_docs[0].json, "{\"vm\":7}"));
+    pv_req_done(&row.req);
+    all_ok();
+}
+
+static void the_same_event_is_the_same_operation(void **state)
+{
+    (void)state;
+    struct world_event event = {.external_id = "1",
+                                .event_id = "e1",
+                                .type = PV_OP_CREATE,
+                                .product = "one",
+                                .plan_name = "basic"};
+    size_t first = world_event(&w, &event);
+    size_t again = world_event(&w, &event);
+    assert_int_equal(w.ops[again].verdict, PV_DUPLICATE);
+    assert_true(pv_id_eq(w.ops[first].op, w.ops[again].op));
+    all_ok();
+    again = world_event(&w, &event);
+    assert_int_equal(w.ops[again].verdict, PV_DUPLICATE);
+    assert_int_equal(w.started, 1);
+    event.body = "{\"other\":1}";
+    again = world_event(&w, &event);
+    assert_int_equal(w.ops[again].verdict, PV_BODY_DIFFERS);
+    assert_int_equal(w.ops[again].accept_status, PV_ECONFLICT);
+}
+
+static void operations_of_a_service_wait_for_each_other(void **state)
+{
+    (void)state;
+    create("1", "one");
+    size_t suspend = world_fire(&w, "1", PV_OP_SUSPEND);
+    size_t renew = world_fire(&w, "1", PV_OP_RENEW);
+    create("2", "one");
+    assert_int_equal(world_open_calls(&w), 2); /* one of each service */
+    assert_int_equal(world_op_state(&w, suspend), PV_OPS_QUEUED);
+    world_answer(&w, world_find(&w, "site", "make"), PV_OUT_OK);
+    struct world_call *call = world_find(&w, "site", "apply");
+    assert_string_equal(call->operation, "suspend");
+    world_answer(&w, call, PV_OUT_OK);
+    assert_int_equal(world_service_state(&w, "1"), PV_SVC_SUSPENDED);
+    assert_string_equal(world_find(&w, "site", "apply")->operation, "renew");
+    all_ok();
+    assert_int_equal(world_op_state(&w, renew), PV_OPS_DONE);
+    assert_int_equal(world_service_state(&w, "1"), PV_SVC_SUSPENDED);
+}
+
+static void illegal_moves_reach_no_plugin(void **state)
+{
+    (void)state;
+    size_t op = world_fire(&w, "1", PV_OP_SUSPEND);
+    assert_int_equal(w.ops[op].verdict, PV_ILLEGAL);
+    created("1", "one");
+    op = create("1", "one");
+    assert_int_equal(w.ops[op].verdict, PV_ILLEGAL);
+    op = world_fire(&w, "1", PV_OP_UNSUSPEND);
+    assert_int_equal(w.ops[op].verdict, PV_ACCEPTED);
+    assert_int_equal(world_op_state(&w, op), PV_OPS_DONE);
+    assert_int_equal(w.started, 1);
+}
+
+static void what_became_illegal_is_canceled(void **state)
+{
+    (void)state;
+    create("1", "one");
+    size_t suspend = world_fire(&w, "1", PV_OP_SUSPEND);
+    world_answer(&w, world_only(&w), PV_OUT_PERMANENT);
+    assert_int_equal(world_service_state(&w, "1"), PV_SVC_FAILED);
+    assert_int_equal(world_op_state(&w, suspend), PV_OPS_CANCELED);
+    assert_int_equal(w.started, 1);
+}
+
+static void temporary_failures_back_off_and_go_on(void **state)
+{
+    (void)state;
+    size_t op = create("1", "one");
+    for (uint32_t attempt = 1; attempt <= 5; attempt++) {
+        struct world_call *call = world_only(&w);
+        assert_int_equal(call->attempt, attempt);
+        world_answer(&w, call, PV_OUT_TEMPORARY);
+        assert_int_equal(world_open_calls(&w), 0);
+        world_run(&w, 600000);
+    }
+    all_ok();
+    assert_int_equal(world_op_state(&w, op), PV_OPS_DONE);
+    struct pv_get row;
+    assert_int_equal(world_get_op(&w, w.ops[op].op, &row), 0);
+    assert_int_equal(row.ret_step_count, 6);
+    assert_int_equal(row.ret_steps[0].outcome, PV_OUT_TEMPORARY);
+    assert_int_equal(row.ret_steps[5].outcome, PV_OUT_OK);
+    assert_int_equal(row.ret_steps[5].attempt, 6);
+    pv_req_done(&row.req);
+}
+
+static void at_the_deadline_it_parks_and_can_be_retried(void **state)
+{
+    (void)state;
+    size_t op = create("1", "one");
+    for (int i = 0; i < 2000 && world_op_state(&w, op) != PV_OPS_NEEDS_OPERATOR; i++) {
+        if (world_open_calls(&w) > 0) {
+            world_answer(&w, world_only(&w), PV_OUT_TEMPORARY);
+        }
+        world_run(&w, 600000);
+    }
+    assert_int_equal(world_op_state(&w, op), PV_OPS_NEEDS_OPERATOR);
+    assert_non_null(strstr(w.ops[op].reason, "deadline"));
+    assert_int_equal(world_service_state(&w, "1"), PV_SVC_PENDING); /* nothing was undone */
+    assert_int_equal(world_intervene(&w, w.ops[op].op, PV_VERB_RETRY), 0);
+    struct world_call *call = world_only(&w);
+    assert_int_equal(call->run, 1); /* the same reservations and keys */
+    all_ok();
+    assert_int_equal(world_op_state(&w, op), PV_OPS_DONE);
+}
+
+static void pending_polls_until_it_is_done(void **state)
+{
+    (void)state;
+    size_t op = create("1", "two");
+    world_answer(&w, world_only(&w), PV_OUT_OK);
+    answer_retry(world_only(&w), PV_OUT_PENDING, 30000);
+    assert_int_equal(world_open_calls(&w), 0);
+    world_run(&w, 29000);
+    assert_int_equal(world_open_calls(&w), 0);
+    world_run(&w, 2000);
+    struct world_call *call = world_only(&w);
+    assert_int_equal(call->kind, PV_CALL_POLL);
+    assert_int_equal(call->attempt, 1);
+    all_ok();
+    assert_int_equal(world_op_state(&w, op), PV_OPS_DONE);
+}
+
+static void a_signal_wakes_what_waits_for_it(void **state)
+{
+    (void)state;
+    size_t op = create("1", "two");
+    world_answer(&w, world_only(&w), PV_OUT_OK);
+    answer_retry(world_only(&w), PV_OUT_PENDING, 0);
+    world_run(&w, 3600000);
+    assert_int_equal(world_open_calls(&w), 0);
+    assert_int_equal(world_signal(&w, w.ops[op].op, "installed", "{\"ok\":true}"), 0);
+    struct world_call *call = world_only(&w);
+    assert_int_equal(call->kind, PV_CALL_POLL);
+    assert_non_null(strstr(call->input, "\"signals\":{\"installed\":{\"ok\":true}}"));
+    all_ok();
+    assert_int_equal(world_signal(&w, w.ops[op].op, "installed", "{}"), PV_ECONFLICT);
+}
+
+static void a_signal_may_come_before_it_is_waited_for(void **state)
+{
+    (void)state;
+    size_t op = create("1", "two");
+    world_answer(&w, world_only(&w), PV_OUT_OK);
+    assert_int_equal(world_signal(&w, w.ops[op].op, "installed", "{\"early\":1}"), 0);
+    answer_retry(world_only(&w), PV_OUT_PENDING, 0);
+    struct world_call *call = world_only(&w);
+    assert_int_equal(call->kind, PV_CALL_POLL);
+    assert_non_null(strstr(call->input, "{\"early\":1}"));
+    all_ok();
+}
+
+static void permanent_undoes_in_reverse(void **state)
+{
+    (void)state;
+    size_t op = create("1", "two");
+    world_answer(&w, world_find(&w, "site", "allocate"), PV_OUT_OK);
+    world_answer(&w, world_find(&w, "site", "clone"), PV_OUT_OK);
+    world_answer(&w, world_find(&w, "site", "start"), PV_OUT_OK);
+    world_answer(&w, world_find(&w, "dns", "add"), PV_OUT_PERMANENT);
+    assert_string_equal(w.last_started, "site.clone 3");
+    world_answer(&w, world_only(&w), PV_OUT_TEMPORARY); /* undo is retried too */
+    world_run(&w, 600000);
+    world_answer(&w, world_only(&w), PV_OUT_OK);
+    assert_string_equal(w.last_started, "site.allocate 3");
+    world_answer(&w, world_only(&w), PV_OUT_OK);
+    assert_int_equal(world_op_state(&w, op), PV_OPS_FAILED);
+    assert_int_equal(world_service_state(&w, "1"), PV_SVC_FAILED);
+    struct pv_get row;
+    assert_int_equal(world_get_op(&w, w.ops[op].op, &row), 0);
+    assert_true(pv_str_starts(row.ret_op.reason, "dns.add"));
+    pv_req_done(&row.req);
+    assert_int_equal(world_get_service(&w, "1", &row), 0);
+    assert_int_equal(row.ret_doc_count, 0);
+    pv_req_done(&row.req);
+    /* A retry starts over as the next run. */
+    assert_int_equal(world_intervene(&w, w.ops[op].op, PV_VERB_RETRY), 0);
+    assert_int_equal(world_only(&w)->run, 2);
+    all_ok();
+    assert_int_equal(world_op_state(&w, op), PV_OPS_DONE);
+    assert_int_equal(world_service_state(&w, "1"), PV_SVC_ACTIVE);
+}
+
+static void what_cannot_be_undone_needs_an_operator(void **state)
+{
+    (void)state;
+    size_t op = create("1", "two");
+    world_answer(&w, world_only(&w), PV_OUT_OK);
+    world_answer(&w, world_only(&w), PV_OUT_PERMANENT);
+    assert_string_equal(w.last_started, "site.allocate 3");
+    world_answer(&w, world_only(&w), PV_OUT_PERMANENT);
+    assert_int_equal(world_op_state(&w, op), PV_OPS_NEEDS_OPERATOR);
+    assert_int_equal(world_intervene(&w, w.ops[op].op, PV_VERB_ABANDON), 0);
+    assert_int_equal(world_op_state(&w, op), PV_OPS_ABANDONED);
+    size_t again = create("1", "two");
+    assert_int_equal(w.ops[again].verdict, PV_ILLEGAL); /* something may still be there */
+    size_t terminate = world_fire(&w, "1", PV_OP_TERMINATE);
+    assert_string_equal(w.last_started, "site.apply 0");
+    all_ok();
+    assert_int_equal(world_op_state(&w, terminate), PV_OPS_DONE);
+    again = create("1", "two");
+    assert_int_equal(w.ops[again].verdict, PV_ACCEPTED);
+    all_ok();
+}
+
+static void hold_waits_for_an_operator(void **state)
+{
+    (void)state;
+    w.hold = true;
+    size_t op = create("1", "two");
+    world_answer(&w, world_only(&w), PV_OUT_OK);
+    world_answer(&w, world_only(&w), PV_OUT_PERMANENT);
+    assert_int_equal(world_op_state(&w, op), PV_OPS_NEEDS_OPERATOR);
+    assert_int_equal(world_open_calls(&w), 0);
+    assert_int_equal(world_intervene(&w, w.ops[op].op, PV_VERB_UNDO), 0);
+    assert_string_equal(w.last_started, "site.allocate 3");
+    all_ok();
+    assert_int_equal(world_op_state(&w, op), PV_OPS_FAILED);
+}
+
+static void skip_goes_on_behind_the_step(void **state)
+{
+    (void)state;
+    w.hold = true;
+    size_t op = create("1", "two");
+    world_answer(&w, world_only(&w), PV_OUT_OK);
+    world_answer(&w, world_only(&w), PV_OUT_PERMANENT);
+    assert_int_equal(world_intervene(&w, w.ops[op].op, PV_VERB_SKIP), 0);
+    assert_string_equal(w.last_started, "site.start 0");
+    all_ok();
+    assert_int_equal(world_op_state(&w, op), PV_OPS_DONE);
+}
+
+static void an_unknown_outcome_is_looked_up(void **state)
+{
+    (void)state;
+    size_t op = create("1", "one");
+    world_answer(&w, world_only(&w), PV_OUT_UNKNOWN);
+    assert_string_equal(w.last_started, "site.make 2");
+    world_answer(&w, world_only(&w), PV_OUT_ABSENT); /* too early to be believed */
+    assert_int_equal(world_open_calls(&w), 0);
+    world_run(&w, 6000);
+    assert_string_equal(w.last_started, "site.make 2");
+    world_answer(&w, world_only(&w), PV_OUT_ABSENT);
+    assert_string_equal(w.last_started, "site.make 0");
+    world_answer(&w, world_only(&w), PV_OUT_UNKNOWN);
+    world_answer(&w, world_only(&w), PV_OUT_OK); /* found */
+    assert_int_equal(world_op_state(&w, op), PV_OPS_DONE);
+}
+
+static void an_unknown_outcome_with_no_remedy_is_parked(void **state)
+{
+    (void)state;
+    size_t op = create("1", "bare");
+    world_answer(&w, world_only(&w), PV_OUT_UNKNOWN);
+    assert_int_equal(world_op_state(&w, op), PV_OPS_NEEDS_OPERATOR);
+    world_run(&w, 90000000);
+    assert_int_equal(world_open_calls(&w), 0);
+    assert_int_equal(world_intervene(&w, w.ops[op].op, PV_VERB_RETRY), 0);
+    assert_string_equal(w.last_started, "site.make 0");
+    all_ok();
+}
+
+static void terminate_supersedes_a_running_create(void **state)
+{
+    (void)state;
+    size_t op = create("1", "two");
+    world_answer(&w, world_only(&w), PV_OUT_OK);
+    struct world_call *call = world_only(&w);
+    size_t terminate = world_fire(&w, "1", PV_OP_TERMINATE);
+    assert_int_equal(world_op_state(&w, terminate), PV_OPS_QUEUED);
+    world_answer(&w, call, PV_OUT_OK); /* the present step finishes */
+    assert_string_equal(w.last_started, "site.clone 3");
+    all_ok();
+    assert_int_equal(world_op_state(&w, op), PV_OPS_SUPERSEDED);
+    assert_int_equal(world_op_state(&w, terminate), PV_OPS_DONE);
+    assert_int_equal(world_service_state(&w, "1"), PV_SVC_TERMINATED);
+}
+
+static void terminate_supersedes_a_create_that_backs_off(void **state)
+{
+    (void)state;
+    size_t op = create("1", "two");
+    world_answer(&w, world_only(&w), PV_OUT_OK);
+    answer_retry(world_only(&w), PV_OUT_TEMPORARY, 3600000);
+    size_t terminate = world_fire(&w, "1", PV_OP_TERMINATE);
+    assert_string_equal(w.last_started, "site.allocate 3"); /* without waiting an hour */
+    all_ok();
+    assert_int_equal(world_op_state(&w, op), PV_OPS_SUPERSEDED);
+    assert_int_equal(world_op_state(&w, terminate), PV_OPS_DONE);
+}
+
+static void a_suspend_that_came_to_nothing_is_not_run(void **state)
+{
+    (void)state;
+    created("1", "one");
+    size_t renew = world_fire(&w, "1", PV_OP_RENEW);
+    size_t suspend = world_fire(&w, "1", PV_OP_SUSPEND);
+    size_t unsuspend = world_fire(&w, "1", PV_OP_UNSUSPEND);
+    all_ok();
+    assert_int_equal(world_op_state(&w, renew), PV_OPS_DONE);
+    assert_int_equal(world_op_state(&w, suspend), PV_OPS_SUPERSEDED);
+    assert_int_equal(world_op_state(&w, unsuspend), PV_OPS_SUPERSEDED);
+    assert_int_equal(w.started, 2);
+}
+
+static void suspend_unsuspend_suspend_are_three(void **state)
+{
+    (void)state;
+    created("1", "one");
+    world_fire(&w, "1", PV_OP_SUSPEND);
+    all_ok();
+    world_fire(&w, "1", PV_OP_UNSUSPEND);
+    all_ok();
+    world_fire(&w, "1", PV_OP_SUSPEND);
+    all_ok();
+    assert_int_equal(w.started, 4);
+    assert_int_equal(world_service_state(&w, "1"), PV_SVC_SUSPENDED);
+}
+
+static void an_unsuspend_supersedes_a_parked_suspend_and_really_runs(void **state)
+{
+    (void)state;
+    created("1", "two");
+    size_t suspend = world_fire(&w, "1", PV_OP_SUSPEND);
+    world_answer(&w, world_find(&w, "site", "apply"), PV_OUT_PERMANENT);
+    world_answer(&w, world_find(&w, "dns", "apply"), PV_OUT_OK); /* every component is attempted */
+    assert_int_equal(world_op_state(&w, suspend), PV_OPS_NEEDS_OPERATOR);
+    assert_non_null(strstr(w.ops[suspend].reason, "site.apply"));
+    size_t before = w.started;
+    size_t unsuspend = world_fire(&w, "1", PV_OP_UNSUSPEND);
+    all_ok();
+    assert_int_equal(world_op_state(&w, suspend), PV_OPS_SUPERSEDED);
+    assert_int_equal(world_op_state(&w, unsuspend), PV_OPS_DONE);
+    assert_int_equal(w.started, before + 2); /* dns was suspended, so it is not a no-op */
+    assert_int_equal(world_service_state(&w, "1"), PV_SVC_ACTIVE);
+}
+
+static void a_terminate_attempts_what_is_up_while_the_rest_is_down(void **state)
+{
+    (void)state;
+    created("1", "two");
+    size_t terminate = world_fire(&w, "1", PV_OP_TERMINATE);
+    assert_string_equal(w.last_started, "dns.apply 0"); /* components in reverse */
+    world_answer(&w, world_only(&w), PV_OUT_TEMPORARY);
+    assert_string_equal(w.last_started, "site.apply 0");
+    world_answer(&w, world_only(&w), PV_OUT_OK);
+    world_run(&w, 600000);
+    assert_string_equal(w.last_started, "dns.apply 0");
+    all_ok();
+    assert_int_equal(world_op_state(&w, terminate), PV_OPS_DONE);
+    assert_int_equal(world_service_state(&w, "1"), PV_SVC_TERMINATED);
+    /* The next generation has another ref. */
+    struct pv_get row;
+    assert_int_equal(world_get_service(&w, "1", &row), 0);
+    assert_int_equal(row.ret_doc_count, 0);
+    assert_int_equal(row.ret_service.generation, 1);
+    pv_req_done(&row.req);
+    create("1", "one");
+    assert_non_null(strstr(world_only(&w)->input, "\"generation\":2"));
+    all_ok();
+}
+
+static void an_upgrade_that_fails_goes_back_to_before(void **state)
+{
+    (void)state;
+    created("1", "two");
+    size_t op = world_fire(&w, "1", PV_OP_UPGRADE);
+    assert_non_null(strstr(world_only(&w)->input, "\"plan\":\"big\""));
+    world_answer(&w, world_only(&w), PV_OUT_OK);
+    world_answer(&w, world_only(&w), PV_OUT_PERMANENT);
+    assert_string_equal(w.last_started, "site.resize 3");
+    all_ok();
+    assert_int_equal(world_op_state(&w, op), PV_OPS_FAILED);
+    struct pv_get row;
+    assert_int_equal(world_get_service(&w, "1", &row), 0);
+    assert_int_equal(row.ret_service.observed, PV_SVC_ACTIVE);
+    assert_true(pv_str_eq_c(row.ret_service.plan_name, "basic"));
+    pv_req_done(&row.req);
+    op = world_fire(&w, "1", PV_OP_UPGRADE);
+    all_ok();
+    assert_int_equal(world_op_state(&w, op), PV_OPS_DONE);
+    assert_int_equal(world_get_service(&w, "1", &row), 0);
+    assert_true(pv_str_eq_c(row.ret_service.plan_name, "big"));
+    pv_req_done(&row.req);
+}
+
+static void an_old_sequence_is_superseded(void **state)
+{
+    (void)state;
+    created("1", "one");
+    struct world_event event = {
+        .external_id = "1", .type = PV_OP_SUSPEND, .has_sequence = true, .sequence = 7};
+    size_t op = world_event(&w, &event);
+    all_ok();
+    assert_int_equal(world_op_state(&w, op), PV_OPS_DONE);
+    event.type = PV_OP_UNSUSPEND;
+    event.sequence = 6;
+    op = world_event(&w, &event);
+    assert_int_equal(w.ops[op].accept_status, 0);
+    assert_int_equal(world_op_state(&w, op), PV_OPS_SUPERSEDED);
+    assert_int_equal(world_service_state(&w, "1"), PV_SVC_SUSPENDED);
+}
+
+static void cancel_undoes_a_create(void **state)
+{
+    (void)state;
+    size_t op = create("1", "two");
+    world_answer(&w, world_only(&w), PV_OUT_OK);
+    assert_int_equal(world_intervene(&w, w.ops[op].op, PV_VERB_CANCEL), 0);
+    world_answer(&w, world_only(&w), PV_OUT_OK);
+    assert_string_equal(w.last_started, "site.clone 3");
+    all_ok();
+    assert_int_equal(world_op_state(&w, op), PV_OPS_CANCELED);
+    assert_int_equal(world_service_state(&w, "1"), PV_SVC_FAILED);
+    size_t renew = create("1", "one");
+    size_t queued = world_fire(&w, "1", PV_OP_SUSPEND);
+    assert_int_equal(world_intervene(&w, w.ops[queued].op, PV_VERB_CANCEL), 0);
+    assert_int_equal(world_op_state(&w, queued), PV_OPS_CANCELED);
+    all_ok();
+    assert_int_equal(world_op_state(&w, renew), PV_OPS_DONE);
+    assert_int_equal(world_service_state(&w, "1"), PV_SVC_ACTIVE);
+    assert_int_equal(pv_engine_backlog(w.engine), 0);
+}
+
+static void a_product_that_is_not_there_is_refused_at_the_door(void **state)
+{
+    (void)state;
+    size_t op = create("1", "nothing");
+    assert_int_equal(w.ops[op].accept_status, PV_ENOTFOUND);
+    assert_int_equal(pv_engine_backlog(w.engine), 0);
+}
+
+/* ---- instances ---- */
+
+static void an_instance_has_only_so_many_in_flight(void **state)
+{
+    (void)state;
+    w.limits.max_in_flight = 3;
+    char id[16];
+    for (int i = 0; i < 20; i++) {
+        snprintf(id, sizeof(id), "s%d", i);
+        create(id, "one");
+        assert_true(world_open_calls(&w) <= 3);
+    }
+    assert_int_equal(world_open_calls(&w), 3);
+    for (int i = 0; i < 20; i++) {
+        for (size_t c = 0; c < WORLD_CALLS; c++) {
+            if (w.calls[c].call) {
+                world_answer(&w, &w.calls[c], PV_OUT_OK);
+                break;
+            }
+        }
+        assert_int_equal(world_open_calls(&w), i < 17 ? 3 : 19 - i);
+    }
+    assert_int_equal(pv_engine_backlog(w.engine), 0);
+}
+
+static void an_instance_has_a_rate(void **state)
+{
+    (void)state;
+    w.limits.rate = 2;
+    w.limits.burst = 1;
+    char id[16];
+    for (int i = 0; i < 10; i++) {
+        snprintf(id, sizeof(id), "s%d", i);
+        create(id, "one");
+    }
+    assert_int_equal(w.started, 1);
+    world_run(&w, 3100);
+    assert_true(w.started >= 6 && w.started <= 8);
+    world_run(&w, 3000);
+    assert_int_equal(w.started, 10);
+    all_ok();
+}
+
+static void a_fault_opens_the_breaker_and_a_probe_closes_it(void **state)
+{
+    (void)state;
+    w.limits.breaker_open_ms = 10000;
+    w.limits.breaker_open_cap_ms = 60000;
+    char id[16];
+    size_t first = create("s0", "one");
+    world_answer(&w, world_only(&w), PV_OUT_INSTANCE_FAULT);
+    for (int i = 1; i < 5; i++) {
+        snprintf(id, sizeof(id), "s%d", i);
+        create(id, "one");
+    }
+    struct pv_instance_status status;
+    assert_int_equal(pv_engine_instance(w.engine, PV_STR("panel-1"), &status), 0);
+    assert_int_equal(status.breaker, 1);
+    assert_string_equal(status.fault, "the backend said so");
+    assert_int_equal(w.started, 1);
+    world_run(&w, 9000);
+    assert_int_equal(w.started, 1);
+    world_run(&w, 2000);
+    assert_int_equal(w.started, 2); /* one probe, however many wait */
+    world_answer(&w, world_only(&w), PV_OUT_INSTANCE_FAULT);
+    world_run(&w, 18000);
+    assert_int_equal(w.started, 2); /* twice as long */
+    world_run(&w, 3000);
+    assert_int_equal(w.started, 3);
+    world_answer(&w, world_only(&w), PV_OUT_OK);
+    assert_int_equal(world_open_calls(&w), 4);
+    for (size_t c = 0; c < WORLD_CALLS; c++) {
+        if (w.calls[c].call) {
+            assert_int_equal(w.calls[c].attempt, 1); /* waiting used none */
+        }
+    }
+    all_ok();
+    assert_int_equal(world_op_state(&w, first), PV_OPS_DONE);
+}
+
+static void failures_in_a_row_open_the_breaker(void **state)
+{
+    (void)state;
+    w.limits.breaker_failures = 3;
+    w.limits.breaker_open_ms = 1000;
+    char id[16];
+    for (int i = 0; i < 3; i++) {
+        snprintf(id, sizeof(id), "s%d", i);
+        create(id, "one");
+        world_answer(&w, world_only(&w), PV_OUT_TEMPORARY);
+    }
+    struct pv_instance_status status;
+    assert_int_equal(pv_engine_instance(w.engine, PV_STR("panel-1"), &status), 0);
+    assert_int_equal(status.breaker, 1);
+    world_run(&w, 600000);
+    world_answer(&w, world_only(&w), PV_OUT_OK);
+    world_run(&w, 600000);
+    all_ok();
+    assert_int_equal(pv_engine_backlog(w.engine), 0);
+}
+
+static void a_paused_instance_starts_nothing(void **state)
+{
+    (void)state;
+    pv_engine_set_paused(w.engine, PV_STR("panel-1"), true);
+    size_t op = create("1", "one");
+    world_run(&w, 90000000);
+    assert_int_equal(w.started, 0);
+    assert_int_equal(world_op_state(&w, op), PV_OPS_READY);
+    pv_engine_set_paused(w.engine, PV_STR("panel-1"), false);
+    world_settle(&w);
+    all_ok();
+    assert_int_equal(world_op_state(&w, op), PV_OPS_DONE);
+}
+
+static void an_instance_that_was_removed_parks_what_needs_it(void **state)
+{
+    (void)state;
+    created("1", "one");
+    strcpy(w.gone_instance, "panel-1");
+    pv_engine_reconfigured(w.engine);
+    size_t op = world_fire(&w, "1", PV_OP_SUSPEND);
+    assert_int_equal(world_op_state(&w, op), PV_OPS_NEEDS_OPERATOR);
+    assert_non_null(strstr(w.ops[op].reason, "panel-1"));
+    w.gone_instance[0] = '\0';
+    pv_engine_reconfigured(w.engine);
+    assert_int_equal(world_intervene(&w, w.ops[op].op, PV_VERB_RETRY), 0);
+    all_ok();
+    assert_int_equal(world_op_state(&w, op), PV_OPS_DONE);
+}
+
+/* ---- hosts and nodes that go away ---- */
+
+static void a_lost_host_costs_its_innocents_nothing(void **state)
+{
+    (void)state;
+    size_t op = create("1", "bare");
+    world_lose(&w, world_only(&w), PV_LOST_UNTOUCHED);
+    struct world_call *call = world_only(&w);
+    assert_int_equal(call->attempt, 1);
+    assert_false(call->solo);
+    world_answer(&w, call, PV_OUT_OK);
+    assert_int_equal(world_op_state(&w, op), PV_OPS_DONE);
+}
+
+static void the_culprit_runs_alone_and_is_parked_the_third_time(void **state)
+{
+    (void)state;
+    size_t op = create("1", "bare");
+    for (int crash = 1; crash <= 3; crash++) {
+        world_run(&w, 60000);
+        struct world_call *call = world_only(&w);
+        assert_int_equal(call->solo, crash > 1);
+        world_lose(&w, call, PV_LOST_CULPRIT_UNTOUCHED);
+    }
+    assert_int_equal(world_op_state(&w, op), PV_OPS_NEEDS_OPERATOR);
+    assert_non_null(strstr(w.ops[op].reason, "three times"));
+}
+
+static void a_host_that_cannot_start_is_a_fault_of_its_instance(void **state)
+{
+    (void)state;
+    size_t op = create("1", "bare");
+    world_lose(&w, world_only(&w), PV_LOST_START);
+    struct pv_instance_status status;
+    assert_int_equal(pv_engine_instance(w.engine, PV_STR("panel-1"), &status), 0);
+    assert_int_equal(status.breaker, 1);
+    world_run(&w, 5000);
+    all_ok();
+    assert_int_equal(world_op_state(&w, op), PV_OPS_DONE);
+}
+
+static void a_node_that_dies_leaves_nothing_behind(void **state)
+{
+    (void)state;
+    size_t looked_up = create("1", "one");
+    size_t neither = create("2", "bare");
+    size_t queued = world_fire(&w, "1", PV_OP_SUSPEND);
+    world_crash(&w);
+    struct world_call *call = world_find(&w, "site", "make");
+    assert_int_equal(call->kind, PV_CALL_LOOKUP);
+    world_answer(&w, call, PV_OUT_OK);
+    assert_int_equal(world_op_state(&w, looked_up), PV_OPS_DONE);
+    assert_int_equal(world_op_state(&w, neither), PV_OPS_NEEDS_OPERATOR);
+    all_ok();
+    assert_int_equal(world_op_state(&w, queued), PV_OPS_DONE);
+    assert_int_equal(pv_engine_backlog(w.engine), 1);
+}
+
+static void what_rested_when_the_node_died_is_not_in_doubt(void **state)
+{
+    (void)state;
+    size_t op = create("1", "bare");
+    answer_retry(world_only(&w), PV_OUT_TEMPORARY, 60000);
+    world_crash(&w);
+    world_run(&w, 61000);
+    struct world_call *call = world_only(&w);
+    assert_int_equal(call->kind, PV_CALL_RUN);
+    assert_int_equal(call->attempt, 2);
+    all_ok();
+    assert_int_equal(world_op_state(&w, op), PV_OPS_DONE);
+}
+
+static void a_zombie_can_write_nothing(void **state)
+{
+    (void)state;
+    size_t op = create("1", "one");
+    pv_mem_store_crash(w.store); /* another node takes over */
+    world_answer(&w, world_only(&w), PV_OUT_OK);
+    assert_int_equal(world_op_state(&w, op), PV_OPS_READY);
+}
+
+static void stopping_hands_everything_back(void **state)
+{
+    (void)state;
+    size_t op = create("1", "one");
+    create("2", "one");
+    world_crash(&w); /* ends the engine in order, then starts another */
+    assert_int_equal(world_open_calls(&w), 2);
+    all_ok();
+    assert_int_equal(world_op_state(&w, op), PV_OPS_DONE);
+}
+
+static void a_store_that_is_full_loses_nothing(void **state)
+{
+    (void)state;
+    size_t op = create("1", "two");
+    pv_mem_store_fail(w.store, PV_ENOSPACE);
+    world_answer(&w, world_only(&w), PV_OUT_OK);
+    size_t refused = create("2", "one");
+    assert_int_equal(w.ops[refused].accept_status, PV_ENOSPACE);
+    world_run(&w, 60000);
+    assert_int_equal(world_open_calls(&w), 0);
+    pv_mem_store_fail(w.store, 0);
+    world_run(&w, 1000);
+    assert_string_equal(w.last_started, "site.clone 0"); /* not allocate again */
+    all_ok();
+    assert_int_equal(world_op_state(&w, op), PV_OPS_DONE);
+    assert_int_equal(w.started, 4);
+}
+
+/* ---- reservations ---- */
+
+static void reservations_are_the_same_in_every_attempt(void **state)
+{
+    (void)state;
+    create("1", "one");
+    struct pv_wire_ask take = {
+        .ask = 1, .kind = PV_ASK_POOL_TAKE, .name = PV_STR("port"), .pool = PV_STR("ports")};
+    world_ask(&w, world_only(&w), &take);
+    assert_int_equal(w.answer_status, 0);
+    char port[16];
+    strcpy(port, w.answer_value);
+    struct pv_wire_ask secret = {
+        .ask = 2, .kind = PV_ASK_SECRET_NEW, .name = PV_STR("root"), .text = PV_STR("s3cret")};
+    world_ask(&w, world_only(&w), &secret);
+    assert_string_equal(w.answer_value, "s3cret");
+    world_answer(&w, world_only(&w), PV_OUT_TEMPORARY);
+    world_run(&w, 60000);
+    world_ask(&w, world_only(&w), &take);
+    assert_string_equal(w.answer_value, port);
+    secret.text = PV_STR("another");
+    world_ask(&w, world_only(&w), &secret);
+    assert_string_equal(w.answer_value, "s3cret");
+    take.pool = PV_STR("nowhere");
+    world_ask(&w, world_only(&w), &take);
+    assert_int_equal(w.answer_status, PV_ENOTFOUND);
+    all_ok();
+    create("2", "one");
+    take.pool = PV_STR("ports");
+    world_ask(&w, world_only(&w), &take);
+    assert_string_not_equal(w.answer_value, port);
+    all_ok();
+    create("3", "one");
+    world_ask(&w, world_only(&w), &take);
+    assert_int_equal(w.answer_status, PV_EEXHAUSTED);
+    all_ok();
+}
+
+static void state_save_survives_the_node(void **state)
+{
+    (void)state;
+    create("1", "one");
+    struct pv_wire_ask save = {
+        .ask = 1, .kind = PV_ASK_STATE_SAVE, .text = PV_STR("{\"id\":\"backend-9\"}")};
+    world_ask(&w, world_only(&w), &save);
+    assert_int_equal(w.answer_status, 0);
+    world_crash(&w);
+    assert_string_equal(world_only(&w)->state, "{\"id\":\"backend-9\"}");
+    all_ok();
+}
+
+static void an_actions_quota_is_reserved_when_it_is_accepted(void **state)
+{
+    (void)state;
+    created("1", "one");
+    struct world_event event = {
+        .external_id = "1", .type = PV_OP_ACTION, .action = "backup", .quota_limit = 2};
+    size_t one = world_event(&w, &event);
+    size_t two = world_event(&w, &event);
+    size_t three = world_event(&w, &event);
+    assert_int_equal(w.ops[one].verdict, PV_ACCEPTED);
+    assert_int_equal(w.ops[two].verdict, PV_ACCEPTED);
+    assert_int_equal(w.ops[three].verdict, PV_QUOTA);
+    all_ok();
+    three = world_event(&w, &event);
+    assert_int_equal(w.ops[three].verdict, PV_QUOTA);
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, open_world, close_world)
+    const struct CMUnitTest tests[] = {
+        T(a_create_runs_its_steps_in_order),
+        T(a_step_is_given_its_input_and_state),
+        T(the_same_event_is_the_same_operation),
+        T(operations_of_a_service_wait_for_each_other),
+        T(illegal_moves_reach_no_plugin),
+        T(what_became_illegal_is_canceled),
+        T(temporary_failures_back_off_and_go_on),
+        T(at_the_deadline_it_parks_and_can_be_retried),
+        T(pending_polls_until_it_is_done),
+        T(a_signal_wakes_what_waits_for_it),
+        T(a_signal_may_come_before_it_is_waited_for),
+        T(permanent_undoes_in_reverse),
+        T(what_cannot_be_undone_needs_an_operator),
+        T(hold_waits_for_an_operator),
+        T(skip_goes_on_behind_the_step),
+        T(an_unknown_outcome_is_looked_up),
+        T(an_unknown_outcome_with_no_remedy_is_parked),
+        T(terminate_supersedes_a_running_create),
+        T(terminate_supersedes_a_create_that_backs_off),
+        T(a_suspend_that_came_to_nothing_is_not_run),
+        T(suspend_unsuspend_suspend_are_three),
+        T(an_unsuspend_supersedes_a_parked_suspend_and_really_runs),
+        T(a_terminate_attempts_what_is_up_while_the_rest_is_down),
+        T(an_upgrade_that_fails_goes_back_to_before),
+        T(an_old_sequence_is_superseded),
+        T(cancel_undoes_a_create),
+        T(a_product_that_is_not_there_is_refused_at_the_door),
+        T(an_instance_has_only_so_many_in_flight),
+        T(an_instance_has_a_rate),
+        T(a_fault_opens_the_breaker_and_a_probe_closes_it),
+        T(failures_in_a_row_open_the_breaker),
+        T(a_paused_instance_starts_nothing),
+        T(an_instance_that_was_removed_parks_what_needs_it),
+        T(a_lost_host_costs_its_innocents_nothing),
+        T(the_culprit_runs_alone_and_is_parked_the_third_time),
+        T(a_host_that_cannot_start_is_a_fault_of_its_instance),
+        T(a_node_that_dies_leaves_nothing_behind),
+        T(what_rested_when_the_node_died_is_not_in_doubt),
+        T(a_zombie_can_write_nothing),
+        T(stopping_hands_everything_back),
+        T(a_store_that_is_full_loses_nothing),
+        T(reservations_are_the_same_in_every_attempt),
+        T(state_save_survives_the_node),
+        T(an_actions_quota_is_reserved_when_it_is_accepted),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
