@@ -173,7 +173,7 @@ static void entry(void)
     co->done = true;
     before_switch(NULL, co->resumer_low, co->resumer_size);
     swapcontext(&co->context, co->resumer);
-    assert(!"a coroutine that is done was resumed");
+    assert(false && "a coroutine that is done was resumed");
 }
 
 void pv_co_resume(struct pv_co *co)
