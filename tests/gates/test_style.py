@@ -63,6 +63,10 @@ def test_good_code_passes(gate):
     assert gate("check-style", {"core/a.c": GOOD}) == (0, "")
 
 
+def test_a_host_call_of_that_name_is_no_wait(gate):
+    assert gate("check-style", {"tests/a.c": body("call->host->sleep(call, 5);")}) == (0, "")
+
+
 def test_core_is_stricter_about_memory_than_a_plugin(gate):
     assert gate("check-style", {"plugins/p/p.c": body("free(malloc(1));")}) == (0, "")
 
