@@ -19,11 +19,10 @@ struct pv_config_log {
 struct pv_config_http {
     uint64_t max_body; /* bytes of one request body */
     int64_t max_connections;
-    int64_t max_connections_per_ip; /* 0: no limit */
-    int64_t header_timeout_ms;      /* from the first byte to the end of the headers */
-    int64_t body_timeout_ms;        /* from the end of the headers to the end of the body */
-    int64_t idle_timeout_ms;        /* between requests of a kept connection */
-    bool insecure_public_listen;    /* plain HTTP on an address that is not loopback */
+    int64_t header_timeout_ms;   /* from the first byte to the end of the headers */
+    int64_t body_timeout_ms;     /* from the end of the headers to the end of the body */
+    int64_t idle_timeout_ms;     /* between requests of a kept connection */
+    bool insecure_public_listen; /* plain HTTP on an address that is not loopback */
 };
 
 struct pv_config_retry {
@@ -174,6 +173,9 @@ int pv_config_plan_index(const struct pv_config_product *product, struct pv_str 
 /* The instance and query that are served at a path; NULL when none is. */
 const struct pv_config_instance *pv_config_alias(const struct pv_config *config, struct pv_str path,
                                                  struct pv_str *ret_query);
+
+/* The value of a pool at an index (the number, or the address as a number; IPv6: its lower half). */
+int pv_pool_text(const struct pv_config_pool *pool, int64_t index, char out[64]) PV_MUST_CHECK;
 
 /* The settings as an instance's host gets them: a JSON object, SECRET values read now. PV_EINVAL or
  * PV_ENOTFOUND when a reference cannot be read or its value does not pass the check any more. */

@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Instances: finds and describes the module, checks the settings, keeps SECRET values apart; and
+ * the settings as a host gets them. */
+#include "core/config/json.h"
+#include "core/config/raw.h"
+#include "core/config/reference.h"
+
+#include "core/base/alloc.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define MAX_SETTINGS (1u << 20)
+
+/* ---- module
+ * ------------------------------------------------------------------------------------------ */
+
+static int find_module(struct pv_loading *loading, const struct pv_raw_instance *raw,
+                       struct pv_config_instance *instance)
+{
+    char *path = NULL;
+    struct pv_err err = {0};
+    struct pv_str module = raw->module;
+    if (memchr(module.ptr, '/', module.len) && module.ptr[0] != '/') {
+        char text[4096];
+        snprintf(text, sizeof(text), "%.*s/%.*s", PV_STR_ARG(loading->base_dir),
+                 PV_STR_ARG(module));
+        module = pv_load_copy(loading, pv_str(text));
+    }
+    int status = pv_module_find(module, loading->config->plugin_dirs,
+                                loading->config->plugin_dir_count, &path, &err);
+    if (status == PV_ENOMEM) {
+        return status;
+    }
+    if (status != PV_OK) {
+        pv_load_problem(loading, raw->head.node, raw->head.path, "module", "%s", err.text);
+        return PV_EINVAL;
+    }
+    instance->module_path = pv_arena_copy(&loading->config->arena, pv_str(path));
+    pv_free(path);
+    return instance->module_path.ptr ? PV_OK : PV_ENOMEM;
+}
+
+/* A description that this load already has. */
+static struct pv_plugin *known_plugin(const struct pv_loading *loading, struct pv_str path)
+{
+    for (size_t i = 0; i < loading->plugin_count; i++) {
+        if (pv_str_eq(loading->plugins[i]->path, path)) {
+            return loading->plugins[i];
+        }
+    }
+    return NULL;
+}
+
+static int describe_new(struct pv_loading *loading, struct pv_str path, struct pv_plugin **ret,
+                        struct pv_err *err)
+{
+    char *json = NULL;
+    int status = loading->describe->describe(loading->describe->ctx, path.ptr, &json, err);
+    if (status != PV_OK) {
+        return status;
+    }
+    struct pv_plugin *plugin = NULL;
+    status = pv_plugin_parse(pv_str(json), path, &plugin, err);
+    pv_free(json);
+    if (status != PV_OK) {
+        return status;
+    }
+    struct pv_plugin **grown =
+        pv_reallocarray(loading->plugins, loading->plugin_count + 1, sizeof(struct pv_plugin *));
+    if (!grown) {
+        pv_plugin_unref(plugin);
+        return PV_ENOMEM;
+    }
+    loading->plugins = grown;
+    loading->plugins[loading->plugin_count++] = plugin;
+    *ret = plugin;
+    return PV_OK;
+}
+
+static int describe(struct pv_loading *loading, const struct pv_raw_instance *raw,
+                    struct pv_config_instance *instance)
+{
+    struct pv_plugin *plugin = known_plugin(loading, instance->module_path);
+    if (!plugin) {
+        struct pv_err err = {0};
+        int status = describe_new(loading, instance->module_path, &plugin, &err);
+        if (status == PV_ENOMEM) {
+            return status;
+        }
+        if (status != PV_OK) {
+            pv_load_problem(loading, raw->head.node, raw->head.path, "module", "%.*s: %s",
+                            PV_STR_ARG(instance->module_path), err.text);
+            return PV_EINVAL;
+        }
+    }
+    instance->plugin = pv_plugin_ref(plugin);
+    return PV_OK;
+}
+
+/* ---- settings
+ * ------------------------------------------------------------------------------------------ */
+
+/* JSON for people: what is secret is replaced. */
+static int show_settings(struct pv_loading *loading, struct pv_config_instance *instance)
+{
+    json_t *shown = json_copy(instance->settings);
+    int failed = shown ? 0 : -1;
+    for (size_t i = 0; i < instance->secret_count && !failed; i++) {
+        failed = json_object_setn_new(shown, instance->secrets[i].field.ptr,
+                                      instance->secrets[i].field.len, json_string("********"));
+    }
+    if (!failed) {
+        instance->settings_shown = pv_json_copy(&loading->config->arena, shown);
+    }
+    json_decref(shown);
+    return instance->settings_shown.ptr ? PV_OK : PV_ENOMEM;
+}
+
+static int check_settings(struct pv_loading *loading, const struct pv_raw_instance *raw,
+                          struct pv_config_instance *instance)
+{
+    const struct pv_fields *fields = &instance->plugin->settings;
+    char path[256];
+    snprintf(path, sizeof(path), "%.*s.settings", PV_STR_ARG(raw->head.path));
+    struct pv_check_at at = {pv_str(path), '.', "unknown_key", "invalid_value", "missing"};
+    struct pv_check check = {.at = &at,
+                             .problems = loading->problems,
+                             .config = true,
+                             .base_dir = loading->base_dir,
+                             .pool_names = loading->pool_names,
+                             .pool_count = loading->raw.pools.count,
+                             .arena = &loading->config->arena};
+    check.secrets = pv_arena_alloc(check.arena, (fields->count + 1) * sizeof(*check.secrets));
+    if (!check.secrets) {
+        return PV_ENOMEM;
+    }
+    struct pv_value given = pv_value_of_node(raw->settings);
+    if (!raw->settings && raw->head.node) {
+        given.place = raw->head.node->place; /* where settings are missing */
+    }
+    int status = pv_check_object(&check, &given, fields, &instance->settings);
+    instance->secrets = check.secrets;
+    instance->secret_count = check.secret_count;
+    return status == PV_OK ? show_settings(loading, instance) : status;
+}
+
+/* One text of a secret, with its references read now. */
+static int write_secret(const struct pv_config_instance *instance, const struct pv_field *field,
+                        const struct pv_secret *template, struct pv_buf *out, struct pv_err *err)
+{
+    struct pv_buf text;
+    pv_buf_init(&text, PV_REFERENCE_MAX + 8192);
+    int status = PV_ENOMEM;
+    if (!pv_buf_reserve(&text, PV_REFERENCE_MAX + 8192)) {
+        return pv_err_set(err, PV_ENOMEM, "%s", pv_status_text(PV_ENOMEM));
+    }
+    status = pv_reference_expand(pv_secret_expose(template), instance->base_dir, &text, err);
+    if (status == PV_OK) {
+        struct pv_scalar scalar;
+        struct pv_value value = pv_value_of_text(pv_buf_view(&text));
+        status = pv_scalar_check(field, &value, &scalar, err);
+    }
+    if (status == PV_OK) {
+        pv_buf_json(out, pv_buf_view(&text));
+    }
+    pv_wipe(text.ptr, text.size);
+    pv_buf_done(&text);
+    return status;
+}
+
+static int write_member(const struct pv_config_instance *instance,
+                        const struct pv_config_secret *secret, struct pv_buf *out,
+                        struct pv_err *err)
+{
+    const struct pv_field *field = pv_fields_find(&instance->plugin->settings, secret->field);
+    bool list = secret->type == PV_T_LIST;
+    bool map = secret->type == PV_T_MAP;
+    pv_buf_json(out, secret->field);
+    pv_buf_c(out, list ? ":[" : map ? ":{" : ":");
+    for (size_t i = 0; i < secret->part_count; i++) {
+        if (i > 0) {
+            pv_buf_char(out, ',');
+        }
+        if (map) {
+            pv_buf_json(out, secret->parts[i].key);
+            pv_buf_char(out, ':');
+        }
+        int status = write_secret(instance, field, secret->parts[i].text, out, err);
+        if (status != PV_OK) {
+            return pv_err_wrap(err, "settings.%.*s", PV_STR_ARG(secret->field));
+        }
+    }
+    return pv_buf_c(out, list ? "]" : map ? "}" : "");
+}
+
+static int write_settings(const struct pv_config_instance *instance, struct pv_buf *out,
+                          struct pv_err *err)
+{
+    int plain = pv_json_put(out, instance->settings);
+    if (plain != PV_OK) {
+        return pv_err_set(err, plain, "the settings: %s", pv_status_text(plain));
+    }
+    out->len--; /* its closing brace comes after the secrets */
+    bool first = json_object_size(instance->settings) == 0;
+    for (size_t i = 0; i < instance->secret_count; i++) {
+        if (!first) {
+            pv_buf_char(out, ',');
+        }
+        first = false;
+        int status = write_member(instance, &instance->secrets[i], out, err);
+        if (status != PV_OK) {
+            return status;
+        }
+    }
+    int status = pv_buf_char(out, '}');
+    return status == PV_OK ? PV_OK
+                           : pv_err_set(err, status, "the settings: %s", pv_status_text(status));
+}
+
+int pv_config_settings(const struct pv_config_instance *instance, struct pv_secret **ret_json,
+                       struct pv_err *err)
+{
+    struct pv_buf out;
+    pv_buf_init(&out, MAX_SETTINGS);
+    if (!pv_buf_reserve(&out, MAX_SETTINGS)) { /* all at once: growing would leave copies behind */
+        return pv_err_set(err, PV_ENOMEM, "%s", pv_status_text(PV_ENOMEM));
+    }
+    int status = write_settings(instance, &out, err);
+    struct pv_secret *secret = NULL;
+    if (status == PV_OK) {
+        secret = pv_secret_new(pv_buf_view(&out));
+        status = secret ? PV_OK : pv_err_set(err, PV_ENOMEM, "%s", pv_status_text(PV_ENOMEM));
+    }
+    pv_wipe(out.ptr, out.len);
+    pv_buf_done(&out);
+    if (status != PV_OK) {
+        return status;
+    }
+    *ret_json = secret;
+    return PV_OK;
+}
+
+/* ---- the rest
+ * --------------------------------------------------------------------------------------------- */
+
+static void alias_problem(struct pv_loading *loading, const struct pv_raw_instance *raw,
+                          const struct pv_node *node, const char *text)
+{
+    char path[256];
+    snprintf(path, sizeof(path), "%.*s.aliases", PV_STR_ARG(raw->head.path));
+    struct pv_check_at at = {pv_str(path), '.', "", "", ""};
+    pv_check_problem(loading->problems, &at, &node->place, node->key, "invalid_value", "%s", text);
+}
+
+static int load_alias(struct pv_loading *loading, const struct pv_raw_instance *raw,
+                      struct pv_config_instance *instance, const struct pv_node *node)
+{
+    struct pv_str other;
+    if (node->key.len < 2 || node->key.ptr[0] != '/' || pv_str_starts(node->key, "/v1/") ||
+        strcspn(node->key.ptr, "?#% ") < node->key.len) {
+        alias_problem(loading, raw, node, "expected a path such as /support/check, not below /v1/");
+        return PV_EINVAL;
+    }
+    if (node->kind != PV_NODE_TEXT || !pv_plugin_instance_query(instance->plugin, node->text)) {
+        char text[200];
+        snprintf(text, sizeof(text), "expected a query of instances of %.*s",
+                 PV_STR_ARG(instance->plugin->name));
+        alias_problem(loading, raw, node, text);
+        return PV_EINVAL;
+    }
+    if (pv_config_alias(loading->config, node->key, &other)) {
+        alias_problem(loading, raw, node, "another instance has this path");
+        return PV_EINVAL;
+    }
+    struct pv_config_alias *alias = &instance->aliases[instance->alias_count];
+    alias->path = pv_load_copy(loading, node->key);
+    alias->query = pv_load_copy(loading, node->text);
+    if (!alias->path.ptr || !alias->query.ptr) {
+        return PV_ENOMEM;
+    }
+    instance->alias_count++;
+    return PV_OK;
+}
+
+static int load_aliases(struct pv_loading *loading, const struct pv_raw_instance *raw,
+                        struct pv_config_instance *instance)
+{
+    size_t count = raw->aliases ? raw->aliases->count : 0;
+    instance->aliases =
+        pv_arena_alloc(&loading->config->arena, count * sizeof(*instance->aliases) + 1);
+    if (!instance->aliases) {
+        return PV_ENOMEM;
+    }
+    int status = PV_OK;
+    for (const struct pv_node *node = count > 0 ? raw->aliases->first : NULL; node;
+         node = node->next) {
+        int one = load_alias(loading, raw, instance, node);
+        if (one == PV_ENOMEM) {
+            return one;
+        }
+        status = one != PV_OK ? one : status;
+    }
+    return status;
+}
+
+/* What a host must be restarted for: the module's file, its settings, the limits of its process. */
+static int fingerprint(struct pv_loading *loading, struct pv_config_instance *instance)
+{
+    struct pv_secret *settings = NULL;
+    struct pv_err err = {0};
+    int status = pv_config_settings(instance, &settings, &err);
+    if (status == PV_ENOMEM) {
+        return status;
+    }
+    if (status != PV_OK) { /* it changed since it was checked */
+        pv_problem_add(loading->problems, NULL, instance->name, "reference", "%s", err.text);
+        return PV_EINVAL;
+    }
+    struct stat st = {0};
+    if (stat(instance->module_path.ptr, &st) != 0) {
+        memset(&st, 0, sizeof(st)); /* its description came from elsewhere than a file */
+    }
+    char file[128];
+    snprintf(file, sizeof(file), "%lld.%ld %lld %llu %lld %llu", (long long)st.st_mtim.tv_sec,
+             st.st_mtim.tv_nsec, (long long)st.st_size, (unsigned long long)st.st_ino,
+             (long long)instance->stuck_after_ms, (unsigned long long)instance->memory_bytes);
+    struct pv_str parts[] = {instance->module_path, pv_str(file), pv_secret_expose(settings)};
+    instance->fingerprint = pv_sha256_parts(parts, 3);
+    pv_secret_free(settings);
+    return PV_OK;
+}
+
+static int load_instance(struct pv_loading *loading, const struct pv_raw_instance *raw,
+                         struct pv_config_instance *instance)
+{
+    instance->name = raw->head.name;
+    instance->module = raw->module;
+    instance->base_dir = loading->base_dir;
+    instance->stuck_after_ms = raw->stuck_after;
+    instance->memory_bytes = (uint64_t)raw->memory;
+    instance->limits = (struct pv_instance_limits){
+        .max_in_flight = (uint32_t)raw->max_in_flight,
+        .rate = raw->rate,
+        .burst = (uint32_t)raw->burst,
+        .breaker_failures = (uint32_t)raw->breaker.failures,
+        .breaker_open_ms = raw->breaker.open,
+        .breaker_open_cap_ms = raw->breaker.open_cap,
+    };
+    if (!raw->module.ptr) {
+        return PV_EINVAL; /* said already */
+    }
+    int status = find_module(loading, raw, instance);
+    if (status == PV_OK) {
+        status = describe(loading, raw, instance);
+    }
+    if (status != PV_OK) {
+        return status;
+    }
+    status = check_settings(loading, raw, instance);
+    if (status == PV_ENOMEM) {
+        return status;
+    }
+    int aliases = load_aliases(loading, raw, instance);
+    if (aliases != PV_OK) {
+        return aliases;
+    }
+    return status == PV_OK ? fingerprint(loading, instance) : status;
+}
+
+int pv_load_instances(struct pv_loading *loading)
+{
+    struct pv_config *config = loading->config;
+    const struct pv_option_entries *raw = &loading->raw.plugins;
+    config->instances = pv_arena_alloc(&config->arena, raw->count * sizeof(*config->instances) + 1);
+    if (!config->instances) {
+        return PV_ENOMEM;
+    }
+    config->instance_count = raw->count;
+    int status = PV_OK;
+    for (size_t i = 0; i < raw->count; i++) {
+        int one = load_instance(loading, &((const struct pv_raw_instance *)raw->items)[i],
+                                &config->instances[i]);
+        if (one == PV_ENOMEM) {
+            return one;
+        }
+        status = one != PV_OK ? one : status;
+    }
+    return status;
+}

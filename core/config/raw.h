@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The file as its tables give it, before names are resolved and modules described. */
+#ifndef PV_CONFIG_RAW_H
+#define PV_CONFIG_RAW_H
+
+#include "core/config/config.h"
+#include "core/config/options.h"
+
+struct pv_raw_retry {
+    int64_t initial;
+    int64_t factor;
+    int64_t cap;
+};
+
+struct pv_raw_log {
+    int level;
+    int format;
+};
+
+struct pv_raw_http {
+    int64_t max_body;
+    int64_t max_connections;
+    int64_t header_timeout;
+    int64_t body_timeout;
+    int64_t idle_timeout;
+    bool insecure_public_listen;
+};
+
+struct pv_raw_engine {
+    int64_t max_active;
+    int64_t max_backlog;
+    int64_t lease;
+    int64_t deadline;
+    struct pv_raw_retry retry;
+};
+
+struct pv_raw_pool {
+    struct pv_option_head head;
+    struct pv_str range;
+    int64_t reuse_after;
+};
+
+struct pv_raw_families {
+    struct pv_str site;
+    struct pv_str support;
+    struct pv_str dns;
+};
+
+struct pv_raw_source {
+    struct pv_option_head head;
+    int compat;
+    struct pv_raw_families products;
+    struct pv_raw_families plans;
+};
+
+struct pv_raw_breaker {
+    int64_t failures;
+    int64_t open;
+    int64_t open_cap;
+};
+
+struct pv_raw_instance {
+    struct pv_option_head head;
+    struct pv_str module;
+    const struct pv_node *settings;
+    int64_t max_in_flight;
+    double rate;
+    int64_t burst;
+    struct pv_raw_breaker breaker;
+    int64_t stuck_after;
+    int64_t memory;
+    const struct pv_node *aliases;
+};
+
+struct pv_raw_component {
+    struct pv_option_head head;
+    struct pv_str name;
+    struct pv_str plugin;
+    const struct pv_node *values;
+};
+
+struct pv_raw_product {
+    struct pv_option_head head;
+    struct pv_str label;
+    int on_failure;
+    int64_t deadline;
+    struct pv_raw_retry retry;
+    const struct pv_node *values;
+    struct pv_option_entries components;
+    const struct pv_node *plans;
+};
+
+struct pv_raw_file {
+    struct pv_str listen;
+    struct pv_str admin_socket;
+    struct pv_str admin_group;
+    struct pv_str store;
+    bool migrate;
+    struct pv_str keys;
+    struct pv_str data_dir;
+    struct pv_str runtime_dir;
+    struct pv_str callback_url;
+    struct pv_option_list plugin_dirs;
+    struct pv_raw_log log;
+    struct pv_raw_http http;
+    struct pv_raw_engine engine;
+    struct pv_option_entries pools;
+    struct pv_option_entries sources;
+    struct pv_option_entries plugins;
+    struct pv_option_entries products;
+};
+
+/* What loading needs all the way. */
+struct pv_loading {
+    struct pv_config *config;
+    struct pv_raw_file raw;
+    const struct pv_node *root;
+    const struct pv_describe *describe;
+    struct pv_problems *problems;
+    struct pv_str base_dir;
+    const char **pool_names;
+    /* descriptions by path, so that two instances share one */
+    struct pv_plugin **plugins;
+    size_t plugin_count;
+};
+
+/* Each fills its part of the configuration. PV_EINVAL: problems were added; PV_ENOMEM. */
+int pv_load_pools(struct pv_loading *loading) PV_MUST_CHECK;
+int pv_load_instances(struct pv_loading *loading) PV_MUST_CHECK;
+int pv_load_products(struct pv_loading *loading) PV_MUST_CHECK;
+int pv_load_sources(struct pv_loading *loading) PV_MUST_CHECK;
+
+/* A copy that lives with the configuration; none stays none. Out of memory gives none: check. */
+struct pv_str pv_load_copy(struct pv_loading *loading, struct pv_str text);
+/* A problem with a member of a mapping of the file. */
+void pv_load_problem(struct pv_loading *loading, const struct pv_node *node, struct pv_str path,
+                     const char *member, const char *fmt, ...) PV_PRINTF(5, 6);
+/* "there is no product "x" under products; did you mean "y"?" with names out of entries. */
+void pv_load_unknown(struct pv_loading *loading, const struct pv_node *node, struct pv_str path,
+                     const char *member, const char *what, const char *under, struct pv_str name,
+                     const struct pv_option_entries *entries, size_t entry_size);
+
+#endif
