@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The configuration: one YAML file and the .yaml files of conf.d beside it, checked as a whole. Loading blocks
- * (files, describing hosts) and happens at start-up, reload and check time; a loaded configuration is
- * immutable and owns everything it shows. Loop thread. */
+/* The configuration: one YAML file and the .yaml files of conf.d beside it, checked as a whole.
+ * Loading blocks (files, describing hosts) and happens at start-up, reload and check time; a loaded
+ * configuration is immutable and owns everything it shows. Loop thread. */
 #ifndef PV_CONFIG_CONFIG_H
 #define PV_CONFIG_CONFIG_H
 
@@ -82,8 +82,8 @@ struct pv_config_instance {
     struct pv_config_alias *aliases;
     size_t alias_count;
     struct pv_str settings_shown; /* JSON for people and answers: SECRET values are "********" */
-    struct pv_hash
-        fingerprint; /* of what a host must be restarted for: module, settings, limits of the process */
+    struct pv_hash fingerprint; /* of what a host must be restarted for: module, settings, limits of
+                                   the process */
     /* private */
     json_t *settings; /* checked, without SECRET values */
     struct pv_config_secret *secrets;
@@ -151,12 +151,12 @@ struct pv_config {
     struct pv_arena arena;
 };
 
-/* Reads PATH and conf.d/ beside it, describes the modules, checks everything. Problems (warnings too) are
- * added to `problems`. PV_EINVAL when there are errors; PV_ENOMEM. */
+/* Reads PATH and conf.d/ beside it, describes the modules, checks everything. Problems (warnings
+ * too) are added to `problems`. PV_EINVAL when there are errors; PV_ENOMEM. */
 int pv_config_load(const char *path, const struct pv_describe *describe,
                    struct pv_problems *problems, struct pv_config **ret_config) PV_MUST_CHECK;
-/* Only the options that a client of the daemon needs (admin_socket and what it is derived from): reads no
- * secret and no module, and does not look at the rest. */
+/* Only the options that a client of the daemon needs (admin_socket and what it is derived from):
+ * reads no secret and no module, and does not look at the rest. */
 int pv_config_load_client(const char *path, struct pv_problems *problems,
                           struct pv_config **ret_config) PV_MUST_CHECK;
 void pv_config_free(struct pv_config *config);
@@ -174,7 +174,8 @@ int pv_config_plan_index(const struct pv_config_product *product, struct pv_str 
 const struct pv_config_instance *pv_config_alias(const struct pv_config *config, struct pv_str path,
                                                  struct pv_str *ret_query);
 
-/* The value of a pool at an index (the number, or the address as a number; IPv6: its lower half). */
+/* The value of a pool at an index (the number, or the address as a number; IPv6: its lower half).
+ */
 int pv_pool_text(const struct pv_config_pool *pool, int64_t index, char out[64]) PV_MUST_CHECK;
 
 /* The settings as an instance's host gets them: a JSON object, SECRET values read now. PV_EINVAL or
@@ -182,7 +183,7 @@ int pv_pool_text(const struct pv_config_pool *pool, int64_t index, char out[64])
 int pv_config_settings(const struct pv_config_instance *instance, struct pv_secret **ret_json,
                        struct pv_err *err) PV_MUST_CHECK;
 
-/* ---- Checks that the API makes before it accepts -------------------------------------------------- */
+/* ---- Checks that the API makes before it accepts ---- */
 
 /* A create: product, plan and params (NULL: none). Problems get paths below `base` ("" or "/3"):
  * base/service/product, base/service/plan, base/service/params/NAME; codes unknown_product,
@@ -190,7 +191,8 @@ int pv_config_settings(const struct pv_config_instance *instance, struct pv_secr
 int pv_config_check_create(const struct pv_config *config, struct pv_str product,
                            struct pv_str plan, const json_t *params, const char *base,
                            struct pv_problems *problems) PV_MUST_CHECK;
-/* An upgrade of a service of `product` (none: not known yet, the plan is looked for in every product). */
+/* An upgrade of a service of `product` (none: not known yet, the plan is looked for in every
+ * product). */
 int pv_config_check_upgrade(const struct pv_config *config, struct pv_str product,
                             struct pv_str plan, const json_t *params, const char *base,
                             struct pv_problems *problems) PV_MUST_CHECK;
@@ -204,18 +206,18 @@ struct pv_config_action {
     int64_t quota_delta;
     int64_t quota_limit; /* -1: none */
 };
-/* name is "component.action", or the action's name where only one component has it. composition is the
- * service's, as the store gives it. PV_ENOTFOUND (the sentence names the nearest), or PV_EINVAL when
- * several components have it. Strings live in the arena or the configuration. */
+/* name is "component.action", or the action's name where only one component has it. composition is
+ * the service's, as the store gives it. PV_ENOTFOUND (the sentence names the nearest), or PV_EINVAL
+ * when several components have it. Strings live in the arena or the configuration. */
 int pv_config_find_action(const struct pv_config *config, struct pv_str composition,
                           struct pv_str product, struct pv_str plan, struct pv_str name,
                           struct pv_arena *arena, struct pv_config_action *ret_action,
                           struct pv_err *err) PV_MUST_CHECK;
 
-/* ---- The planner ------------------------------------------------------------------------------------ */
+/* ---- The planner ---- */
 
-/* The configuration in use. The owner replaces `config` on reload (pointers into the old one are gone
- * then: nobody keeps one across a turn of the loop). */
+/* The configuration in use. The owner replaces `config` on reload (pointers into the old one are
+ * gone then: nobody keeps one across a turn of the loop). */
 struct pv_config_live {
     struct pv_config *config;
 };
@@ -223,7 +225,7 @@ struct pv_config_live {
  * {"form": {…}, "reason": "…"}. */
 struct pv_planner pv_config_planner(struct pv_config_live *live);
 
-/* ---- Reload ----------------------------------------------------------------------------------------- */
+/* ---- Reload ---- */
 
 enum pv_change { PV_CHANGE_ADDED, PV_CHANGE_CHANGED, PV_CHANGE_REMOVED };
 
@@ -238,15 +240,15 @@ struct pv_config_diff {
     struct pv_arena arena;
 };
 
-/* Compares two configurations. in_use says whether live services have the instance: removing such a one
- * is an error; what needs a restart of the daemon (listen, store, …) is a warning. PV_EINVAL when the
- * new one must not be used. */
+/* Compares two configurations. in_use says whether live services have the instance: removing such a
+ * one is an error; what needs a restart of the daemon (listen, store, …) is a warning. PV_EINVAL
+ * when the new one must not be used. */
 int pv_config_compare(const struct pv_config *now, const struct pv_config *next,
                       bool (*in_use)(void *ctx, struct pv_str instance), void *ctx,
                       struct pv_config_diff *ret_diff, struct pv_problems *problems) PV_MUST_CHECK;
 void pv_config_diff_done(struct pv_config_diff *diff);
 
-/* ---- Documents that are made from the tables --------------------------------------------------------- */
+/* ---- Documents that are made from the tables ---- */
 
 /* The JSON Schema of the file; with a configuration, also of its instances' settings and plans. */
 int pv_config_schema(const struct pv_config *config, struct pv_buf *out) PV_MUST_CHECK;

@@ -129,8 +129,7 @@ int pv_config_check_upgrade(const struct pv_config *config, struct pv_str produc
     return checked != PV_OK ? checked : status;
 }
 
-/* ---- actions
- * ------------------------------------------------------------------------------------------ */
+/* ---- actions ---- */
 
 struct search {
     const struct pv_config *config;

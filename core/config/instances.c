@@ -13,8 +13,7 @@
 
 #define MAX_SETTINGS (1u << 20)
 
-/* ---- module
- * ------------------------------------------------------------------------------------------ */
+/* ---- module ---- */
 
 static int find_module(struct pv_loading *loading, const struct pv_raw_instance *raw,
                        struct pv_config_instance *instance)
@@ -99,8 +98,7 @@ static int describe(struct pv_loading *loading, const struct pv_raw_instance *ra
     return PV_OK;
 }
 
-/* ---- settings
- * ------------------------------------------------------------------------------------------ */
+/* ---- settings ---- */
 
 /* JSON for people: what is secret is replaced. */
 static int show_settings(struct pv_loading *loading, struct pv_config_instance *instance)
@@ -242,8 +240,7 @@ int pv_config_settings(const struct pv_config_instance *instance, struct pv_secr
     return PV_OK;
 }
 
-/* ---- the rest
- * --------------------------------------------------------------------------------------------- */
+/* ---- the rest ---- */
 
 static void alias_problem(struct pv_loading *loading, const struct pv_raw_instance *raw,
                           const struct pv_node *node, const char *text)

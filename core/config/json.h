@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* jansson values into buffers and arenas: compact, keys sorted, so that equal values are equal texts.
- * One thread at a time. */
+/* jansson values into buffers and arenas: compact, keys sorted, so that equal values are equal
+ * texts. One thread at a time. */
 #ifndef PV_CONFIG_JSON_H
 #define PV_CONFIG_JSON_H
 

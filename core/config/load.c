@@ -16,8 +16,7 @@
 
 #define MAX_FILES 1000 /* in conf.d */
 
-/* ---- files
- * ---------------------------------------------------------------------------------------- */
+/* ---- files ---- */
 
 static int read_yaml(struct pv_str path, struct pv_problems *problems, struct pv_node **ret_root)
 {
@@ -130,8 +129,7 @@ static int set_path(struct pv_loading *loading, const char *path)
     return loading->config->path.ptr && loading->base_dir.ptr ? PV_OK : PV_ENOMEM;
 }
 
-/* ---- helpers of the parts
- * ---------------------------------------------------------------------------- */
+/* ---- helpers of the parts ---- */
 
 struct pv_str pv_load_copy(struct pv_loading *loading, struct pv_str text)
 {
@@ -168,8 +166,7 @@ void pv_load_unknown(struct pv_loading *loading, const struct pv_node *node, str
     pv_free(names);
 }
 
-/* ---- the top level
- * -------------------------------------------------------------------------------------- */
+/* ---- the top level ---- */
 
 static bool is_loopback(const char *host)
 {
@@ -182,6 +179,9 @@ static int set_listen(struct pv_loading *loading)
 {
     struct pv_config *config = loading->config;
     struct pv_str text = loading->raw.listen;
+    if (!text.ptr) {
+        return PV_EINVAL; /* said already */
+    }
     char host[64];
     int64_t port = -1;
     const char *colon = text.len > 0 ? memrchr(text.ptr, ':', text.len) : NULL;
@@ -360,8 +360,7 @@ static int set_top(struct pv_loading *loading)
     return status;
 }
 
-/* ---- the whole
- * -------------------------------------------------------------------------------------------- */
+/* ---- the whole ---- */
 
 static int load_parts(struct pv_loading *loading)
 {

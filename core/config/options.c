@@ -44,8 +44,7 @@ static void *slot(void *out, const struct pv_option *option)
     return (char *)out + option->offset;
 }
 
-/* ---- one value ----------------------------------------------------------------------------------
- */
+/* ---- one value ---- */
 
 static int store_text(struct pv_options_run *run, const struct pv_option *option,
                       const json_t *json, void *to)
@@ -185,8 +184,7 @@ static int read_leaf(struct pv_options_run *run, const struct pv_option *option,
     return status;
 }
 
-/* ---- entries and items
- * ---------------------------------------------------------------------------- */
+/* ---- entries and items ---- */
 
 /* Names stand in paths, in "component.action" and in file names. */
 static bool is_name(struct pv_str name)
@@ -269,8 +267,7 @@ static int read_entries(struct pv_options_run *run, const struct pv_option *opti
     return status;
 }
 
-/* ---- a mapping
- * -------------------------------------------------------------------------------------- */
+/* ---- a mapping ---- */
 
 static int read_option(struct pv_options_run *run, const struct pv_option *option,
                        const struct pv_node *parent, struct pv_str path, void *out)

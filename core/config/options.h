@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The typed table of options: one description gives the check, the default, the place in a struct, the
- * manual and the JSON Schema. Tables are static. */
+/* The typed table of options: one description gives the check, the default, the place in a struct,
+ * the manual and the JSON Schema. Tables are static. */
 #ifndef PV_CONFIG_OPTIONS_H
 #define PV_CONFIG_OPTIONS_H
 
@@ -57,8 +57,8 @@ struct pv_options_run {
     bool keep_unknown;      /* members that no option names are no problem */
 };
 
-/* Reads a mapping (NULL: nothing given) into `out`, which is zeroed. PV_EINVAL: problems were added, and
- * what could be read is in `out`. */
+/* Reads a mapping (NULL: nothing given) into `out`, which is zeroed. PV_EINVAL: problems were
+ * added, and what could be read is in `out`. */
 int pv_options_read(struct pv_options_run *run, const struct pv_option *table,
                     const struct pv_node *node, struct pv_str path, void *out) PV_MUST_CHECK;
 /* The place of a member, of its mapping where it was not given. */

@@ -4,53 +4,30 @@
  * as {"customer", "params", "values": {COMPONENT: {…}}}; steps and limits come from the
  * configuration. */
 #include "core/config/json.h"
-#include "core/config/raw.h"
+#include "core/config/planning.h"
 
 #include <stdio.h>
 #include <string.h>
 
-struct planning {
-    const struct pv_config *config;
-    const struct pv_plan_request *request;
-    struct pv_arena *arena;
-    struct pv_err *err;
-    const struct pv_config_product *product; /* may be gone */
-    int plan_index;                          /* -1: gone */
-    json_t *body;
-    json_t *attrs; /* {} when there are none */
-    struct pv_plan plan;
-};
+/* ---- components and steps ---- */
 
-static int no_memory(struct planning *planning)
-{
-    return pv_err_set(planning->err, PV_ENOMEM, "%s", pv_status_text(PV_ENOMEM));
-}
-
-static struct pv_str copy(struct planning *planning, struct pv_str text)
-{
-    return text.ptr ? pv_arena_copy(planning->arena, text) : text;
-}
-
-/* ---- components and steps
- * ------------------------------------------------------------------------------ */
-
-static int set_component(struct planning *planning, struct pv_plan_component *component,
+static int set_component(struct pv_planning *planning, struct pv_plan_component *component,
                          struct pv_str name, const struct pv_config_instance *instance,
                          struct pv_str values)
 {
-    component->name = copy(planning, name);
-    component->instance = copy(planning, instance->name);
-    component->plugin = copy(planning, instance->plugin->name);
-    component->plugin_version =
-        copy(planning, instance->plugin->version.ptr ? instance->plugin->version : PV_STR(""));
-    component->values = copy(planning, values);
+    component->name = pv_planning_copy(planning, name);
+    component->instance = pv_planning_copy(planning, instance->name);
+    component->plugin = pv_planning_copy(planning, instance->plugin->name);
+    component->plugin_version = pv_planning_copy(
+        planning, instance->plugin->version.ptr ? instance->plugin->version : PV_STR(""));
+    component->values = pv_planning_copy(planning, values);
     return component->name.ptr && component->instance.ptr && component->plugin.ptr &&
                    component->plugin_version.ptr && component->values.ptr
                ? PV_OK
-               : no_memory(planning);
+               : pv_planning_no_memory(planning);
 }
 
-static int add_steps(struct planning *planning, size_t component,
+static int add_steps(struct pv_planning *planning, size_t component,
                      const struct pv_plugin_steps *steps)
 {
     struct pv_plan *plan = &planning->plan;
@@ -65,25 +42,25 @@ static int add_steps(struct planning *planning, size_t component,
                                       .flags = from->flags,
                                       .timeout_ms = from->timeout_ms,
                                       .settle_ms = from->settle_ms,
-                                      .name = copy(planning, from->name)};
+                                      .name = pv_planning_copy(planning, from->name)};
         if (!step->name.ptr) {
-            return no_memory(planning);
+            return pv_planning_no_memory(planning);
         }
     }
     return PV_OK;
 }
 
-static int make_room(struct planning *planning, size_t components)
+static int make_room(struct pv_planning *planning, size_t components)
 {
     struct pv_plan *plan = &planning->plan;
     plan->components =
         pv_arena_alloc(planning->arena, (components + 1) * sizeof(*plan->components));
     plan->steps = pv_arena_alloc(planning->arena, PV_MAX_STEPS * sizeof(*plan->steps));
-    return plan->components && plan->steps ? PV_OK : no_memory(planning);
+    return plan->components && plan->steps ? PV_OK : pv_planning_no_memory(planning);
 }
 
 /* The instance of a component that a service has: still there, and still the same plugin. */
-static int find_instance(struct planning *planning, const struct pv_plan_component *component,
+static int find_instance(struct pv_planning *planning, const struct pv_plan_component *component,
                          const struct pv_config_instance **ret_instance)
 {
     const struct pv_config_instance *instance =
@@ -103,83 +80,9 @@ static int find_instance(struct planning *planning, const struct pv_plan_compone
     return PV_OK;
 }
 
-/* ---- what every step is given
- * ------------------------------------------------------------------------------ */
+/* ---- settings of the whole operation ---- */
 
-static json_t *member(const json_t *object, const char *outer, const char *inner)
-{
-    const json_t *at = outer ? json_object_get(object, outer) : object;
-    return json_object_get(at, inner);
-}
-
-/* Members without braces: customer, params, reason, form. */
-static int write_common(struct planning *planning, const json_t *customer, const json_t *params,
-                        const json_t *form)
-{
-    struct pv_buf out;
-    pv_buf_init(&out, 1u << 20);
-    pv_buf_c(&out, "\"customer\":");
-    if (json_is_object(customer)) {
-        pv_json_put(&out, customer);
-    } else {
-        pv_buf_c(&out, "{}");
-    }
-    pv_buf_c(&out, ",\"params\":");
-    if (json_is_object(params)) {
-        pv_json_put(&out, params);
-    } else {
-        pv_buf_c(&out, "{}");
-    }
-    const json_t *reason = json_object_get(planning->body, "reason");
-    if (json_is_string(reason)) {
-        pv_buf_c(&out, ",\"reason\":");
-        pv_json_put(&out, reason);
-    }
-    if (form) {
-        pv_buf_c(&out, ",\"form\":");
-        pv_json_put(&out, form);
-    }
-    int status = out.status;
-    if (status == PV_OK) {
-        planning->plan.common = pv_arena_copy(planning->arena, pv_buf_view(&out));
-        status = planning->plan.common.ptr ? PV_OK : PV_ENOMEM;
-    }
-    pv_buf_done(&out);
-    return status == PV_OK
-               ? PV_OK
-               : pv_err_set(planning->err, status, "the event: %s", pv_status_text(status));
-}
-
-/* The first problem as the sentence of err. */
-static int first_problem(struct planning *planning, const struct pv_problems *problems, int status)
-{
-    if (status == PV_EINVAL && problems->count > 0) {
-        const struct pv_problem *problem = &problems->items[0];
-        return pv_err_set(planning->err, PV_EINVAL, "%.*s: %.*s", PV_STR_ARG(problem->path),
-                          PV_STR_ARG(problem->text));
-    }
-    return pv_err_set(planning->err, status, "%s", pv_status_text(status));
-}
-
-static int check_json(struct planning *planning, const json_t *given,
-                      const struct pv_fields *fields, const char *path, unsigned flags,
-                      json_t **ret_checked)
-{
-    struct pv_check_at at = {pv_str(path), '/', "unknown_param", "invalid_param", "missing_param"};
-    struct pv_problems problems;
-    pv_problems_init(&problems);
-    int status = pv_fields_check(given, fields, &at, flags, &problems, ret_checked);
-    if (status != PV_OK) {
-        status = first_problem(planning, &problems, status);
-    }
-    pv_problems_done(&problems);
-    return status;
-}
-
-/* ---- settings of the whole operation
- * --------------------------------------------------------------------------- */
-
-static int set_rest(struct planning *planning, struct pv_str composition_quotas)
+static int set_rest(struct pv_planning *planning, struct pv_str composition_quotas)
 {
     const struct pv_config_product *product = planning->product;
     const struct pv_config_engine *engine = &planning->config->engine;
@@ -190,14 +93,14 @@ static int set_rest(struct planning *planning, struct pv_str composition_quotas)
     plan->retry_cap_ms = retry->cap_ms;
     plan->retry_factor = (uint32_t)retry->factor;
     plan->hold = product && product->hold;
-    plan->quotas = copy(planning, product && planning->plan_index >= 0
-                                      ? product->plans[planning->plan_index].quotas
-                                      : composition_quotas);
-    return plan->quotas.ptr || !composition_quotas.ptr ? PV_OK : no_memory(planning);
+    plan->quotas = pv_planning_copy(planning, product && planning->plan_index >= 0
+                                                  ? product->plans[planning->plan_index].quotas
+                                                  : composition_quotas);
+    return plan->quotas.ptr || !composition_quotas.ptr ? PV_OK : pv_planning_no_memory(planning);
 }
 
 /* Product and plan as configured now; a create and an upgrade need both. */
-static int find_product(struct planning *planning, bool needed)
+static int find_product(struct pv_planning *planning, bool needed)
 {
     const struct pv_plan_request *request = planning->request;
     planning->product = pv_config_product(planning->config, request->product);
@@ -218,36 +121,7 @@ static int find_product(struct planning *planning, bool needed)
  * ----------------------------------------------------------------------------------------------------
  */
 
-static int set_attrs(struct planning *planning, const json_t *customer, const json_t *params,
-                     const json_t *values)
-{
-    struct pv_buf out;
-    pv_buf_init(&out, 1u << 20);
-    pv_buf_c(&out, "{\"customer\":");
-    if (json_is_object(customer)) {
-        pv_json_put(&out, customer);
-    } else {
-        pv_buf_c(&out, "{}");
-    }
-    pv_buf_c(&out, ",\"params\":");
-    pv_json_put(&out, params);
-    if (values) {
-        pv_buf_c(&out, ",\"values\":");
-        pv_json_put(&out, values);
-    }
-    pv_buf_char(&out, '}');
-    int status = out.status;
-    if (status == PV_OK) {
-        planning->plan.attrs = pv_arena_copy(planning->arena, pv_buf_view(&out));
-        status = planning->plan.attrs.ptr ? PV_OK : PV_ENOMEM;
-    }
-    pv_buf_done(&out);
-    return status == PV_OK
-               ? PV_OK
-               : pv_err_set(planning->err, status, "the event: %s", pv_status_text(status));
-}
-
-static int plan_create(struct planning *planning)
+static int plan_create(struct pv_planning *planning)
 {
     int status = find_product(planning, true);
     if (status == PV_OK) {
@@ -270,30 +144,30 @@ static int plan_create(struct planning *planning)
     if (status == PV_OK) {
         status = set_rest(planning, PV_STR(""));
     }
-    plan->plan_name = copy(planning, planning->request->plan_name);
+    plan->plan_name = pv_planning_copy(planning, planning->request->plan_name);
     if (status == PV_OK && !plan->plan_name.ptr) {
-        status = no_memory(planning);
+        status = pv_planning_no_memory(planning);
     }
     json_t *params = NULL;
     if (status == PV_OK) {
-        status = check_json(planning, member(planning->body, "service", "params"),
-                            &product->checkout, "/service/params", 0, &params);
+        status =
+            pv_planning_check(planning, pv_planning_member(planning->body, "service", "params"),
+                              &product->checkout, "/service/params", 0, &params);
     }
     const json_t *customer = json_object_get(planning->body, "customer");
     if (status == PV_OK) {
-        status = write_common(planning, customer, params, NULL);
+        status = pv_planning_common(planning, customer, params, NULL);
     }
     if (status == PV_OK) {
-        status = set_attrs(planning, customer, params, NULL);
+        status = pv_planning_attrs(planning, customer, params, NULL);
     }
     json_decref(params);
     return status;
 }
 
-/* ---- operations of a service that is there
- * ------------------------------------------------------------------------ */
+/* ---- operations of a service that is there ---- */
 
-static int decode_composition(struct planning *planning, struct pv_plan *ret)
+static int decode_composition(struct pv_planning *planning, struct pv_plan *ret)
 {
     struct pv_str composition = planning->request->composition;
     if (composition.len == 0) { /* its create never began: a terminate has nothing to do */
@@ -301,9 +175,9 @@ static int decode_composition(struct planning *planning, struct pv_plan *ret)
                    ? PV_OK
                    : pv_err_set(planning->err, PV_EINVAL, "the service has no components");
     }
-    struct pv_str bytes = copy(planning, composition);
+    struct pv_str bytes = pv_planning_copy(planning, composition);
     if (!bytes.ptr) {
-        return no_memory(planning);
+        return pv_planning_no_memory(planning);
     }
     int status = pv_plan_decode(bytes, planning->arena, ret);
     return status == PV_OK ? PV_OK
@@ -312,7 +186,7 @@ static int decode_composition(struct planning *planning, struct pv_plan *ret)
 }
 
 /* The values a component has now: those of an upgrade, or those of the create. */
-static int present_values(struct planning *planning, const struct pv_plan_component *component,
+static int present_values(struct pv_planning *planning, const struct pv_plan_component *component,
                           struct pv_str *ret)
 {
     const json_t *values = json_object_getn(json_object_get(planning->attrs, "values"),
@@ -321,7 +195,7 @@ static int present_values(struct planning *planning, const struct pv_plan_compon
     if (ret->ptr && ret->len == 0) {
         *ret = PV_STR("{}");
     }
-    return ret->ptr ? PV_OK : no_memory(planning);
+    return ret->ptr ? PV_OK : pv_planning_no_memory(planning);
 }
 
 static bool has_doc(const struct pv_plan_request *request, struct pv_str component)
@@ -335,7 +209,7 @@ static bool has_doc(const struct pv_plan_request *request, struct pv_str compone
 }
 
 /* One component of the service, as the last of the plan. */
-static int add_present(struct planning *planning, const struct pv_plan_component *component,
+static int add_present(struct pv_planning *planning, const struct pv_plan_component *component,
                        const struct pv_plugin_steps *steps)
 {
     const struct pv_config_instance *instance = NULL;
@@ -357,7 +231,7 @@ static int add_present(struct planning *planning, const struct pv_plan_component
                      steps ? steps : &instance->plugin->operations[planning->request->type]);
 }
 
-static int plan_present(struct planning *planning, const struct pv_plan *composition)
+static int plan_present(struct pv_planning *planning, const struct pv_plan *composition)
 {
     const struct pv_plan_request *request = planning->request;
     int status = make_room(planning, composition->component_count);
@@ -369,8 +243,8 @@ static int plan_present(struct planning *planning, const struct pv_plan *composi
         status = add_present(planning, component, NULL);
     }
     if (status == PV_OK) {
-        status = write_common(planning, json_object_get(planning->attrs, "customer"),
-                              json_object_get(planning->attrs, "params"), NULL);
+        status = pv_planning_common(planning, json_object_get(planning->attrs, "customer"),
+                                    json_object_get(planning->attrs, "params"), NULL);
     }
     return status;
 }
@@ -392,7 +266,7 @@ static const struct pv_config_component *same_component(const struct pv_config_p
     return NULL; /* the product does not have it any more: it stays as it is */
 }
 
-static int check_immutable(struct planning *planning, const struct pv_plan_component *component,
+static int check_immutable(struct pv_planning *planning, const struct pv_plan_component *component,
                            const struct pv_plugin *plugin, const json_t *next)
 {
     json_t *now = json_loadb(component->previous.ptr, component->previous.len, 0, NULL);
@@ -416,7 +290,7 @@ static int check_immutable(struct planning *planning, const struct pv_plan_compo
 
 /* Gives the component the new plan's values; `all` collects what every component has from now on.
  */
-static int upgrade_component(struct planning *planning, struct pv_plan_component *component,
+static int upgrade_component(struct pv_planning *planning, struct pv_plan_component *component,
                              json_t *all)
 {
     const struct pv_config_component *configured = same_component(planning->product, component);
@@ -426,17 +300,17 @@ static int upgrade_component(struct planning *planning, struct pv_plan_component
     if (configured) {
         const struct pv_config_values *next = &configured->values[planning->plan_index];
         status = check_immutable(planning, component, configured->instance->plugin, next->object);
-        component->values = copy(planning, next->json);
+        component->values = pv_planning_copy(planning, next->json);
         values = json_incref(next->object);
     } else {
         values = json_loadb(component->values.ptr, component->values.len, 0, NULL);
     }
     if (status == PV_OK && (!values || !component->values.ptr)) {
-        status = no_memory(planning);
+        status = pv_planning_no_memory(planning);
     }
     if (status == PV_OK &&
         json_object_setn(all, component->name.ptr, component->name.len, values) != 0) {
-        status = no_memory(planning);
+        status = pv_planning_no_memory(planning);
     }
     json_decref(values);
     return status;
@@ -454,24 +328,24 @@ static json_t *overlay(const json_t *base, const json_t *changes)
     return merged;
 }
 
-static int upgrade_facts(struct planning *planning, const json_t *all)
+static int upgrade_facts(struct pv_planning *planning, const json_t *all)
 {
     json_t *given = NULL;
-    int status =
-        check_json(planning, member(planning->body, "service", "params"),
-                   &planning->product->checkout, "/service/params", PV_CHECK_PARTIAL, &given);
+    int status = pv_planning_check(
+        planning, pv_planning_member(planning->body, "service", "params"),
+        &planning->product->checkout, "/service/params", PV_CHECK_PARTIAL, &given);
     if (status != PV_OK) {
         return status;
     }
     json_t *params = overlay(json_object_get(planning->attrs, "params"), given);
     json_t *customer = overlay(json_object_get(planning->attrs, "customer"),
                                json_object_get(planning->body, "customer"));
-    status = params && customer ? PV_OK : no_memory(planning);
+    status = params && customer ? PV_OK : pv_planning_no_memory(planning);
     if (status == PV_OK) {
-        status = write_common(planning, customer, params, NULL);
+        status = pv_planning_common(planning, customer, params, NULL);
     }
     if (status == PV_OK) {
-        status = set_attrs(planning, customer, params, all);
+        status = pv_planning_attrs(planning, customer, params, all);
     }
     json_decref(given);
     json_decref(params);
@@ -479,7 +353,7 @@ static int upgrade_facts(struct planning *planning, const json_t *all)
     return status;
 }
 
-static int plan_upgrade(struct planning *planning, const struct pv_plan *composition)
+static int plan_upgrade(struct pv_planning *planning, const struct pv_plan *composition)
 {
     int status = find_product(planning, true);
     if (status == PV_OK) {
@@ -487,7 +361,7 @@ static int plan_upgrade(struct planning *planning, const struct pv_plan *composi
     }
     json_t *all = json_object();
     if (status == PV_OK && !all) {
-        status = no_memory(planning);
+        status = pv_planning_no_memory(planning);
     }
     for (size_t i = 0; i < composition->component_count && status == PV_OK; i++) {
         status = add_present(planning, &composition->components[i], NULL);
@@ -498,9 +372,9 @@ static int plan_upgrade(struct planning *planning, const struct pv_plan *composi
     if (status == PV_OK) {
         status = upgrade_facts(planning, all);
     }
-    planning->plan.plan_name = copy(planning, planning->request->plan_name);
+    planning->plan.plan_name = pv_planning_copy(planning, planning->request->plan_name);
     if (status == PV_OK && !planning->plan.plan_name.ptr) {
-        status = no_memory(planning);
+        status = pv_planning_no_memory(planning);
     }
     json_decref(all);
     return status;
@@ -510,7 +384,7 @@ static int plan_upgrade(struct planning *planning, const struct pv_plan *composi
  * ----------------------------------------------------------------------------------------------------------
  */
 
-static int plan_action(struct planning *planning, const struct pv_plan *composition)
+static int plan_action(struct pv_planning *planning, const struct pv_plan *composition)
 {
     const struct pv_plan_request *request = planning->request;
     struct pv_config_action found;
@@ -519,8 +393,8 @@ static int plan_action(struct planning *planning, const struct pv_plan *composit
                                        planning->err);
     json_t *form = NULL;
     if (status == PV_OK) {
-        status = check_json(planning, json_object_get(planning->body, "form"), &found.action->form,
-                            "/form", 0, &form);
+        status = pv_planning_check(planning, json_object_get(planning->body, "form"),
+                                   &found.action->form, "/form", 0, &form);
     }
     if (status == PV_OK) {
         status = make_room(planning, 1);
@@ -531,8 +405,8 @@ static int plan_action(struct planning *planning, const struct pv_plan *composit
         }
     }
     if (status == PV_OK) {
-        status = write_common(planning, json_object_get(planning->attrs, "customer"),
-                              json_object_get(planning->attrs, "params"), form);
+        status = pv_planning_common(planning, json_object_get(planning->attrs, "customer"),
+                                    json_object_get(planning->attrs, "params"), form);
     }
     json_decref(form);
     return status;
@@ -542,7 +416,7 @@ static int plan_action(struct planning *planning, const struct pv_plan *composit
  * ---------------------------------------------------------------------------------------------------------
  */
 
-static int parse(struct planning *planning, struct pv_str text, const char *what, json_t **ret)
+static int parse(struct pv_planning *planning, struct pv_str text, const char *what, json_t **ret)
 {
     json_error_t bad;
     *ret = text.len > 0 ? json_loadb(text.ptr, text.len, 0, &bad) : json_object();
@@ -550,12 +424,12 @@ static int parse(struct planning *planning, struct pv_str text, const char *what
         return PV_OK;
     }
     if (text.len == 0 || json_error_code(&bad) == json_error_out_of_memory) {
-        return no_memory(planning);
+        return pv_planning_no_memory(planning);
     }
     return pv_err_set(planning->err, PV_EINVAL, "%s: not valid JSON: %s", what, bad.text);
 }
 
-static int plan_existing(struct planning *planning)
+static int plan_existing(struct pv_planning *planning)
 {
     struct pv_plan composition = {0};
     int status = decode_composition(planning, &composition);
@@ -575,7 +449,7 @@ static int plan(void *ctx, const struct pv_plan_request *request, struct pv_aren
                 struct pv_plan *ret_plan, struct pv_err *err)
 {
     const struct pv_config_live *live = ctx;
-    struct planning planning = {
+    struct pv_planning planning = {
         .config = live->config, .request = request, .arena = arena, .err = err, .plan_index = -1};
     int status = parse(&planning, request->body, "the event", &planning.body);
     if (status == PV_OK) {

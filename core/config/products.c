@@ -10,8 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ---- components
- * -------------------------------------------------------------------------------------- */
+/* ---- components ---- */
 
 static int load_component(struct pv_loading *loading, const struct pv_raw_component *raw,
                           struct pv_config_product *product, struct pv_config_component *component)
@@ -127,8 +126,7 @@ static int load_checkout(struct pv_loading *loading, const struct pv_raw_product
     return status;
 }
 
-/* ---- values
- * -------------------------------------------------------------------------------------------- */
+/* ---- values ---- */
 
 /* Where a value of a component may stand, the strongest first. */
 struct layers {
@@ -348,8 +346,7 @@ static int load_plans(struct pv_loading *loading, const struct pv_raw_product *r
     return status;
 }
 
-/* ---- the product
- * ------------------------------------------------------------------------------------------ */
+/* ---- the product ---- */
 
 static void set_plain(struct pv_loading *loading, const struct pv_raw_product *raw,
                       struct pv_config_product *product)
