@@ -99,6 +99,8 @@ struct pv_host_status {
  * and no host. */
 void pv_hosts_each(struct pv_hosts *hosts,
                    void (*fn)(void *user, const struct pv_host_status *status), void *user);
+/* Resident bytes of a process; 0 when unknown. */
+uint64_t pv_hosts_resident(int pid);
 /* True for a process that is a host: the admin socket refuses those. */
 bool pv_hosts_has_pid(const struct pv_hosts *hosts, int pid);
 

@@ -177,7 +177,5 @@ void pv_calls_expire(struct pv_hosts *hosts, int64_t now_ms);
 
 /* watch.c */
 void pv_watch_tick(struct pv_hosts *hosts);
-/* Resident bytes of a process; 0 when unknown. */
-uint64_t pv_watch_rss(int pid);
 
 #endif

@@ -16,7 +16,7 @@
 #define MEMORY_EVERY_MS 1000
 #define EOF_GRACE_MS 1000
 
-uint64_t pv_watch_rss(int pid)
+uint64_t pv_hosts_resident(int pid)
 {
     char path[64];
     char text[128];
@@ -59,7 +59,7 @@ static void watch_memory(struct host *host, int64_t now_ms)
         return;
     }
     host->memory_at_ms = now_ms;
-    uint64_t resident = pv_watch_rss(host->pid);
+    uint64_t resident = pv_hosts_resident(host->pid);
     if (resident > host->spec.memory_max) {
         snprintf(host->fault, sizeof(host->fault),
                  "%" PRIu64 " MiB resident, memory_max is %" PRIu64 " MiB", resident >> 20,

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the daemon says about itself and its hosts: members of GET /v1/status, lines of /metrics. */
+#include "core/daemon/daemon.h"
+
+#include <inttypes.h>
+#include <unistd.h>
+
+struct listing {
+    struct pv_buf *out;
+    int64_t now_ms;
+    bool first;
+    const char *metric;
+    uint64_t (*value)(const struct pv_host_status *status);
+};
+
+static void put_host(void *user, const struct pv_host_status *status)
+{
+    struct listing *l = user;
+    pv_buf_c(l->out, l->first ? "" : ",");
+    l->first = false;
+    pv_buf_c(l->out, "{\"instance\":");
+    pv_buf_json(l->out, status->instance);
+    pv_buf_printf(l->out,
+                  ",\"state\":\"%s\",\"pid\":%d,\"own_host_of_one_step\":%s,\"in_flight\":%" PRIu32
+                  ",\"restarts\":%" PRIu64 ",\"resident_bytes\":%" PRIu64,
+                  pv_host_state_name((int)status->state), status->pid,
+                  status->solo ? "true" : "false", status->in_flight, status->restarts,
+                  status->rss_bytes);
+    if (status->started_mono_ms > 0) {
+        pv_buf_printf(l->out, ",\"running_ms\":%" PRId64, l->now_ms - status->started_mono_ms);
+    }
+    if (status->fault.len > 0) {
+        pv_buf_c(l->out, ",\"fault\":");
+        pv_buf_json(l->out, status->fault);
+    }
+    pv_buf_char(l->out, '}');
+}
+
+void pv_daemon_status(void *ctx, struct pv_buf *out)
+{
+    struct pv_daemon *daemon = ctx;
+    int64_t now_ms = pv_mono_ms(&pv_clock_system);
+    pv_buf_printf(out, ",\"pid\":%d,\"uptime_ms\":%" PRId64 ",\"reloads\":%" PRIu64 ",\"config\":",
+                  (int)getpid(), now_ms - daemon->started_ms, daemon->reloads);
+    pv_buf_json(out, daemon->live.config->path);
+    pv_buf_c(out, ",\"hosts\":[");
+    struct listing l = {.out = out, .now_ms = now_ms, .first = true};
+    pv_hosts_each(daemon->hosts, put_host, &l);
+    pv_buf_char(out, ']');
+}
+
+static void put_metric(void *user, const struct pv_host_status *status)
+{
+    struct listing *l = user;
+    if (status->solo) {
+        return; /* short-lived, and of the same instance */
+    }
+    pv_buf_printf(l->out, "%s{instance=", l->metric);
+    pv_buf_json(l->out, status->instance);
+    pv_buf_printf(l->out, "} %" PRIu64 "\n", l->value(status));
+}
+
+static uint64_t is_ready(const struct pv_host_status *status)
+{
+    return status->state == PV_HOST_READY ? 1 : 0;
+}
+
+static uint64_t in_flight(const struct pv_host_status *status)
+{
+    return status->in_flight;
+}
+
+static uint64_t restarts(const struct pv_host_status *status)
+{
+    return status->restarts;
+}
+
+static uint64_t resident(const struct pv_host_status *status)
+{
+    return status->rss_bytes;
+}
+
+/* A host that drains has a successor: of an instance only the host that takes calls is shown. */
+static void put_current(void *user, const struct pv_host_status *status)
+{
+    if (status->state <= PV_HOST_READY) {
+        put_metric(user, status);
+    }
+}
+
+void pv_daemon_metrics(void *ctx, struct pv_buf *out)
+{
+    static const struct {
+        const char *name;
+        const char *type;
+        const char *text;
+        uint64_t (*value)(const struct pv_host_status *status);
+    } metrics[] = {
+        {"provost_host_ready", "gauge", "Whether the plugin host of an instance is ready.",
+         is_ready},
+        {"provost_host_calls", "gauge", "Calls in flight in a plugin host.", in_flight},
+        {"provost_host_restarts_total", "counter", "Ends of plugin hosts that nobody asked for.",
+         restarts},
+        {"provost_host_resident_bytes", "gauge", "Resident memory of a plugin host.", resident},
+    };
+    struct pv_daemon *daemon = ctx;
+    for (size_t i = 0; i < sizeof(metrics) / sizeof(metrics[0]); i++) {
+        pv_buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", metrics[i].name, metrics[i].text,
+                      metrics[i].name, metrics[i].type);
+        struct listing l = {.out = out, .metric = metrics[i].name, .value = metrics[i].value};
+        pv_hosts_each(daemon->hosts, put_current, &l);
+    }
+    pv_buf_printf(out,
+                  "# HELP provost_resident_bytes Resident memory of provostd.\n"
+                  "# TYPE provost_resident_bytes gauge\nprovost_resident_bytes %" PRIu64 "\n"
+                  "# HELP provost_reloads_total Reloads of the configuration.\n"
+                  "# TYPE provost_reloads_total counter\nprovost_reloads_total %" PRIu64 "\n",
+                  pv_hosts_resident(getpid()), daemon->reloads);
+}

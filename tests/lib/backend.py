@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A backend for plugins under test, in a thread of the test's process: it notes every effect, and
+answers the way the test says."""
+
+import http.server
+import json
+import threading
+
+
+class Backend:
+    """with Backend() as backend: backend.url is its address.
+
+    POST /effect   notes the body in `effects` and answers 200
+    POST /look     200 when an effect of that `ref` was noted, else 404
+    POST /wait     notes it in `waiting`, and answers when release() was called
+    """
+
+    def __init__(self):
+        self.lock = threading.Condition()
+        self.effects = []
+        self.waiting = []
+        self.released = False
+        backend = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self):
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                status = backend.handle(self.path.strip("/"), body)
+                self.send_response(status)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", "2")
+                self.end_headers()
+                self.wfile.write(b"{}")
+
+            def log_message(self, *args):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+        self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
+
+    def handle(self, what, body):
+        with self.lock:
+            if what == "look":
+                return 200 if any(e["ref"] == body["ref"] for e in self.effects) else 404
+            if what == "wait":
+                self.waiting.append(body)
+                self.lock.notify_all()
+                self.lock.wait_for(lambda: self.released, 60)
+            self.effects.append(body)
+            return 200
+
+    def await_waiting(self, count, timeout_s=20):
+        """Until `count` requests have come in for /wait."""
+        with self.lock:
+            assert self.lock.wait_for(lambda: len(self.waiting) >= count, timeout_s), (
+                f"{len(self.waiting)} of {count} came")
+
+    def release(self):
+        with self.lock:
+            self.released = True
+            self.lock.notify_all()
+
+    def count(self, external_id):
+        """How often an effect for a service was noted."""
+        with self.lock:
+            return sum(e["external_id"] == external_id for e in self.effects)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *ignored):
+        self.release()
+        self.server.shutdown()
+        self.server.server_close()
+        self.thread.join()
