@@ -170,7 +170,7 @@ struct provost_exec_result {
 /* ---- resolve --------------------------------------------------------------------------------- */
 
 #define PROVOST_R_NO_RECURSION (1u << 0) /* clear the RD bit: only what it knows itself */
-#define PROVOST_R_AUTHORITY (1u << 1)    /* NS records of the authority section too */
+#define PROVOST_R_AUTHORITY (1u << 1)    /* this name's NS records of the authority section too */
 
 struct provost_resolve_request {
     size_t struct_size;
@@ -317,7 +317,7 @@ struct provost_query {
     const char *name; /* of a service: "status", "view", "usage", "sso", "reveal"; of an instance:
                          "test", "capacity", "inventory"; and the plugin's own */
     provost_step_fn run;
-    const struct provost_field *params; /* ends with {0}; NULL: none. In input under "params". */
+    const struct provost_field *params; /* ends with {0}; NULL: none. In input under "query". */
     uint32_t access;                    /* PROVOST_Q_… */
     uint32_t flags;
 };
