@@ -8,6 +8,7 @@
 #include <arpa/inet.h>
 #include <inttypes.h>
 #include <string.h>
+#include <strings.h>
 
 #define TIMEOUT_MS 5000u
 #define RECORDS_MAX 256
@@ -181,8 +182,20 @@ static bool put_data(const struct message *m, int type, const unsigned char *p, 
     }
 }
 
-/* One record: *ret_text is its data in the memory when it has the wanted type, else NULL. */
-static int take_record(struct pv_call *call, struct message *m, int want, const char **ret_text)
+/* Names without escapes, as hosts and zones have them; a last dot makes no difference. */
+static bool same_name(const char *a, const char *b)
+{
+    size_t a_len = strlen(a);
+    size_t b_len = strlen(b);
+    a_len -= a_len > 0 && a[a_len - 1] == '.' ? 1 : 0;
+    b_len -= b_len > 0 && b[b_len - 1] == '.' ? 1 : 0;
+    return a_len == b_len && strncasecmp(a, b, a_len) == 0;
+}
+
+/* One record: *ret_text is its data in the memory when it has the wanted type, and the owner `of`
+ * if that is not NULL; else NULL. */
+static int take_record(struct pv_call *call, struct message *m, int want, const char *of,
+                       const char **ret_text)
 {
     *ret_text = NULL;
     char *owner = NULL;
@@ -190,6 +203,7 @@ static int take_record(struct pv_call *call, struct message *m, int want, const 
     if (ares_expand_name(m->at, m->start, m->len, &owner, &used) != ARES_SUCCESS) {
         return PV_ESYNTAX;
     }
+    bool other = of != NULL && !same_name(owner, of);
     ares_free_string(owner);
     m->at += used;
     if (left(m) < 10) {
@@ -204,7 +218,7 @@ static int take_record(struct pv_call *call, struct message *m, int want, const 
     }
     const unsigned char *data = m->at;
     m->at += len;
-    if (class != 1 || type != (unsigned)want) {
+    if (other || class != 1 || type != (unsigned)want) {
         return 0;
     }
     struct pv_buf text;
@@ -237,8 +251,10 @@ static int skip_questions(struct message *m, unsigned count)
     return 0;
 }
 
-static int parse(struct pv_call *call, const struct question *question, int want, bool authority,
-                 struct provost_resolve_result *ret)
+/* Of the authority section only what is about `name` itself: a server that knows nothing of it
+ * refers to the servers of a zone further up. */
+static int parse(struct pv_call *call, const struct question *question, int want, const char *name,
+                 bool authority, struct provost_resolve_result *ret)
 {
     struct message m = {question->answer, question->answer_len, question->answer};
     if (m.len < 12) {
@@ -256,7 +272,8 @@ static int parse(struct pv_call *call, const struct question *question, int want
     for (unsigned i = 0; status == 0 && i < answers + authorities && ret->count < RECORDS_MAX;
          i++) {
         const char *text = NULL;
-        status = take_record(call, &m, i < answers ? want : RR_NS, &text);
+        bool answer = i < answers;
+        status = take_record(call, &m, answer ? want : RR_NS, answer ? NULL : name, &text);
         if (status == 0 && text != NULL) {
             texts[ret->count] = text;
             ret->count++;
@@ -307,7 +324,7 @@ static int understand(struct pv_call *call, const struct provost_resolve_request
                             ares_strerror(question->status));
     }
     bool authority = (req->flags & PROVOST_R_AUTHORITY) != 0;
-    int status = parse(call, question, type, authority, ret);
+    int status = parse(call, question, type, req->name, authority, ret);
     if (status != 0) {
         return pv_call_fail(call, status == PV_ENOMEM ? PROVOST_E_NOMEM : PROVOST_E_FAILED,
                             "resolve %s: the answer is %s", req->name, pv_status_text(status));
