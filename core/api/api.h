@@ -49,9 +49,9 @@ struct pv_api_options {
     /* "127.0.0.1:7070", "[::1]:7070"; port 0 takes a free one. NULL: no TCP listener. */
     const char *listen;
     bool insecure;            /* plain HTTP may be served on an address that is not loopback */
-    const char *admin_socket; /* path of the Unix socket, made 0660 for group provost-admin; NULL:
-                                 none */
-    size_t max_connections;   /* 0: 1,024 a listener */
+    const char *admin_socket; /* path of the Unix socket, made 0660; NULL: none */
+    const char *admin_group;  /* its group, when there is such a group ("provost-admin"); NULL: none
+                               */
 };
 
 struct pv_api;

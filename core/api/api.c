@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The API as a whole: finds the route of a request and who asks, then hands the call to the route.
+ */
+#include "core/api/internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* ---- routes ---- */
+
+static struct pv_str next_segment(struct pv_str *rest)
+{
+    const char *slash = rest->len > 0 ? memchr(rest->ptr, '/', rest->len) : NULL;
+    size_t len = slash != NULL ? (size_t)(slash - rest->ptr) : rest->len;
+    struct pv_str segment = {rest->ptr, len};
+    size_t used = slash != NULL ? len + 1 : len;
+    *rest = (struct pv_str){rest->ptr + used, rest->len - used};
+    return segment;
+}
+
+/* Both begin with '/'. What stands for '*' goes to args, as sent. */
+static bool path_matches(const char *pattern, struct pv_str path, struct pv_str args[4])
+{
+    struct pv_str want = {pattern + 1, strlen(pattern + 1)};
+    if (path.len == 0 || path.ptr[0] != '/') {
+        return false;
+    }
+    struct pv_str have = {path.ptr + 1, path.len - 1};
+    size_t n = 0;
+    while (want.len > 0 && have.len > 0) {
+        struct pv_str w = next_segment(&want);
+        struct pv_str h = next_segment(&have);
+        if (pv_str_eq_c(w, "*") && h.len > 0) {
+            args[n++] = h;
+        } else if (!pv_str_eq(w, h)) {
+            return false;
+        }
+    }
+    return want.len == 0 && have.len == 0;
+}
+
+static const struct pv_route *const tables[] = {
+    pv_routes_events, pv_routes_services, pv_routes_operations, pv_routes_queries, pv_routes_info,
+    pv_routes_admin,  pv_routes_explain,  pv_routes_verify,     pv_routes_compat,
+};
+
+struct match {
+    const struct pv_route *route; /* NULL: none */
+    bool path_known;
+    char allow[32];
+};
+
+static void match_table(const struct pv_route *routes, const struct pv_http_request *http,
+                        struct pv_str args[4], struct match *match)
+{
+    for (const struct pv_route *route = routes; route->method != NULL; route++) {
+        if (match->route != NULL || !path_matches(route->pattern, http->path, args)) {
+            continue;
+        }
+        match->path_known = true;
+        bool head = pv_str_eq_c(http->method, "HEAD") && strcmp(route->method, "GET") == 0;
+        if (head || pv_str_eq_c(http->method, route->method)) {
+            match->route = route;
+            return;
+        }
+        size_t n = strlen(match->allow);
+        snprintf(match->allow + n, sizeof(match->allow) - n, "%s%s", n > 0 ? ", " : "",
+                 route->method);
+    }
+}
+
+/* ---- who calls ---- */
+
+static void dispatch(struct pv_call *call)
+{
+    const struct pv_route *route = call->route;
+    unsigned missing = route->scope & ~call->who.scopes;
+    if (missing != 0) {
+        char names[200];
+        struct pv_buf list;
+        pv_buf_init(&list, sizeof(names));
+        pv_scopes_print(missing, &list);
+        snprintf(names, sizeof(names), "%.*s", PV_STR_ARG(pv_buf_view(&list)));
+        pv_buf_done(&list);
+        pv_call_fail(call, 403, "forbidden", "this token lacks the scope %s", names);
+        return;
+    }
+    for (size_t i = 0; i < 4; i++) {
+        int status = pv_call_decode(call, call->args[i], false, &call->args[i]);
+        if (status == PV_ENOMEM) {
+            pv_call_fail_status(call, status, NULL, "");
+            return;
+        }
+        if (status != 0) {
+            pv_call_fail(call, 400, "malformed", "the path is not valid");
+            return;
+        }
+    }
+    route->handle(call);
+}
+
+static void as_peer(struct pv_call *call)
+{
+    call->who.scopes = PV_SCOPES_ALL;
+    snprintf(call->who.actor, sizeof(call->who.actor), "uid:%u", call->http->uid);
+    dispatch(call);
+}
+
+static void as_token(struct pv_call *call, const struct pv_token *token)
+{
+    int64_t now = pv_wall_ms(&call->api->o.clock);
+    if (token->revoked || (token->expires_ms != 0 && token->expires_ms <= now)) {
+        pv_call_fail(call, 401, "unauthorized",
+                     token->revoked ? "this token was revoked" : "this token has expired");
+        return;
+    }
+    char id[PV_ID_TEXT];
+    snprintf(call->who.actor, sizeof(call->who.actor), "token:%s",
+             pv_id_format("tok", token->id, id));
+    memcpy(call->who.source_text, token->source, sizeof(call->who.source_text));
+    call->who.source = pv_str(call->who.source_text);
+    call->who.scopes = token->scopes;
+    if ((token->scopes & PV_SCOPE_ADMIN) != 0) {
+        call->who.scopes = PV_SCOPES_ALL;
+    }
+    dispatch(call);
+}
+
+static void token_found(struct pv_req *req)
+{
+    struct pv_call *call = pv_call_of(req);
+    const struct pv_token_row *row = &call->r.token.token;
+    if (req->status == PV_ENOTFOUND) {
+        pv_call_fail(call, 401, "unauthorized", "this token is not known");
+        return;
+    }
+    if (req->status != 0) {
+        pv_call_fail_status(call, req->status, &req->err, "token");
+        return;
+    }
+    struct pv_token token = {.id = row->id,
+                             .scopes = pv_scopes_parse(row->scopes),
+                             .expires_ms = row->expires_ms,
+                             .revoked = row->revoked_ms != 0};
+    if (pv_str_to_c(row->source, token.source, sizeof(token.source)) != 0) {
+        pv_call_fail(call, 401, "unauthorized", "this token is not known");
+        return;
+    }
+    struct pv_api *api = call->api;
+    pv_token_cache_put(&api->tokens, row->secret_hash, pv_mono_ms(&api->o.clock), &token);
+    pv_call_req_done(call);
+    as_token(call, &token);
+}
+
+static void authenticate(struct pv_call *call)
+{
+    struct pv_api *api = call->api;
+    if (call->http->local) {
+        as_peer(call);
+        return;
+    }
+    struct pv_str text = pv_bearer(pv_http_header(call->http, "Authorization"));
+    if (text.ptr == NULL) {
+        pv_call_fail(call, 401, "unauthorized",
+                     "a token is needed: Authorization: Bearer provost_…");
+        return;
+    }
+    struct pv_hash hash = pv_token_hash(text);
+    struct pv_token token;
+    if (pv_token_cache_get(&api->tokens, hash, pv_mono_ms(&api->o.clock), &token)) {
+        as_token(call, &token);
+        return;
+    }
+    pv_call_req(call, PV_REQ_TOKEN, token_found);
+    call->r.token.what = PV_TOKEN_FIND;
+    call->r.token.token.secret_hash = hash;
+    call->r.token.now_ms = pv_wall_ms(&api->o.clock);
+    pv_call_submit(call);
+}
+
+static bool is_public(const struct pv_call *call)
+{
+    unsigned flags = call->route->flags;
+    return (flags & PV_ROUTE_PUBLIC) != 0 ||
+           ((flags & PV_ROUTE_QUERY) != 0 && !call->http->local && pv_query_is_public(call));
+}
+
+/* A path at which the configuration has a query of an instance served. */
+static void match_alias(struct pv_call *call, struct match *match)
+{
+    struct pv_str query;
+    const struct pv_config_instance *instance =
+        pv_config_alias(call->api->o.config, call->http->path, &query);
+    bool method = pv_str_eq_c(call->http->method, "GET") || pv_str_eq_c(call->http->method, "POST");
+    if (instance != NULL && method) {
+        match->route = &pv_route_instance_query;
+        call->args[0] = instance->name;
+        call->args[1] = query;
+    }
+}
+
+static void answer_without_call(struct pv_http_request *http, const char *code, unsigned status,
+                                const char *text)
+{
+    struct pv_buf body;
+    pv_buf_init(&body, 4096);
+    pv_fault_write(&body, code, pv_str(text));
+    struct pv_http_answer answer = {.status = status, .headers = {{"Retry-After", "1"}}};
+    pv_http_answer(http, &answer, &body);
+    pv_buf_done(&body);
+}
+
+static void handle(struct pv_http_request *http, void *user)
+{
+    struct pv_api *api = user;
+    struct pv_call *call = pv_calloc(1, sizeof(*call));
+    if (call == NULL) {
+        answer_without_call(http, "no_memory", 503, "out of memory, try again");
+        return;
+    }
+    call->api = api;
+    call->http = http;
+    http->user = call;
+    pv_arena_init(&call->arena);
+    pv_buf_init(&call->out, PV_API_ANSWER_MAX);
+    pv_buf_init(&call->scratch, 4u * PV_API_BODY_MAX);
+    pv_list_push(&api->calls, &call->link);
+    struct match match = {.route = NULL};
+    for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]) && match.route == NULL; i++) {
+        match_table(tables[i], http, call->args, &match);
+    }
+    if (match.route == NULL) {
+        match_alias(call, &match);
+    }
+    call->route = match.route;
+    if (match.route == NULL && match.path_known) {
+        memcpy(call->allow, match.allow, sizeof(call->allow));
+        pv_call_fail(call, 405, "method_not_allowed", "this path answers %s", match.allow);
+    } else if (match.route == NULL) {
+        pv_call_fail(call, 404, "unknown_path", "there is no such path");
+    } else if (is_public(call)) {
+        call->who.scopes = match.route->scope;
+        dispatch(call);
+    } else {
+        authenticate(call);
+    }
+}
+
+/* ---- life ---- */
+
+static void part_closed(struct pv_api *api)
+{
+    api->parts--;
+    if (api->parts > 0) {
+        return;
+    }
+    void (*closed)(void *user) = api->closed;
+    void *user = api->closed_user;
+    pv_token_cache_done(&api->tokens);
+    pv_heap_done(&api->waits);
+    pv_free(api);
+    if (closed != NULL) {
+        closed(user);
+    }
+}
+
+static void timer_closed(uv_handle_t *handle)
+{
+    part_closed(handle->data);
+}
+
+static void httpd_closed(void *user)
+{
+    struct pv_api *api = user;
+    uv_close((uv_handle_t *)&api->timer, timer_closed);
+}
+
+void pv_api_close(struct pv_api *api, void (*closed)(void *user), void *user)
+{
+    api->closing = true;
+    api->closed = closed;
+    api->closed_user = user;
+    api->parts = 1;
+    pv_api_end_waits(api);
+    pv_httpd_close(api->httpd, httpd_closed, api);
+}
+
+static int listen_all(struct pv_api *api, struct pv_err *err)
+{
+    const struct pv_api_options *o = &api->o;
+    int status = 0;
+    if (o->listen != NULL) {
+        status = pv_httpd_listen_tcp(api->httpd, o->listen, o->insecure, &api->port, err);
+    }
+    if (status == 0 && o->admin_socket != NULL) {
+        status = pv_httpd_listen_unix(api->httpd, o->admin_socket, o->admin_group, err);
+    }
+    return status;
+}
+
+int pv_api_new(const struct pv_api_options *options, struct pv_api **ret_api, struct pv_err *err)
+{
+    struct pv_api *api = pv_calloc(1, sizeof(*api));
+    if (api == NULL) {
+        return pv_err_set(err, PV_ENOMEM, "%s", pv_status_text(PV_ENOMEM));
+    }
+    api->o = *options;
+    pv_list_init(&api->calls);
+    pv_heap_init(&api->waits);
+    pv_token_cache_init(&api->tokens);
+    const struct pv_config_http *http = &options->config->http;
+    struct pv_httpd_options httpd = {
+        .loop = options->loop,
+        .clock = options->clock,
+        .handle = handle,
+        .user = api,
+        .is_host = options->daemon.is_host,
+        .is_host_ctx = options->daemon.ctx,
+        .max_connections = (size_t)http->max_connections,
+        .max_body = (size_t)http->max_body,
+        .header_ms = http->header_timeout_ms,
+        .body_ms = http->body_timeout_ms,
+        .idle_ms = http->idle_timeout_ms,
+    };
+    int status = pv_httpd_new(&httpd, &api->httpd);
+    if (status != 0) {
+        pv_free(api);
+        return pv_err_set(err, status, "%s", pv_status_text(status));
+    }
+    uv_timer_init(options->loop, &api->timer);
+    api->timer.data = api;
+    status = listen_all(api, err);
+    if (status != 0) {
+        pv_api_close(api, NULL, NULL); /* goes with the next turns of the loop */
+        return status;
+    }
+    *ret_api = api;
+    return 0;
+}
+
+void pv_api_set_config(struct pv_api *api, const struct pv_config *config)
+{
+    api->o.config = config;
+}
+
+int pv_api_port(const struct pv_api *api)
+{
+    return api->port;
+}

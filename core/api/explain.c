@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Why an operation stands where it stands, in a sentence, and what to do about it. */
+#include "core/api/internal.h"
+
+#include "core/engine/cursor.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct why {
+    char sentence[900];
+    char advice[500];
+};
+
+/* What is known of an operation, ready for sentences. */
+struct facts {
+    const struct pv_op_row *op;
+    const struct pv_step_row *last; /* NULL: no step has answered yet */
+    char id[PV_ID_TEXT];
+    char what[PV_MAX_NAME + 16];    /* "create", "action zone_add" */
+    char step[2 * PV_MAX_NAME + 8]; /* "zone.publish" */
+    char until[PV_TIME_TEXT];
+    struct pv_instance_status instance;
+    bool instance_known;
+};
+
+static void step_name(struct pv_call *call, const struct pv_op_row *op, char *out, size_t size)
+{
+    struct pv_plan plan = {0};
+    struct pv_cursor cursor;
+    out[0] = '\0';
+    if (op->plan.len == 0 || op->cursor.len == 0 ||
+        pv_plan_decode(op->plan, &call->arena, &plan) != 0 ||
+        pv_cursor_decode(op->cursor, &cursor) != 0 || cursor.step >= plan.step_count) {
+        return;
+    }
+    const struct pv_plan_step *step = &plan.steps[cursor.step];
+    snprintf(out, size, "%.*s.%.*s", PV_STR_ARG(plan.components[step->component].name),
+             PV_STR_ARG(step->name));
+}
+
+static void collect(struct pv_call *call, const struct pv_get *get, struct facts *f)
+{
+    const struct pv_op_row *op = &get->ret_op;
+    *f = (struct facts){.op = op};
+    f->last = get->ret_step_count > 0 ? &get->ret_steps[get->ret_step_count - 1] : NULL;
+    pv_id_format("op", op->id, f->id);
+    if (op->type == PV_OP_ACTION) {
+        snprintf(f->what, sizeof(f->what), "action %.*s", PV_STR_ARG(op->action));
+    } else {
+        snprintf(f->what, sizeof(f->what), "%s", pv_op_type_name(op->type));
+    }
+    step_name(call, op, f->step, sizeof(f->step));
+    if (op->due_ms > 0 && op->due_ms != PV_NEVER) {
+        pv_time_format(op->due_ms, f->until);
+    }
+    f->instance_known =
+        op->lane.len > 0 && pv_engine_instance(call->api->o.engine, op->lane, &f->instance) == 0;
+}
+
+static void why_ready(const struct facts *f, struct why *why)
+{
+    const struct pv_op_row *op = f->op;
+    const char *step = f->step[0] != '\0' ? f->step : "its first step";
+    struct pv_str said = f->last != NULL ? f->last->text : (struct pv_str){NULL, 0};
+    char lane[PV_MAX_NAME + 1];
+    if (pv_str_to_c(op->lane, lane, sizeof(lane)) != 0 || lane[0] == '\0') {
+        snprintf(lane, sizeof(lane), "?");
+    }
+    switch (op->wait) {
+    case PV_WAIT_CAPACITY:
+        snprintf(
+            why->sentence, sizeof(why->sentence),
+            "%s waits with %s: instance %s has all the steps in flight that it may, or used up "
+            "its rate.",
+            f->what, step, lane);
+        snprintf(why->advice, sizeof(why->advice),
+                 "Wait, or raise max_in_flight or rate of the instance in the configuration.");
+        break;
+    case PV_WAIT_RETRY:
+        snprintf(why->sentence, sizeof(why->sentence),
+                 "%s waits: %s failed temporarily (attempt %u)%s%.*s; it is tried again at %s.",
+                 f->what, step, op->tries, said.len > 0 ? ": " : "", PV_STR_ARG(said), f->until);
+        snprintf(why->advice, sizeof(why->advice),
+                 "Nothing, if the cause goes away; `provost operation retry %s` tries at once.",
+                 f->id);
+        break;
+    case PV_WAIT_POLL:
+        snprintf(why->sentence, sizeof(why->sentence),
+                 "%s waits: the backend of instance %s is still at %s; it is asked again at %s.",
+                 f->what, lane, step, f->until);
+        snprintf(why->advice, sizeof(why->advice), "Nothing: it goes on by itself.");
+        break;
+    case PV_WAIT_SIGNAL:
+        snprintf(why->sentence, sizeof(why->sentence), "%s waits in %s for a signal from outside.",
+                 f->what, step);
+        snprintf(why->advice, sizeof(why->advice),
+                 "If it does not come: POST /v1/operations/%s/signals/NAME.", f->id);
+        break;
+    case PV_WAIT_BREAKER:
+        snprintf(why->sentence, sizeof(why->sentence),
+                 "%s waits with %s: instance %s is not being called%s%s.", f->what, step, lane,
+                 f->instance.fault[0] != '\0' ? ": " : "", f->instance.fault);
+        snprintf(
+            why->advice, sizeof(why->advice),
+            "Repair the backend or the settings of %s; `provost instance test %s` shows whether it "
+            "answers. It is tried again by itself%s%s.",
+            lane, lane, f->until[0] != '\0' ? " at " : "", f->until);
+        break;
+    case PV_WAIT_PAUSED:
+        snprintf(why->sentence, sizeof(why->sentence), "%s waits with %s: instance %s is paused.",
+                 f->what, step, lane);
+        snprintf(why->advice, sizeof(why->advice), "`provost instance resume %s`", lane);
+        break;
+    case PV_WAIT_SETTLE:
+        snprintf(
+            why->sentence, sizeof(why->sentence),
+            "%s waits: it is not known whether %s was carried out; the backend is asked at %s.",
+            f->what, step, f->until);
+        snprintf(why->advice, sizeof(why->advice), "Nothing: it goes on by itself.");
+        break;
+    default:
+        snprintf(why->sentence, sizeof(why->sentence), "%s is ready and will be taken up at once.",
+                 f->what);
+        if (f->instance_known && f->instance.paused) {
+            snprintf(why->sentence, sizeof(why->sentence),
+                     "%s waits with %s: instance %s is paused.", f->what, step, lane);
+            snprintf(why->advice, sizeof(why->advice), "`provost instance resume %s`", lane);
+        }
+        break;
+    }
+}
+
+static void why_ended(const struct facts *f, struct why *why)
+{
+    const struct pv_op_row *op = f->op;
+    char at[PV_TIME_TEXT];
+    pv_time_format(op->finished_ms, at);
+    snprintf(why->sentence, sizeof(why->sentence), "%s %s %s at %s%s%.*s", f->what,
+             op->state == PV_OPS_DONE ? "is" : "ended", pv_op_state_name(op->state), at,
+             op->reason.len > 0 ? ": " : "", PV_STR_ARG(op->reason));
+    if (op->state == PV_OPS_FAILED) {
+        snprintf(why->advice, sizeof(why->advice),
+                 "Remove the cause, then `provost operation retry %s --reason WHY`.", f->id);
+    }
+}
+
+static void explain(const struct facts *f, struct pv_str progress, struct why *why)
+{
+    const struct pv_op_row *op = f->op;
+    why->advice[0] = '\0';
+    if (pv_op_state_final(op->state)) {
+        why_ended(f, why);
+    } else if (op->state == PV_OPS_QUEUED) {
+        snprintf(why->sentence, sizeof(why->sentence),
+                 "%s waits behind another operation of the same service.", f->what);
+        snprintf(why->advice, sizeof(why->advice),
+                 "`provost service show` names the one that is under way; `provost explain` it.");
+    } else if (op->state == PV_OPS_NEEDS_OPERATOR) {
+        snprintf(why->sentence, sizeof(why->sentence), "%s needs an operator: %.*s", f->what,
+                 PV_STR_ARG(op->reason));
+        snprintf(why->advice, sizeof(why->advice),
+                 "Look at the backend, then `provost operation retry|skip|undo|abandon %s --reason "
+                 "WHY`.",
+                 f->id);
+    } else if (op->state == PV_OPS_RUNNING) {
+        snprintf(why->sentence, sizeof(why->sentence), "%s is running%s%s%s%.*s.", f->what,
+                 f->step[0] != '\0' ? ": " : "", f->step, progress.len > 0 ? ": " : "",
+                 PV_STR_ARG(progress));
+    } else {
+        why_ready(f, why);
+    }
+}
+
+static void send_why(struct pv_call *call, const struct pv_service_row *service,
+                     const struct pv_get *get, const struct why *why)
+{
+    bool of_op = !pv_id_is_zero(get->ret_op.id);
+    pv_buf_char(&call->out, '{');
+    pv_show_id(&call->out, "operation", "op", get->ret_op.id);
+    pv_show_id(&call->out, "service", "svc", service != NULL ? service->id : get->ret_op.service);
+    pv_show_c(&call->out, "state",
+              of_op ? pv_op_state_name(get->ret_op.state) : pv_svc_state_name(service->observed));
+    pv_show_c(&call->out, "sentence", why->sentence);
+    pv_show_c(&call->out, "advice", why->advice[0] != '\0' ? why->advice : NULL);
+    pv_buf_char(&call->out, '}');
+    pv_call_send(call, 200);
+}
+
+static void op_read(struct pv_req *req)
+{
+    struct pv_call *call = pv_call_of(req);
+    if (req->status != 0) {
+        pv_call_fail_status(call, req->status, &req->err, "operation");
+        return;
+    }
+    struct facts facts;
+    struct why why;
+    collect(call, &call->r.get, &facts);
+    explain(&facts, pv_engine_progress_text(call->api->o.engine, facts.op->id), &why);
+    send_why(call, NULL, &call->r.get, &why);
+}
+
+static void read_op(struct pv_call *call, struct pv_id op)
+{
+    pv_call_req(call, PV_REQ_GET, op_read);
+    call->r.get.of_op = true;
+    call->r.get.full = true;
+    call->r.get.id = op;
+    pv_call_submit(call);
+}
+
+static void service_read(struct pv_req *req)
+{
+    struct pv_call *call = pv_call_of(req);
+    if (req->status != 0) {
+        pv_call_fail_status(call, req->status, &req->err, "service");
+        return;
+    }
+    const struct pv_service_row *service = &call->r.get.ret_service;
+    if (!pv_id_is_zero(service->active_op)) {
+        read_op(call, service->active_op);
+        return;
+    }
+    struct why why = {.advice = ""};
+    char since[PV_TIME_TEXT];
+    pv_time_format(service->changed_ms, since);
+    snprintf(why.sentence, sizeof(why.sentence),
+             "Nothing is under way: the service is %s since %s%s.",
+             pv_svc_state_name(service->observed), since,
+             service->residue ? ", and something of it remains at the backends" : "");
+    if (service->residue && service->observed == PV_SVC_FAILED) {
+        snprintf(why.advice, sizeof(why.advice),
+                 "A terminate removes what remains; a retry of the failed operation goes on.");
+    }
+    memset(&call->r.get.ret_op, 0, sizeof(call->r.get.ret_op));
+    send_why(call, service, &call->r.get, &why);
+}
+
+static void get_explain(struct pv_call *call)
+{
+    struct pv_id id;
+    if (pv_id_parse("op", call->args[0], &id) == 0) {
+        read_op(call, id);
+        return;
+    }
+    if (!pv_call_id(call, 0, "svc", &id)) {
+        return;
+    }
+    pv_call_req(call, PV_REQ_GET, service_read);
+    call->r.get.id = id;
+    pv_call_submit(call);
+}
+
+const struct pv_route pv_routes_explain[] = {
+    {"GET", "/v1/explain/*", PV_SCOPE_ADMIN, 0, get_explain, 0},
+    {NULL, NULL, 0, 0, NULL, 0},
+};

@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of the API share: one call from its request to its answer, and the tools of
+ * routes. Loop thread. A call frees itself when it is answered; every route answers exactly once.
+ */
+#ifndef PV_API_INTERNAL_H
+#define PV_API_INTERNAL_H
+
+#include "core/api/api.h"
+#include "core/api/auth.h"
+#include "core/api/event.h"
+#include "core/api/httpd.h"
+#include "core/base/alloc.h"
+#include "core/config/config.h"
+#include "core/engine/engine.h"
+
+#include <uv.h>
+
+#define PV_API_BODY_MAX (1024u * 1024)
+#define PV_API_ANSWER_MAX (64u * 1024 * 1024)
+#define PV_API_WAIT_MAX_S 60
+#define PV_API_PAGE 100      /* rows of a page when nothing is asked for */
+#define PV_API_PAGE_MAX 1000 /* and at most */
+#define PV_API_QUERY_MS 10000
+
+struct pv_call;
+struct pv_route;
+
+struct pv_api {
+    struct pv_api_options o;
+    struct pv_httpd *httpd;
+    struct pv_token_cache tokens;
+    struct pv_link calls; /* struct pv_call.link */
+    int64_t public_ms;    /* token bucket of public queries: when it was last filled */
+    double public_tokens;
+    struct pv_heap waits; /* struct pv_call.wait.deadline */
+    uv_timer_t timer;     /* the first of them */
+    int port;
+    bool closing;
+    int parts; /* of closing: what is still open */
+    void (*closed)(void *user);
+    void *closed_user;
+};
+
+/* Who calls. */
+struct pv_who {
+    struct pv_str source; /* of the token; none: any source (the admin) */
+    unsigned scopes;
+    char actor[48]; /* "token:tok_…", "uid:0" */
+    char source_text[PV_MAX_NAME + 1];
+};
+
+/* Waiting for an operation to end. */
+struct pv_call_wait {
+    struct pv_watch watch;
+    struct pv_heap_node deadline;
+    bool on;
+    /* state: enum pv_op_state as it is now, 0 when the time is up or the client has gone. */
+    void (*done)(struct pv_call *call, int state);
+};
+
+struct pv_call {
+    struct pv_link link;
+    struct pv_api *api;
+    struct pv_http_request *http;
+    const struct pv_route *route;
+    struct pv_str args[4]; /* what stood for each '*' of the route, decoded */
+    struct pv_who who;
+    struct pv_arena arena;   /* lives as long as the call */
+    struct pv_buf out;       /* the answer */
+    struct pv_json_doc body; /* when the route has parsed it */
+    struct pv_call_wait wait;
+    void *state;           /* the route's, in the arena */
+    json_t *json;          /* the route's, freed with the call */
+    struct pv_buf scratch; /* the same */
+    char location[64];
+    char allow[32];
+    bool wait_applied;
+    bool req_used; /* `r` holds a request whose results must be freed */
+    union {
+        struct pv_req req;
+        struct pv_accept accept;
+        struct pv_get get;
+        struct pv_list_req list;
+        struct pv_token_req token;
+        struct pv_intervene intervene;
+        struct pv_signal signal;
+        struct pv_pause pause;
+        struct pv_note note;
+        struct pv_stats stats;
+    } r;
+};
+
+#define PV_ROUTE_PUBLIC (1u << 0) /* no token is asked for */
+#define PV_ROUTE_QUERY (1u << 1)  /* a query of an instance: it depends on what the plugin says */
+
+struct pv_route {
+    const char *method;
+    const char *pattern; /* '*' is one segment */
+    unsigned scope;      /* enum pv_scope; 0 with PV_ROUTE_PUBLIC */
+    unsigned flags;
+    void (*handle)(struct pv_call *call);
+    int detail; /* the route's own */
+};
+
+/* Tables of routes, each ended by a method of NULL. */
+extern const struct pv_route pv_routes_events[];
+extern const struct pv_route pv_routes_services[];
+extern const struct pv_route pv_routes_operations[];
+extern const struct pv_route pv_routes_queries[];
+extern const struct pv_route pv_routes_info[];
+extern const struct pv_route pv_routes_admin[];
+extern const struct pv_route pv_routes_explain[];
+extern const struct pv_route pv_routes_verify[];
+extern const struct pv_route pv_routes_compat[];
+
+/* ---- answering (call.c): each ends the call ---- */
+
+void pv_call_send(struct pv_call *call, unsigned status);
+void pv_call_send_type(struct pv_call *call, unsigned status, const char *type);
+void pv_call_fail(struct pv_call *call, unsigned status, const char *code, const char *fmt, ...)
+    PV_PRINTF(4, 5);
+/* For a status of the store, engine or runner: 404, 409, 503 with Retry-After, … `what` is what was
+ * not found ("service"). err may hold no text. */
+void pv_call_fail_status(struct pv_call *call, int status, const struct pv_err *err,
+                         const char *what);
+void pv_call_fail_faults(struct pv_call *call, unsigned status, struct pv_faults *faults);
+
+/* ---- reading the request (call.c) ---- */
+
+bool pv_call_is_admin(const struct pv_call *call);
+/* A parameter of the query, decoded; none: it is not there. */
+struct pv_str pv_call_param(struct pv_call *call, const char *name);
+/* Decodes %XX (and '+' when `plus`) into the arena. PV_EINVAL: malformed, NUL or not UTF-8. */
+int pv_call_decode(struct pv_call *call, struct pv_str text, bool plus,
+                   struct pv_str *ret_text) PV_MUST_CHECK;
+/* Parses the body into call->body; an empty one is `{}` when `optional`. false: it has failed the
+ * call. */
+bool pv_call_parse(struct pv_call *call, bool optional);
+/* The same, and it must be an object with no other keys than these. NULL: it has failed the call.
+ */
+const struct pv_json *pv_call_object(struct pv_call *call, const char *const *keys, size_t count);
+/* A member that must be a string if it is there, of at most `max` bytes. false: it has failed the
+ * call. */
+bool pv_call_text(struct pv_call *call, const struct pv_json *object, const char *key, size_t max,
+                  bool required, struct pv_str *ret_text);
+/* An argument of the path as an id. false: it has failed the call with 404. */
+bool pv_call_id(struct pv_call *call, size_t arg, const char *prefix, struct pv_id *ret_id);
+/* The seconds of `Prefer: wait=N`, at most 60; 0: not asked. */
+int pv_call_prefer_wait(const struct pv_call *call);
+/* limit and after of a list. false: it has failed the call. */
+bool pv_call_page(struct pv_call *call, size_t *ret_limit, struct pv_str *ret_after);
+/* The source to look at: the token's; for the admin ?source= or none. false: it has failed the
+ * call. */
+bool pv_call_source(struct pv_call *call, struct pv_str *ret_source);
+
+/* ---- the store (call.c) ---- */
+
+/* Readies call->r.req (the caller has zeroed nothing and fills in the rest after it). */
+void pv_call_req(struct pv_call *call, enum pv_req_kind kind, void (*done)(struct pv_req *req));
+/* Submits call->r.req; fails the call when that cannot be done. */
+void pv_call_submit(struct pv_call *call);
+static inline struct pv_call *pv_call_of(const struct pv_req *req)
+{
+    return req->user;
+}
+/* Frees the results of call->r.req, so that it can be used again. */
+void pv_call_req_done(struct pv_call *call);
+
+/* ---- waiting (wait.c) ---- */
+
+/* Calls done once: when the operation ends or parks, the time is up, or nobody waits any more. */
+void pv_call_wait(struct pv_call *call, struct pv_id op, int seconds,
+                  void (*done)(struct pv_call *call, int state));
+/* Ends the waits of every call: the API is closing. */
+void pv_api_end_waits(struct pv_api *api);
+void pv_api_wait_timer(uv_timer_t *timer);
+
+/* ---- showing (show.c): members are appended with a comma before each ---- */
+
+void pv_show_text(struct pv_buf *out, const char *key, struct pv_str text); /* none: null */
+void pv_show_c(struct pv_buf *out, const char *key, const char *text);
+void pv_show_id(struct pv_buf *out, const char *key, const char *prefix, struct pv_id id);
+void pv_show_i64(struct pv_buf *out, const char *key, int64_t value);
+void pv_show_bool(struct pv_buf *out, const char *key, bool value);
+void pv_show_time(struct pv_buf *out, const char *key, int64_t wall_ms); /* 0 and PV_NEVER: null */
+void pv_show_raw(struct pv_buf *out, const char *key, struct pv_str json); /* none or "": null */
+void pv_show_receipt(struct pv_buf *out, struct pv_id op, struct pv_id service, int state,
+                     bool duplicate);
+void pv_show_service(struct pv_buf *out, const struct pv_service_row *row);
+void pv_show_op(struct pv_buf *out, const struct pv_op_row *row);
+/* With steps, plan and progress; of a full get. */
+void pv_show_op_full(struct pv_call *call, struct pv_buf *out, const struct pv_get *get);
+void pv_show_audit(struct pv_buf *out, const struct pv_audit_row *row);
+void pv_show_token(struct pv_buf *out, const struct pv_token_row *row);
+/* ends a list: ],"next":…} */
+void pv_show_list_end(struct pv_buf *out, bool more, const char *next);
+const char *pv_show_outcome(int outcome);
+const char *pv_show_kind(int kind);
+
+/* ---- shared by routes ---- */
+
+/* Answers for an operation that is in `state` now: waits if that was asked for; 200 with all of it
+ * when it is over, else 202 with a receipt. service may be zero: not known. */
+void pv_call_follow(struct pv_call *call, struct pv_id op, struct pv_id service, int state,
+                    bool duplicate);
+/* The same after an accept of one item that went well. */
+void pv_call_accepted(struct pv_call *call, const struct pv_accept_item *item);
+/* The faults of an accept that was refused. `path_of_id`: what an id is called ("/id"). */
+void pv_accept_faults(const struct pv_accept *accept, struct pv_faults *faults,
+                      const char *path_of_id, unsigned *ret_status);
+/* One sentence for a refused item; the code too. */
+const char *pv_accept_sentence(const struct pv_accept_item *item, char *out, size_t size);
+/* Fills in an action from call->r.get (full): finds it, checks `form` (a raw JSON object or none).
+ * false: it has failed the call. */
+struct pv_accept_item *pv_action_item(struct pv_call *call, struct pv_str name, struct pv_str body,
+                                      struct pv_str form);
+
+/* ---- queries (query.c) ---- */
+
+/* One query of one component or instance. */
+struct pv_ask_query {
+    struct pv_query query;
+    struct pv_call *call;
+    struct pv_str component;
+    struct pv_str instance;
+    bool invalid;         /* the parameters are wrong: it was not asked */
+    int code;             /* enum pv_outcome_code */
+    struct pv_str text;   /* why not */
+    struct pv_str result; /* JSON */
+    struct pv_buf input;
+};
+
+struct pv_ask {
+    struct pv_ask_query *items;
+    size_t count;
+    size_t pending;
+    void (*done)(struct pv_call *call, struct pv_ask *ask);
+};
+
+/* Asks the service's components that have this query, all at once; only `component` when it is
+ * given. get is full and stays as it is until done, which runs when all have answered, also when
+ * there is none (then from within). params: a JSON object, borrowed, or NULL. */
+void pv_ask_service(struct pv_call *call, const struct pv_get *get, const char *query,
+                    struct pv_str component, const json_t *params,
+                    void (*done)(struct pv_call *call, struct pv_ask *ask));
+/* The same for one query of an instance; `declared` is one of its plugin's. */
+void pv_ask_instance(struct pv_call *call, const struct pv_config_instance *instance,
+                     const struct pv_plugin_query *declared, const json_t *params,
+                     void (*done)(struct pv_call *call, struct pv_ask *ask));
+/* Ends the call with why a query was not answered. */
+void pv_ask_fail(struct pv_call *call, const struct pv_ask_query *item);
+
+/* ---- queries of instances (routes_queries.c) ---- */
+
+/* The route at which configured aliases end, with args instance and query. */
+extern const struct pv_route pv_route_instance_query;
+/* May anybody ask this (args as above)? */
+bool pv_query_is_public(const struct pv_call *call);
+
+#endif
