@@ -198,6 +198,8 @@ void world_close(struct world *world)
 {
     end_engine(world);
     world->store->ops->close(world->store, closed, NULL);
+    pv_mem_store_turn(world->store, SIZE_MAX); /* does what waits, then the store is gone */
+    world->store = NULL;
     pv_keyring_free(world->keyring);
     pv_free(world->ops);
     world->ops = NULL;
