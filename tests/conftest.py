@@ -29,9 +29,11 @@ def sanitized():
 
 @pytest.fixture
 def crashing_env(tmp_path):
-    """An environment for programs that crash on purpose: what sanitizers report stays in tmp_path."""
+    """An environment for programs that crash on purpose: signals end them as they do without
+    sanitizers, and what those report stays in tmp_path."""
     env = dict(os.environ)
     for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS"):
         kept = [o for o in env.get(name, "").split(":") if o and not o.startswith("log_path=")]
-        env[name] = ":".join(kept + [f"log_path={tmp_path}/expected"])
+        env[name] = ":".join(kept + [
+            f"log_path={tmp_path}/expected", "handle_segv=0", "handle_sigbus=0", "handle_abort=0"])
     return env
