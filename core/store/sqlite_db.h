@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A SQLite database as the store uses it: one connection, prepared statements, sealed columns. Used
+ * by one thread at a time: the caller's while it is opened and closed, the store's own in between.
+ */
+#ifndef PV_STORE_SQLITE_DB_H
+#define PV_STORE_SQLITE_DB_H
+
+#include "core/store/logic.h"
+
+#include <sqlite3.h>
+
+/* Every hot statement has a place here; prepared when it is first needed. */
+enum pv_stmt {
+    PV_S_BEGIN,
+    PV_S_BEGIN_WRITE,
+    PV_S_COMMIT,
+    PV_S_ROLLBACK,
+    PV_S_MARK,
+    PV_S_MARK_RELEASE,
+    PV_S_MARK_ROLLBACK,
+    PV_S_SVC_BY_ID,
+    PV_S_SVC_BY_N,
+    PV_S_SVC_INSERT,
+    PV_S_SVC_UPDATE,
+    PV_S_SVC_UPDATE_PLACE,
+    PV_S_DETAIL_GET,
+    PV_S_DETAIL_PUT,
+    PV_S_LANE_NEXT,
+    PV_S_LANE_FIRST,
+    PV_S_LANE_AFTER,
+    PV_S_CLAIMED_AFTER,
+    PV_S_OP_BY_ID,
+    PV_S_OP_BY_N,
+    PV_S_OP_INSERT,
+    PV_S_OP_PIN,
+    PV_S_OP_FINISH,
+    PV_S_IDEM_GET,
+    PV_S_IDEM_PUT,
+    PV_S_WAIT_ADD,
+    PV_S_WAIT_DEL,
+    PV_S_WAIT_LIST,
+    PV_S_WAIT_LAST,
+    PV_S_DOC_PUT,
+    PV_S_DOC_DROP,
+    PV_S_DOC_DROP_ALL,
+    PV_S_DOC_LIST,
+    PV_S_STEP_ADD,
+    PV_S_STEP_LIST,
+    PV_S_SIGNAL_PUT,
+    PV_S_SIGNAL_LIST,
+    PV_S_KV_GET,
+    PV_S_KV_PUT,
+    PV_S_KV_DROP,
+    PV_S_GRANT_GET,
+    PV_S_GRANT_PUT,
+    PV_S_GRANT_DEL,
+    PV_S_GRANT_LIST,
+    PV_S_SLOT_GET,
+    PV_S_SLOT_PUT,
+    PV_S_SLOT_COOLED,
+    PV_S_SLOT_COUNT,
+    PV_S_SLOT_LIST,
+    PV_S_POOL_GET,
+    PV_S_POOL_PUT,
+    PV_S_QUOTA_GET,
+    PV_S_QUOTA_PUT,
+    PV_S_QUOTA_DROP,
+    PV_S_QUOTA_LIST,
+    PV_S_AUDIT_ADD,
+    PV_S_AUDIT_HASH,
+    PV_S_OUTBOX_ADD,
+    PV_S_OUTBOX_DEL,
+    PV_S_OUTBOX_LIST,
+    PV_S_TOKEN_BY_ID,
+    PV_S_TOKEN_BY_HASH,
+    PV_S_TOKEN_PUT,
+    PV_S_TOKEN_LIST,
+    PV_S_PAUSE_ADD,
+    PV_S_PAUSE_DEL,
+    PV_S_PAUSE_LIST,
+    PV_S_COUNT,
+};
+
+#define PV_SEALS 4 /* sealed columns of one statement */
+
+struct pv_sqlite_db {
+    struct pv_rows rows; /* first */
+    struct pv_rows_ops ops;
+    sqlite3 *db;
+    const struct pv_keyring *keyring; /* borrowed */
+    sqlite3_stmt *stmts[PV_S_COUNT];
+    struct pv_buf seals[PV_SEALS]; /* what is bound until the statement was run */
+    int wal_frames;                /* after the latest commit */
+    int lock_fd;                   /* holds PATH.lock; -1 */
+    char error[200];               /* of the latest failure */
+};
+
+/* From schema/sqlite, in order; pv_sqlite_schema is their number. */
+extern const char *const pv_sqlite_migrations[];
+extern const int pv_sqlite_schema;
+
+struct pv_sqlite_db *pv_sqlite_db_of(struct pv_rows *rows);
+/* The status for a result code; keeps the sentence in db->error. */
+int pv_sqlite_status(struct pv_sqlite_db *db, int code);
+/* The prepared statement, ready to bind; NULL: *ret_status says why. */
+sqlite3_stmt *pv_sqlite_stmt(struct pv_sqlite_db *db, enum pv_stmt which, int *ret_status);
+/* Runs a statement that returns no row, and resets it. */
+int pv_sqlite_run(struct pv_sqlite_db *db, sqlite3_stmt *stmt) PV_MUST_CHECK;
+int pv_sqlite_run_plain(struct pv_sqlite_db *db, enum pv_stmt which) PV_MUST_CHECK;
+/* Next row: 0 and *ret_row; the statement is reset once there is none, or on failure. */
+int pv_sqlite_next(struct pv_sqlite_db *db, sqlite3_stmt *stmt, bool *ret_row) PV_MUST_CHECK;
+/* First row or PV_ENOTFOUND. The caller resets it after reading. */
+int pv_sqlite_one(struct pv_sqlite_db *db, sqlite3_stmt *stmt) PV_MUST_CHECK;
+
+/* Bind: borrowed until the statement is run. A failure shows when it is run. */
+void pv_bind_str(sqlite3_stmt *stmt, int at, struct pv_str s);  /* none: NULL */
+void pv_bind_blob(sqlite3_stmt *stmt, int at, struct pv_str s); /* none: NULL */
+void pv_bind_id(sqlite3_stmt *stmt, int at, const struct pv_id *id);
+void pv_bind_hash(sqlite3_stmt *stmt, int at, const struct pv_hash *hash);
+/* Seals into place `seal` (below PV_SEALS); none: NULL. */
+int pv_bind_sealed(struct pv_sqlite_db *db, sqlite3_stmt *stmt, int at, unsigned seal,
+                   struct pv_str identity, struct pv_str s) PV_MUST_CHECK;
+
+/* Columns. Strings are copied into the arena; failures are kept in *status, which is not
+ * overwritten. */
+void pv_column_str(sqlite3_stmt *stmt, int at, struct pv_arena *arena, struct pv_str *ret,
+                   int *status);
+void pv_column_id(sqlite3_stmt *stmt, int at, struct pv_id *ret); /* NULL: zero */
+void pv_column_hash(sqlite3_stmt *stmt, int at, struct pv_hash *ret);
+void pv_column_sealed(struct pv_sqlite_db *db, sqlite3_stmt *stmt, int at, struct pv_str identity,
+                      struct pv_arena *arena, struct pv_str *ret, int *status);
+
+/* What a sealed value belongs to, so that it cannot be moved to another row. */
+struct pv_identity {
+    size_t len;
+    char b[520];
+};
+struct pv_identity pv_identity_n(const char *table, int64_t n);
+struct pv_identity pv_identity_id(const char *table, struct pv_id id);
+void pv_identity_add(struct pv_identity *identity, struct pv_str part);
+struct pv_str pv_identity_str(const struct pv_identity *identity);
+
+/* Opens connection, lock and schema; fills in the logic's tally, deployment and epoch. */
+int pv_sqlite_db_open(const struct pv_sqlite_options *options, struct pv_sqlite_db *db,
+                      struct pv_logic *logic, struct pv_err *err) PV_MUST_CHECK;
+void pv_sqlite_db_close(struct pv_sqlite_db *db);
+
+/* A list in an arena that grows as rows come: makes room for one more. */
+int pv_sqlite_grow(struct pv_arena *arena, void **list, size_t count, size_t *size,
+                   size_t bytes) PV_MUST_CHECK;
+/* Runs a statement whose only parameter is a number. */
+int pv_sqlite_drop_n(struct pv_rows *rows, enum pv_stmt which, int64_t n) PV_MUST_CHECK;
+
+/* Fill in the row primitives: sqlite_rows.c, sqlite_things.c, sqlite_reserves.c, sqlite_pages.c. */
+void pv_sqlite_rows(struct pv_rows_ops *ops);
+void pv_sqlite_reserves(struct pv_rows_ops *ops);
+void pv_sqlite_things(struct pv_rows_ops *ops);
+void pv_sqlite_pages(struct pv_rows_ops *ops);
+
+#endif

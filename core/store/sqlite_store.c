@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The SQLite store: a thread of its own that takes everything queued, up to a cap, into one
+ * transaction, and hands it back to the loop. The queues are shared under `lock`; the database, the
+ * logic and a request between submit and callback belong to the thread. */
+#include "core/store/sqlite_db.h"
+
+#include "core/base/alloc.h"
+#include "core/base/fault.h"
+
+#include <pthread.h>
+#include <string.h>
+#include <time.h>
+#include <uv.h>
+
+#define DEFAULT_BATCH 512
+#define CHECKPOINT_FRAMES 4000 /* of 4 KiB each: 16 MB of WAL */
+#define IDLE_MS 2000           /* then the WAL is emptied */
+#define SEAL_KEPT (256u * 1024)
+
+struct sqlite_store {
+    struct pv_store store; /* first */
+    struct pv_sqlite_db db;
+    struct pv_logic logic;
+    size_t max_batch;
+    pthread_t thread;
+    uv_async_t async;
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    struct pv_link queue;    /* under lock */
+    struct pv_link finished; /* under lock */
+    bool stop;               /* under lock */
+    bool ended;              /* under lock: the thread touches nothing any more */
+    bool closing;            /* loop only */
+    void (*closed)(void *user);
+    void *closed_user;
+};
+
+/* ---- transactions ---- */
+
+static void finish_req(struct pv_req *req, int status, const char *why)
+{
+    pv_logic_reset(req);
+    req->status = pv_err_set(&req->err, status, "the store: %s (%s)", pv_status_text(status), why);
+}
+
+static void roll_back(struct sqlite_store *s)
+{
+    if (!sqlite3_get_autocommit(s->db.db)) {
+        /* Why it failed is worth more than why this fails: SQLite then does it at the next BEGIN.
+         */
+        char why[sizeof(s->db.error)];
+        memcpy(why, s->db.error, sizeof(why));
+        if (pv_sqlite_run_plain(&s->db, PV_S_ROLLBACK) == PV_OK || why[0] != '\0') {
+            memcpy(s->db.error, why, sizeof(why));
+        }
+    }
+}
+
+static int commit(struct sqlite_store *s, bool writes)
+{
+    if (!writes) {
+        return pv_sqlite_run_plain(&s->db, PV_S_COMMIT);
+    }
+    PV_FAULT("store.commit.before");
+    int status = pv_sqlite_run_plain(&s->db, PV_S_COMMIT);
+    PV_FAULT("store.commit.after");
+    return status;
+}
+
+/* Applies the requests in one transaction. On failure nothing of it stands. */
+static int apply_all(struct sqlite_store *s, struct pv_link *batch, bool writes)
+{
+    struct pv_tally before = s->logic.tally;
+    int status = pv_sqlite_run_plain(&s->db, writes ? PV_S_BEGIN_WRITE : PV_S_BEGIN);
+    for (struct pv_link *link = batch->next; !status && link != batch; link = link->next) {
+        status = pv_logic_apply(&s->logic, PV_CONTAINER(link, struct pv_req, link));
+    }
+    status = status ? status : commit(s, writes);
+    if (status) {
+        roll_back(s);
+        s->logic.tally = before;
+    }
+    return status;
+}
+
+static bool any_write(const struct pv_link *batch)
+{
+    for (const struct pv_link *link = batch->next; link != batch; link = link->next) {
+        if (pv_logic_writes(PV_CONTAINER(link, const struct pv_req, link))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The disk is full or broken: no write can succeed, reads may. */
+static bool disk_down(int status)
+{
+    return status == PV_ENOSPACE || status == PV_EIO;
+}
+
+static void apply_alone(struct sqlite_store *s, struct pv_req *req, int down)
+{
+    bool writes = pv_logic_writes(req);
+    int status = writes ? down : PV_OK;
+    if (!status) {
+        struct pv_link alone;
+        pv_list_init(&alone);
+        pv_list_push(&alone, &req->link);
+        status = apply_all(s, &alone, writes);
+        pv_list_remove(&req->link);
+    }
+    if (status) {
+        finish_req(req, status, s->db.error);
+    }
+}
+
+/* One transaction for all; where that fails, one for each, so that a request which cannot be
+ * applied fails by itself. */
+static void run_batch(struct sqlite_store *s, struct pv_link *batch, struct pv_link *done)
+{
+    int status = apply_all(s, batch, any_write(batch));
+    int down = disk_down(status) ? status : PV_OK;
+    for (struct pv_link *link = pv_list_pop(batch); link; link = pv_list_pop(batch)) {
+        struct pv_req *req = PV_CONTAINER(link, struct pv_req, link);
+        if (status) {
+            apply_alone(s, req, down);
+        }
+        pv_list_push(done, link);
+    }
+    for (size_t i = 0; i < PV_SEALS; i++) {
+        if (s->db.seals[i].size > SEAL_KEPT) {
+            pv_buf_done(&s->db.seals[i]);
+            pv_buf_init(&s->db.seals[i], s->db.seals[i].cap);
+        }
+    }
+}
+
+static void checkpoint(struct sqlite_store *s, int mode)
+{
+    int left = 0;
+    int moved = 0;
+    PV_FAULT("store.checkpoint");
+    int code = sqlite3_wal_checkpoint_v2(s->db.db, NULL, mode, &left, &moved);
+    if (code == SQLITE_OK && moved == left) {
+        s->db.wal_frames = 0;
+    }
+}
+
+/* ---- the thread ---- */
+
+/* Moves up to `max` requests. */
+static size_t take(struct pv_link *from, struct pv_link *to, size_t max)
+{
+    size_t count = 0;
+    for (; count < max && !pv_list_empty(from); count++) {
+        pv_list_push(to, pv_list_pop(from));
+    }
+    return count;
+}
+
+/* Waits for work; false: nothing came for a while. Holds the lock. */
+static bool wait_for_work(struct sqlite_store *s)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += IDLE_MS / 1000;
+    while (pv_list_empty(&s->queue) && !s->stop) {
+        if (s->db.wal_frames == 0) {
+            pthread_cond_wait(&s->wake, &s->lock);
+        } else if (pthread_cond_timedwait(&s->wake, &s->lock, &until) != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void *thread_main(void *arg)
+{
+    struct sqlite_store *s = arg;
+    pthread_mutex_lock(&s->lock);
+    for (;;) {
+        if (!wait_for_work(s)) {
+            pthread_mutex_unlock(&s->lock);
+            checkpoint(s, SQLITE_CHECKPOINT_TRUNCATE);
+            s->db.wal_frames = 0;
+            sqlite3_db_release_memory(s->db.db);
+            pthread_mutex_lock(&s->lock);
+            continue;
+        }
+        if (pv_list_empty(&s->queue)) {
+            break; /* told to stop, and nothing is left */
+        }
+        struct pv_link batch;
+        struct pv_link done;
+        pv_list_init(&batch);
+        pv_list_init(&done);
+        take(&s->queue, &batch, s->max_batch);
+        pthread_mutex_unlock(&s->lock);
+        run_batch(s, &batch, &done);
+        pthread_mutex_lock(&s->lock);
+        bool first = pv_list_empty(&s->finished);
+        take(&done, &s->finished, SIZE_MAX);
+        if (first) {
+            uv_async_send(&s->async);
+        }
+        if (s->db.wal_frames >= CHECKPOINT_FRAMES) {
+            pthread_mutex_unlock(&s->lock);
+            checkpoint(s, SQLITE_CHECKPOINT_PASSIVE);
+            pthread_mutex_lock(&s->lock);
+        }
+    }
+    pthread_mutex_unlock(&s->lock);
+    pv_sqlite_db_close(&s->db);
+    pthread_mutex_lock(&s->lock);
+    s->ended = true;
+    uv_async_send(&s->async);
+    pthread_mutex_unlock(&s->lock);
+    return NULL;
+}
+
+/* ---- the loop's side ---- */
+
+static struct sqlite_store *sqlite_of(struct pv_store *store)
+{
+    return PV_CONTAINER(store, struct sqlite_store, store);
+}
+
+static int sqlite_submit(struct pv_store *store, struct pv_req *req)
+{
+    struct sqlite_store *s = sqlite_of(store);
+    if (s->closing) {
+        return PV_ECLOSED;
+    }
+    req->link = (struct pv_link){NULL, NULL};
+    pthread_mutex_lock(&s->lock);
+    bool first = pv_list_empty(&s->queue);
+    pv_list_push(&s->queue, &req->link);
+    if (first) {
+        pthread_cond_signal(&s->wake);
+    }
+    pthread_mutex_unlock(&s->lock);
+    return PV_OK;
+}
+
+static void free_store(struct sqlite_store *s)
+{
+    pthread_mutex_destroy(&s->lock);
+    pthread_cond_destroy(&s->wake);
+    pv_arena_done(&s->logic.scratch);
+    pv_free(s);
+}
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+    struct sqlite_store *s = handle->data;
+    void (*closed)(void *user) = s->closed;
+    void *user = s->closed_user;
+    free_store(s);
+    if (closed) {
+        closed(user);
+    }
+}
+
+static void on_async(uv_async_t *async)
+{
+    struct sqlite_store *s = async->data;
+    struct pv_link done;
+    pv_list_init(&done);
+    pthread_mutex_lock(&s->lock);
+    take(&s->finished, &done, SIZE_MAX);
+    bool over = s->ended;
+    pthread_mutex_unlock(&s->lock);
+    for (struct pv_link *link = pv_list_pop(&done); link; link = pv_list_pop(&done)) {
+        struct pv_req *req = PV_CONTAINER(link, struct pv_req, link);
+        req->done(req);
+    }
+    if (over && !uv_is_closing((uv_handle_t *)async)) {
+        pthread_join(s->thread, NULL);
+        uv_close((uv_handle_t *)async, on_handle_closed);
+    }
+}
+
+static void sqlite_close(struct pv_store *store, void (*closed)(void *user), void *user)
+{
+    struct sqlite_store *s = sqlite_of(store);
+    s->closing = true;
+    s->closed = closed;
+    s->closed_user = user;
+    pthread_mutex_lock(&s->lock);
+    s->stop = true;
+    pthread_cond_signal(&s->wake);
+    pthread_mutex_unlock(&s->lock);
+}
+
+static const struct pv_store_ops sqlite_ops = {sqlite_submit, sqlite_close};
+
+static int start_thread(struct sqlite_store *s, struct uv_loop_s *loop, struct pv_err *err)
+{
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&s->wake, &attr);
+    pthread_condattr_destroy(&attr);
+    pthread_mutex_init(&s->lock, NULL);
+    int code = uv_async_init(loop, &s->async, on_async);
+    if (code) {
+        return pv_err_set(err, PV_EINTERNAL, "the store: %s", uv_strerror(code));
+    }
+    s->async.data = s;
+    code = pthread_create(&s->thread, NULL, thread_main, s);
+    if (code) {
+        uv_close((uv_handle_t *)&s->async, on_handle_closed);
+        return pv_err_set(err, pv_status_from_errno(code), "the store: cannot start a thread");
+    }
+    return PV_OK;
+}
+
+int pv_sqlite_open(struct uv_loop_s *loop, const struct pv_sqlite_options *options,
+                   struct pv_store **ret_store, struct pv_err *err)
+{
+    struct sqlite_store *s = pv_calloc(1, sizeof(*s));
+    if (!s) {
+        return pv_err_set(err, PV_ENOMEM, "the store: out of memory");
+    }
+    pv_list_init(&s->queue);
+    pv_list_init(&s->finished);
+    s->max_batch = options->max_batch ? options->max_batch : DEFAULT_BATCH;
+    s->logic = (struct pv_logic){.rows = &s->db.rows, .keyring = options->keyring, .writer = 1};
+    pv_arena_init(&s->logic.scratch);
+    int status = pv_sqlite_db_open(options, &s->db, &s->logic, err);
+    if (status) {
+        pv_arena_done(&s->logic.scratch);
+        pv_free(s);
+        return status;
+    }
+    const struct pv_tally *tally = &s->logic.tally;
+    s->store.ops = &sqlite_ops;
+    s->store.deployment = s->logic.deployment;
+    s->store.epoch = s->logic.epoch;
+    s->store.unfinished = tally->ready + tally->running + tally->parked + tally->queued;
+    status = start_thread(s, loop, err);
+    if (status) {
+        pv_sqlite_db_close(&s->db);
+        if (!s->async.data) {
+            free_store(s);
+        }
+        return status;
+    }
+    *ret_store = &s->store;
+    return PV_OK;
+}

@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The SQLite store's rows: what hangs on services and operations; what is reserved. */
+#include "core/store/sqlite_db.h"
+
+int pv_sqlite_grow(struct pv_arena *arena, void **list, size_t count, size_t *size, size_t bytes)
+{
+    if (count < *size) {
+        return PV_OK;
+    }
+    size_t more = *size ? *size * 2 : 4;
+    char *bigger = pv_arena_alloc(arena, more * bytes);
+    if (!bigger) {
+        return PV_ENOMEM;
+    }
+    for (size_t i = 0; i < count * bytes; i++) {
+        bigger[i] = ((char *)*list)[i];
+    }
+    *list = bigger;
+    *size = more;
+    return PV_OK;
+}
+
+static struct pv_str or_empty(struct pv_str s)
+{
+    return s.ptr ? s : PV_STR("");
+}
+
+int pv_sqlite_drop_n(struct pv_rows *rows, enum pv_stmt which, int64_t n)
+{
+    struct pv_sqlite_db *db = pv_sqlite_db_of(rows);
+    int status = PV_OK;
+    sqlite3_stmt *stmt = pv_sqlite_stmt(db, which, &status);
+    if (!stmt) {
+        return status;
+    }
+    sqlite3_bind_int64(stmt, 1, n);
+    return pv_sqlite_run(db, stmt);
+}
+
+/* ---- documents, steps, signals ---- */
+
+static struct pv_identity named(const char *table, int64_t n, struct pv_str name)
+{
+    struct pv_identity identity = pv_identity_n(table, n);
+    pv_identity_add(&identity, name);
+    return identity;
+}
+
+static int put_named(struct pv_rows *rows, enum pv_stmt which, const char *table, int64_t n,
+                     struct pv_str name, struct pv_str value)
+{
+    struct pv_sqlite_db *db = pv_sqlite_db_of(rows);
+    int status = PV_OK;
+    sqlite3_stmt *stmt = pv_sqlite_stmt(db, which, &status);
+    if (!stmt) {
+        return status;
+    }
+    struct pv_identity identity = named(table, n, name);
+    sqlite3_bind_int64(stmt, 1, n);
+    pv_bind_str(stmt, 2, or_empty(name));
+    status = pv_bind_sealed(db, stmt, 3, 0, pv_identity_str(&identity), or_empty(value));
+    return status ? status : pv_sqlite_run(db, stmt);
+}
+
+/* struct pv_doc and struct pv_signal_row are a name and a value alike. */
+_Static_assert(sizeof(struct pv_doc) == sizeof(struct pv_signal_row), "a name and a value");
+
+static int list_named(struct pv_rows *rows, enum pv_stmt which, const char *table, int64_t n,
+                      struct pv_arena *arena, struct pv_doc **ret, size_t *ret_count)
+{
+    struct pv_sqlite_db *db = pv_sqlite_db_of(rows);
+    int status = PV_OK;
+    sqlite3_stmt *stmt = pv_sqlite_stmt(db, which, &status);
+    if (!stmt) {
+        return status;
+    }
+    sqlite3_bind_int64(stmt, 1, n);
+    void *list = NULL;
+    size_t count = 0;
+    size_t size = 0;
+    for (bool row = true; row && !status;) {
+        status = pv_sqlite_next(db, stmt, &row);
+        if (!row) {
+            break;
+        }
+        status = pv_sqlite_grow(arena, &list, count, &size, sizeof(struct pv_doc));
+        if (!status) {
+            struct pv_doc *doc = (struct pv_doc *)list + count++;
+            pv_column_str(stmt, 0, arena, &doc->component, &status);
+            struct pv_identity identity = named(table, n, doc->component);
+            pv_column_sealed(db, stmt, 1, pv_identity_str(&identity), arena, &doc->json, &status);
+        }
+    }
+    sqlite3_reset(stmt);
+    *ret = list;
+    *ret_count = count;
+    return status;
+}
+
+static int sql_doc_put(struct pv_rows *rows, int64_t service_n, struct pv_str component,
+                       struct pv_str json)
+{
+    return put_named(rows, PV_S_DOC_PUT, "doc", service_n, component, json);
+}
+
+static int sql_doc_drop(struct pv_rows *rows, int64_t service_n, struct pv_str component)
+{
+    struct pv_sqlite_db *db = pv_sqlite_db_of(rows);
+    int status = PV_OK;
+    sqlite3_stmt *stmt = pv_sqlite_stmt(db, PV_S_DOC_DROP, &status);
+    if (!stmt) {
+        return status;
+    }
+    sqlite3_bind_int64(stmt, 1, service_n);
+    pv_bind_str(stmt, 2, or_empty(component));
+    return pv_sqlite_run(db, stmt);
+}
+
+static int sql_doc_drop_all(struct pv_rows *rows, int64_t service_n)
+{
+    return pv_sqlite_drop_n(rows, PV_S_DOC_DROP_ALL, service_n);
+}
+
+static int sql_doc_list(struct pv_rows *rows, int64_t service_n, struct pv_arena *arena,
+                        struct pv_doc **ret, size_t *ret_count)
+{
+    return list_named(rows, PV_S_DOC_LIST, "doc", service_n, arena, ret, ret_count);
+}
+
+static int sql_signal_put(struct pv_rows *rows, int64_t op_n, struct pv_str name,
+                          struct pv_str body)
+{
+    return put_named(rows, PV_S_SIGNAL_PUT, "signal", op_n, name, body);
+}
+
+static int sql_signal_list(struct pv_rows *rows, int64_t op_n, struct pv_arena *arena,
+                           struct pv_signal_row **ret, size_t *ret_count)
+{
+    struct pv_doc *docs = NULL;
+    int status = list_named(rows, PV_S_SIGNAL_LIST, "signal", op_n, arena, &docs, ret_count);
+    *ret = NULL;
+    if (!status && *ret_count > 0) {
+        struct pv_signal_row *signals = pv_arena_alloc(arena, *ret_count * sizeof(*signals));
+        for (size_t i = 0; signals && i < *ret_count; i++) {
+            signals[i] = (struct pv_signal_row){docs[i].component, docs[i].json};
+        }
+        *ret = signals;
+        status = signals ? PV_OK : PV_ENOMEM;
+    }
+    return status;
+}
+
+static int sql_step_add(struct pv_rows *rows, int64_t op_n, const struct pv_step_row *row)
+{
+    struct pv_sqlite_db *db = pv_sqlite_db_of(rows);
+    int status = PV_OK;
+    sqlite3_stmt *stmt = pv_sqlite_stmt(db, PV_S_STEP_ADD, &status);
+    if (!stmt) {
+        return status;
+    }
+    sqlite3_bind_int64(stmt, 1, op_n);
+    sqlite3_bind_int64(stmt, 2, row->seq);
+    pv_bind_str(stmt, 3, row->component);
+    pv_bind_str(stmt, 4, row->step);
+    pv_bind_str(stmt, 5, row->instance);
+    sqlite3_bind_int(stmt, 6, row->kind);
+    sqlite3_bind_int64(stmt, 7, row->run);
+    sqlite3_bind_int64(stmt, 8, row->attempt);
+    sqlite3_bind_int(stmt, 9, row->outcome);
+    sqlite3_bind_int64(stmt, 10, row->started_ms);
+    sqlite3_bind_int64(stmt, 11, row->ended_ms);
+    pv_bind_str(stmt, 12, row->text);
+    return pv_sqlite_run(db, stmt);
+}
+
+static int sql_step_list(struct pv_rows *rows, int64_t op_n, struct pv_arena *arena,
+                         struct pv_step_row **ret, size_t *ret_count)
+{
+    struct pv_sqlite_db *db = pv_sqlite_db_of(rows);
+    int status = PV_OK;
+    sqlite3_stmt *stmt = pv_sqlite_stmt(db, PV_S_STEP_LIST, &status);
+    if (!stmt) {
+        return status;
+    }
+    sqlite3_bind_int64(stmt, 1, op_n);
+    void *list = NULL;
+    size_t count = 0;
+    size_t size = 0;
+    for (bool row = true; row && !status;) {
+        status = pv_sqlite_next(db, stmt, &row);
+        if (!row) {
+            break;
+        }
+        status = pv_sqlite_grow(arena, &list, count, &size, sizeof(struct pv_step_row));
+        if (!status) {
+            struct pv_step_row *step = (struct pv_step_row *)list + count++;
+            step->seq = (uint32_t)sqlite3_column_int64(stmt, 0);
+            pv_column_str(stmt, 1, arena, &step->component, &status);
+            pv_column_str(stmt, 2, arena, &step->step, &status);
+            pv_column_str(stmt, 3, arena, &step->instance, &status);
+            step->kind = sqlite3_column_int(stmt, 4);
+            step->run = (uint32_t)sqlite3_column_int64(stmt, 5);
+            step->attempt = (uint32_t)sqlite3_column_int64(stmt, 6);
+            step->outcome = sqlite3_column_int(stmt, 7);
+            step->started_ms = sqlite3_column_int64(stmt, 8);
+            step->ended_ms = sqlite3_column_int64(stmt, 9);
+            pv_column_str(stmt, 10, arena, &step->text, &status);
+        }
+    }
+    sqlite3_reset(stmt);
+    *ret = list;
+    *ret_count = count;
+    return status;
+}
+
+/* ---- kv ---- */
+
+static struct pv_identity kv_identity(struct pv_str scope, struct pv_str name)
+{
+    struct pv_identity identity = pv_identity_n("kv", 0);
+    pv_identity_add(&identity, scope);
+    pv_identity_add(&identity, name);
+    return identity;
+}
+
+static int sql_kv_get(struct pv_rows *rows, struct pv_str scope, struct pv_str name,
+                      struct pv_arena *arena, struct pv_kv *ret)
+{
+    struct pv_sqlite_db *db = pv_sqlite_db_of(rows);
+    int status = PV_OK;
+    sqlite3_stmt *stmt = pv_sqlite_stmt(db, PV_S_KV_GET, &status);
+    if (!stmt) {
+        return status;
+    }
+    pv_bind_str(stmt, 1, scope);
+    pv_bind_str(stmt, 2, or_empty(name));
+    status = pv_sqlite_one(db, stmt);
+    if (!status) {
+        *ret = (struct pv_kv){
+            .scope = scope,
+            .name = name,
+            .service_n = sqlite3_column_int64(stmt, 0),
+            .version = (uint64_t)sqlite3_column_int64(stmt, 1),
+            .erased = sqlite3_column_int(stmt, 2) != 0,
+        };
+        struct pv_identity identity = kv_identity(scope, name);
+        pv_column_id(stmt, 3, &ret->writer);
+        pv_column_sealed(db, stmt, 4, pv_identity_str(&identity), arena, &ret->value, &status);
+    }
+    sqlite3_reset(stmt);
+    return status;
+}
+
+static int sql_kv_put(struct pv_rows *rows, const struct pv_kv *kv)
+{
+    struct pv_sqlite_db *db = pv_sqlite_db_of(rows);
+    int status = PV_OK;
+    sqlite3_stmt *stmt = pv_sqlite_stmt(db, PV_S_KV_PUT, &status);
+    if (!stmt) {
+        return status;
+    }
+    struct pv_identity identity = kv_identity(kv->scope, kv->name);
+    pv_bind_str(stmt, 1, kv->scope);
+    pv_bind_str(stmt, 2, or_empty(kv->name));
+    sqlite3_bind_int64(stmt, 3, kv->service_n);
+    sqlite3_bind_int64(stmt, 4, (int64_t)kv->version);
+    sqlite3_bind_int(stmt, 5, kv->erased);
+    pv_bind_id(stmt, 6, &kv->writer);
+    status = pv_bind_sealed(db, stmt, 7, 0, pv_identity_str(&identity), kv->value);
+    return status ? status : pv_sqlite_run(db, stmt);
+}
+
+static int sql_kv_drop(struct pv_rows *rows, int64_t service_n)
+{
+    return pv_sqlite_drop_n(rows, PV_S_KV_DROP, service_n);
+}
+
+/* ---- grants ---- */
+
+static void bind_grant(sqlite3_stmt *stmt, const struct pv_grant *grant)
+{
+    sqlite3_bind_int64(stmt, 1, grant->op_n);
+    sqlite3_bind_int64(stmt, 2, grant->run);
+    sqlite3_bind_int(stmt, 3, grant->kind);
+    pv_bind_blob(stmt, 4, or_empty(grant->component));
+    pv_bind_blob(stmt, 5, or_empty(grant->step));
+    pv_bind_blob(stmt, 6, or_empty(grant->name));
+}
+
+static struct pv_identity grant_identity(const struct pv_grant *grant)
+{
+    struct pv_identity identity = pv_identity_n("grant", grant->op_n);
+    char run = (char)('0' + grant->run % 64);
+    pv_identity_add(&identity, (struct pv_str){&run, 1});
+    pv_identity_add(&identity, grant->component);
+    pv_identity_add(&identity, grant->step);
+    pv_identity_add(&identity, grant->name);
+    return identity;
+}
+
+static int sql_grant_get(struct pv_rows *rows, const struct pv_grant *key, struct pv_arena *arena,
+                         struct pv_grant *ret)
+{
+    struct pv_sqlite_db *db = pv_sqlite_db_of(rows);
+    int status = PV_OK;
+    sqlite3_stmt *stmt = pv_sqlite_stmt(db, PV_S_GRANT_GET, &status);
+    if (!stmt) {
+        return status;
+    }
+    bind_grant(stmt, key);
+    status = pv_sqlite_one(db, stmt);
+    if (!status) {
+        struct pv_identity identity = grant_identity(key);
+        *ret = *key;
+        ret->number = sqlite3_column_int64(stmt, 0);
+        pv_column_sealed(db, stmt, 1, pv_identity_str(&identity), arena, &ret->value, &status);
+    }
+    sqlite3_reset(stmt);
+    return status;
+}
+
+static int sql_grant_put(struct pv_rows *rows, const struct pv_grant *grant)
+{
+    struct pv_sqlite_db *db = pv_sqlite_db_of(rows);
+    int status = PV_OK;
+    sqlite3_stmt *stmt = pv_sqlite_stmt(db, PV_S_GRANT_PUT, &status);
+    if (!stmt) {
+        return status;
+    }
+    struct pv_identity identity = grant_identity(grant);
+    bind_grant(stmt, grant);
+    sqlite3_bind_int64(stmt, 7, grant->number);
+    status = pv_bind_sealed(db, stmt, 8, 0, pv_identity_str(&identity), grant->value);
+    return status ? status : pv_sqlite_run(db, stmt);
+}
+
+static int sql_grant_del(struct pv_rows *rows, const struct pv_grant *key)
+{
+    struct pv_sqlite_db *db = pv_sqlite_db_of(rows);
+    int status = PV_OK;
+    sqlite3_stmt *stmt = pv_sqlite_stmt(db, PV_S_GRANT_DEL, &status);
+    if (!stmt) {
+        return status;
+    }
+    bind_grant(stmt, key);
+    return pv_sqlite_run(db, stmt);
+}
+
+static int sql_grant_list(struct pv_rows *rows, int64_t op_n, struct pv_arena *arena,
+                          struct pv_grant **ret, size_t *ret_count)
+{
+    struct pv_sqlite_db *db = pv_sqlite_db_of(rows);
+    int status = PV_OK;
+    sqlite3_stmt *stmt = pv_sqlite_stmt(db, PV_S_GRANT_LIST, &status);
+    if (!stmt) {
+        return status;
+    }
+    sqlite3_bind_int64(stmt, 1, op_n);
+    void *list = NULL;
+    size_t count = 0;
+    size_t size = 0;
+    for (bool row = true; row && !status;) {
+        status = pv_sqlite_next(db, stmt, &row);
+        if (!row) {
+            break;
+        }
+        status = pv_sqlite_grow(arena, &list, count, &size, sizeof(struct pv_grant));
+        if (!status) {
+            struct pv_grant *grant = (struct pv_grant *)list + count++;
+            grant->op_n = op_n;
+            grant->run = (uint32_t)sqlite3_column_int64(stmt, 0);
+            grant->kind = sqlite3_column_int(stmt, 1);
+            pv_column_str(stmt, 2, arena, &grant->component, &status);
+            pv_column_str(stmt, 3, arena, &grant->step, &status);
+            pv_column_str(stmt, 4, arena, &grant->name, &status);
+            grant->number = sqlite3_column_int64(stmt, 5);
+            struct pv_identity identity = grant_identity(grant);
+            pv_column_sealed(db, stmt, 6, pv_identity_str(&identity), arena, &grant->value,
+                             &status);
+        }
+    }
+    sqlite3_reset(stmt);
+    *ret = list;
+    *ret_count = count;
+    return status;
+}
+
+void pv_sqlite_things(struct pv_rows_ops *ops)
+{
+    ops->doc_put = sql_doc_put;
+    ops->doc_drop = sql_doc_drop;
+    ops->doc_drop_all = sql_doc_drop_all;
+    ops->doc_list = sql_doc_list;
+    ops->step_add = sql_step_add;
+    ops->step_list = sql_step_list;
+    ops->signal_put = sql_signal_put;
+    ops->signal_list = sql_signal_list;
+    ops->kv_get = sql_kv_get;
+    ops->kv_put = sql_kv_put;
+    ops->kv_drop = sql_kv_drop;
+    ops->grant_get = sql_grant_get;
+    ops->grant_put = sql_grant_put;
+    ops->grant_del = sql_grant_del;
+    ops->grant_list = sql_grant_list;
+}
