@@ -13,7 +13,7 @@
 
 static bool undoable(int type)
 {
-    return type == PV_OP_CREATE || type == PV_OP_UPGRADE;
+    return type == PV_OP_CREATE || type == PV_OP_UPGRADE || type == PV_OP_ACTION;
 }
 
 /* Every component is attempted, whatever becomes of the others. */
@@ -232,7 +232,9 @@ static void failed_for_good(const struct pv_decide_in *in, struct pv_cursor *cur
         go_on(in, cursor, ret);
         return;
     }
-    bool undo = undoable(in->type) && (!in->plan->hold || in->intent != PV_INTENT_NONE);
+    /* A customer's mistake in an action's form is no operator's business: it never holds. */
+    bool hold = in->plan->hold && in->type != PV_OP_ACTION;
+    bool undo = undoable(in->type) && (!hold || in->intent != PV_INTENT_NONE);
     if (!undo) {
         park(ret);
         return;

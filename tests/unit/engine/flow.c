@@ -851,6 +851,23 @@ static void an_actions_quota_is_reserved_when_it_is_accepted(void **state)
     assert_int_equal(w.ops[three].verdict, PV_QUOTA);
 }
 
+static void an_action_that_is_refused_fails_and_blocks_nothing(void **state)
+{
+    (void)state;
+    created("1", "one");
+    w.hold = true; /* is about creates */
+    struct world_event event = {
+        .external_id = "1", .type = PV_OP_ACTION, .action = "backup", .quota_limit = 1};
+    size_t refused = world_event(&w, &event);
+    world_answer(&w, world_only(&w), PV_OUT_PERMANENT);
+    assert_int_equal(world_op_state(&w, refused), PV_OPS_FAILED);
+    assert_int_equal(world_service_state(&w, "1"), PV_SVC_ACTIVE);
+    size_t again = world_event(&w, &event);
+    assert_int_equal(w.ops[again].verdict, PV_ACCEPTED); /* its quota was given back */
+    all_ok();
+    assert_int_equal(world_op_state(&w, again), PV_OPS_DONE);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, open_world, close_world)
@@ -899,6 +916,7 @@ int main(void)
         T(reservations_are_the_same_in_every_attempt),
         T(state_save_survives_the_node),
         T(an_actions_quota_is_reserved_when_it_is_accepted),
+        T(an_action_that_is_refused_fails_and_blocks_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
