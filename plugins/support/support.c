@@ -153,7 +153,15 @@ static int unsuspend(struct provost_call *call)
 
 static int do_upgrade(struct kit *kit)
 {
-    int outcome = set_text(kit, "tier", tier_of(kit));
+    const char *next = tier_of(kit);
+    const char *tier = kit_text(kit->state, "tier", "");
+    if (strcmp(tier, next) == 0) {
+        return publish(kit);
+    }
+    int outcome = set_text(kit, "tier_before", tier);
+    if (outcome == PROVOST_OK) {
+        outcome = set_text(kit, "tier", next);
+    }
     return outcome == PROVOST_OK ? publish(kit) : outcome;
 }
 
@@ -164,11 +172,11 @@ static int upgrade(struct provost_call *call)
 
 static int do_undo_upgrade(struct kit *kit)
 {
-    const char *tier = kit_text(kit->input, "previous.values.tier", "");
-    if (tier[0] == '\0') {
-        tier = kit_text(kit->input, "previous.plan", kit_text(kit->state, "tier", ""));
-    }
-    int outcome = set_text(kit, "tier", tier);
+    /* Where the upgrade was not recorded, the document still has the tier from before. */
+    const char *before = kit_text(kit->state, "tier_before", NULL);
+    bool recorded = strcmp(kit_text(kit->state, "tier", ""), tier_of(kit)) == 0;
+    int outcome = before != NULL && recorded ? set_text(kit, "tier", before) : PROVOST_OK;
+    json_object_del(kit->state, "tier_before");
     return outcome == PROVOST_OK ? publish(kit) : outcome;
 }
 

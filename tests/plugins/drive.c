@@ -132,7 +132,7 @@ static void undo_from(struct drive *drive, json_t *command, const struct provost
     }
 }
 
-/* {"do": "run", "name", "service", "input", "retries"?, "undo"?, "until"?} */
+/* {"do": "run", "name", "service", "input", "retries"?, "undo"?, "until"?, "skip"?} */
 static json_t *run(struct drive *drive, json_t *command)
 {
     const struct provost_step *steps = find_steps(drive->host.plugin, text_of(command, "name", ""));
@@ -145,7 +145,11 @@ static json_t *run(struct drive *drive, json_t *command)
     json_t *last = json_pack("{s:s}", "outcome", "ok");
     int code = PROVOST_OK;
     size_t i = 0;
+    bool skip = json_is_true(json_object_get(command, "skip"));
     for (; steps != NULL && steps[i].name != NULL; i++) {
+        if (skip) {
+            continue;
+        }
         unsigned attempt = 1;
         do {
             json_decref(last);

@@ -98,13 +98,21 @@ def test_an_undone_create_leaves_nothing(support):
     assert support.ask("kv") == {}
 
 
-def test_an_upgrade_is_undone_to_the_plan_before(support):
+def test_an_upgrade_is_undone_to_the_tier_before(support):
     support.ok("create", input=order("basic"))
-    support.run("upgrade", input=order("premium", previous={"plan": "basic", "values": {}}), undo=True)
+    support.run("upgrade", input=order("premium"), undo=True)
     assert check(support, key_of(support))["tier"] == "basic"
-    support.run("upgrade", input=order("premium", previous={"plan": "basic", "values": {"tier": "t"}}),
-                undo=True)
-    assert check(support, key_of(support))["tier"] == "t"
+    said = support.run("upgrade", input=order("basic"), undo=True)
+    assert said["state"]["tier"] == "basic" and "tier_before" not in said["state"]
+
+
+def test_an_upgrade_that_was_not_recorded_is_undone(support):
+    """The entry says premium, the state document does not know of it."""
+    said = support.ok("create", input=order("basic"))
+    support.ok("upgrade", input=order("premium"))
+    support.ask("state", service="1", state=said["state"])
+    support.undo("upgrade", input=order("premium"))
+    assert check(support, key_of(support))["tier"] == "basic"
 
 
 def test_rotate(support):
