@@ -5,6 +5,7 @@
 
 #include "core/base/alloc.h"
 #include "core/config/check.h"
+#include "core/config/json.h"
 #include "core/engine/plan.h"
 
 #include <stdio.h>
@@ -465,10 +466,11 @@ int pv_plugin_parse(struct pv_str json, struct pv_str path, struct pv_plugin **r
     pv_arena_init(&plugin->arena);
     struct pv_err own = {0};
     struct parse parse = {plugin, &own};
-    json_error_t bad;
-    json_t *root = json_loadb(json.ptr, json.len, JSON_REJECT_DUPLICATES, &bad);
-    int status = root ? parse_plugin(&parse, root)
-                      : pv_err_set(&own, PV_EINVAL, "not valid JSON: %s", bad.text);
+    json_t *root = NULL;
+    int status = pv_json_load(json, JSON_REJECT_DUPLICATES, &root, &own);
+    if (status == PV_OK) {
+        status = parse_plugin(&parse, root);
+    }
     json_decref(root);
     plugin->json = pv_arena_copy(&plugin->arena, json);
     if (path.ptr) {

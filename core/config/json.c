@@ -2,6 +2,8 @@
 /* Writing JSON. */
 #include "core/config/json.h"
 
+#include "core/base/alloc.h"
+
 #define MAX_JSON (16u << 20)
 
 static int put(const char *bytes, size_t len, void *user)
@@ -28,4 +30,36 @@ struct pv_str pv_json_copy(struct pv_arena *arena, const json_t *json)
     }
     pv_buf_done(&buf);
     return copy;
+}
+
+/* Since it was last cleared, on this thread. */
+static _Thread_local bool out_of_memory;
+
+static void *allocate(size_t size)
+{
+    void *memory = pv_malloc(size);
+    if (!memory) {
+        out_of_memory = true;
+    }
+    return memory;
+}
+
+void pv_json_setup(void)
+{
+    json_set_alloc_funcs(allocate, pv_free);
+}
+
+int pv_json_load(struct pv_str text, size_t flags, json_t **ret_json, struct pv_err *err)
+{
+    json_error_t error;
+    out_of_memory = false;
+    json_t *json = json_loadb(text.ptr ? text.ptr : "", text.len, flags, &error);
+    if (json) {
+        *ret_json = json;
+        return PV_OK;
+    }
+    if (out_of_memory || json_error_code(&error) == json_error_out_of_memory) {
+        return pv_err_set(err, PV_ENOMEM, "%s", pv_status_text(PV_ENOMEM));
+    }
+    return pv_err_set(err, PV_EINVAL, "not valid JSON: %s", error.text);
 }

@@ -9,6 +9,12 @@
 #include <stdio.h>
 #include <string.h>
 
+static int parse(struct pv_planning *planning, struct pv_str text, const char *what, json_t **ret)
+{
+    int status = pv_json_load(text.len > 0 ? text : PV_STR("{}"), 0, ret, planning->err);
+    return status == PV_EINVAL ? pv_err_wrap(planning->err, "%s", what) : status;
+}
+
 /* ---- components and steps ---- */
 
 static int set_component(struct pv_planning *planning, struct pv_plan_component *component,
@@ -117,9 +123,7 @@ static int find_product(struct pv_planning *planning, bool needed)
                       PV_STR_ARG(request->product), PV_STR_ARG(request->plan_name));
 }
 
-/* ---- create
- * ----------------------------------------------------------------------------------------------------
- */
+/* ---- create ---- */
 
 static int plan_create(struct pv_planning *planning)
 {
@@ -249,9 +253,7 @@ static int plan_present(struct pv_planning *planning, const struct pv_plan *comp
     return status;
 }
 
-/* ---- upgrade
- * -------------------------------------------------------------------------------------------------------
- */
+/* ---- upgrade ---- */
 
 static const struct pv_config_component *same_component(const struct pv_config_product *product,
                                                         const struct pv_plan_component *component)
@@ -269,9 +271,9 @@ static const struct pv_config_component *same_component(const struct pv_config_p
 static int check_immutable(struct pv_planning *planning, const struct pv_plan_component *component,
                            const struct pv_plugin *plugin, const json_t *next)
 {
-    json_t *now = json_loadb(component->previous.ptr, component->previous.len, 0, NULL);
-    int status = PV_OK;
-    for (size_t i = 0; i < plugin->product.count && now && status == PV_OK; i++) {
+    json_t *now = NULL;
+    int status = parse(planning, component->previous, "the component's values", &now);
+    for (size_t i = 0; i < plugin->product.count && status == PV_OK; i++) {
         const struct pv_field *field = &plugin->product.items[i];
         const json_t *was = json_object_get(now, field->name.ptr);
         const json_t *will = json_object_get(next, field->name.ptr);
@@ -303,7 +305,7 @@ static int upgrade_component(struct pv_planning *planning, struct pv_plan_compon
         component->values = pv_planning_copy(planning, next->json);
         values = json_incref(next->object);
     } else {
-        values = json_loadb(component->values.ptr, component->values.len, 0, NULL);
+        status = parse(planning, component->values, "the component's values", &values);
     }
     if (status == PV_OK && (!values || !component->values.ptr)) {
         status = pv_planning_no_memory(planning);
@@ -380,9 +382,7 @@ static int plan_upgrade(struct pv_planning *planning, const struct pv_plan *comp
     return status;
 }
 
-/* ---- action
- * ----------------------------------------------------------------------------------------------------------
- */
+/* ---- action ---- */
 
 static int plan_action(struct pv_planning *planning, const struct pv_plan *composition)
 {
@@ -412,22 +412,7 @@ static int plan_action(struct pv_planning *planning, const struct pv_plan *compo
     return status;
 }
 
-/* ---- the table
- * ---------------------------------------------------------------------------------------------------------
- */
-
-static int parse(struct pv_planning *planning, struct pv_str text, const char *what, json_t **ret)
-{
-    json_error_t bad;
-    *ret = text.len > 0 ? json_loadb(text.ptr, text.len, 0, &bad) : json_object();
-    if (*ret) {
-        return PV_OK;
-    }
-    if (text.len == 0 || json_error_code(&bad) == json_error_out_of_memory) {
-        return pv_planning_no_memory(planning);
-    }
-    return pv_err_set(planning->err, PV_EINVAL, "%s: not valid JSON: %s", what, bad.text);
-}
+/* ---- the table ---- */
 
 static int plan_existing(struct pv_planning *planning)
 {

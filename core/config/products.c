@@ -429,9 +429,7 @@ int pv_load_products(struct pv_loading *loading)
     return status;
 }
 
-/* ---- sources
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- sources ---- */
 
 static int check_plan_name(struct pv_loading *loading, const struct pv_raw_source *raw,
                            const struct pv_config_product *product, const char *family,

@@ -3,6 +3,7 @@
 #include "tests/unit/config/fixture.h"
 
 #include "core/base/alloc.h"
+#include "core/config/json.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -427,7 +428,7 @@ static void allocation_failures(void **state)
 
 int main(void)
 {
-    json_set_alloc_funcs(pv_malloc, pv_free);
+    pv_json_setup();
     if (pv_base_init() != PV_OK) {
         return 1;
     }
