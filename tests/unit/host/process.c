@@ -225,10 +225,22 @@ static char log_text[65536];
 
 #define assert_contains(text, part) assert_non_null(strstr((text), (part)))
 
+/* A host under ASan leaves signals to it: no line in the log, no mark by the handler. */
 static bool sanitized(void)
 {
     const char *value = getenv("PROVOST_SANITIZED");
     return value != NULL && value[0] == '1';
+}
+
+/* Hosts that crash on purpose do so as they would without sanitizers: by the signal, without a
+ * report that would be taken for a finding. */
+static void crash_by_signal(void)
+{
+    const char *set = getenv("ASAN_OPTIONS");
+    char options[2000];
+    snprintf(options, sizeof(options), "%s:handle_segv=0:handle_sigbus=0:handle_abort=0",
+             set != NULL ? set : "");
+    setenv("ASAN_OPTIONS", options, 1);
 }
 
 static void runs_steps_and_stops(void **state)
@@ -297,7 +309,7 @@ static void culprits_are_known(void **state)
         send_step(&d, 10, "naps");
         send_step(&d, 11, cases[i].step);
         assert_false(outcome_of(&d, 11));
-        /* A thread's crash is noted by the handler, in whose place a sanitizer has its own. */
+        /* A thread's crash is noted by the handler only. */
         if (!sanitized() || cases[i].mark != PV_SLOT_TOUCHED) {
             assert_true(d.page->current == 11);
         }
@@ -306,8 +318,8 @@ static void culprits_are_known(void **state)
         assert_true(d.page->slot[10].call == 10);
         assert_int_equal(d.page->slot[10].mark, PV_SLOT_RUNNING);
         int status = reap(&d, log_text, sizeof(log_text));
+        assert_int_equal(WIFSIGNALED(status) ? WTERMSIG(status) : 0, cases[i].signal);
         if (!sanitized()) {
-            assert_int_equal(WIFSIGNALED(status) ? WTERMSIG(status) : 0, cases[i].signal);
             assert_contains(log_text, cases[i].log);
             assert_contains(log_text, cases[i].step);
         }
@@ -460,6 +472,7 @@ int main(int argc, char **argv)
         fputs("usage: unit-host-process PROVOST-HOST PLUGIN-FOLDER\n", stderr);
         return 1;
     }
+    crash_by_signal();
     host_path = argv[1];
     plugin_dir = argv[2];
     return cmocka_run_group_tests(tests, NULL, NULL);
