@@ -185,7 +185,7 @@ static void *serve(void *arg)
         more = serve_one(c, path);
     }
     close(c->fd);
-    test_free(c);
+    free(c);
     return NULL;
 }
 
@@ -198,7 +198,7 @@ static void *accept_all(void *arg)
             return NULL;
         }
         atomic_fetch_add(&server->connections, 1);
-        struct connection *c = test_malloc(sizeof(*c));
+        struct connection *c = malloc(sizeof(*c));
         *c = (struct connection){.server = server, .fd = fd};
         pthread_t thread;
         assert_int_equal(pthread_create(&thread, NULL, serve, c), 0);
