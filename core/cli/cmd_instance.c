@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* provost instance: configured copies of plugins; pausing them, and asking whether they work. */
+#include "core/cli/groups.h"
+#include "core/cli/request.h"
+
+#include "core/base/alloc.h"
+
+#include <string.h>
+
+const struct pv_view pv_cli_instance_views[] = {
+    {"INSTANCE", "name", PV_VIEW_TEXT, 0},
+    {"PLUGIN", "plugin", PV_VIEW_TEXT, 0},
+    {"VERSION", "plugin_version", PV_VIEW_TEXT, 0},
+    {"PAUSED", "paused", PV_VIEW_TEXT, 0},
+    {"BREAKER", "breaker", PV_VIEW_STATE, 0},
+    {"IN FLIGHT", "in_flight", PV_VIEW_TEXT, PV_COLUMN_RIGHT},
+    {"FAULT", "fault", PV_VIEW_TEXT, PV_COLUMN_SHRINK},
+    {0},
+};
+
+static int list(struct pv_cli *cli)
+{
+    static const struct pv_cli_list what = {
+        .path = "/v1/instances",
+        .member = "instances",
+        .views = pv_cli_instance_views,
+        .id = "name",
+        .empty = "no instances: none is configured under `plugins:`"};
+    return pv_cli_list(cli, &what, NULL);
+}
+
+/* POST /v1/instances/NAME/VERB, where the command's name is the verb. */
+static int post(struct pv_cli *cli, const char *body, struct pv_answer *ret_answer)
+{
+    struct pv_buf path;
+    pv_buf_init(&path, 4096);
+    pv_buf_c(&path, "/v1/instances/");
+    pv_url_put(&path, pv_cli_arg(cli, 0));
+    pv_buf_printf(&path, "/%s", cli->args.command->name);
+    int status = PV_EXIT_USAGE;
+    if (path.status != 0) {
+        pv_cli_fail(cli, status, "INSTANCE is too long");
+    } else {
+        status =
+            pv_cli_call(cli,
+                        &(struct pv_client_request){.method = "POST",
+                                                    .path = path.ptr,
+                                                    .body = body,
+                                                    .body_len = body != NULL ? strlen(body) : 0,
+                                                    .wait_s = 15},
+                        ret_answer);
+    }
+    pv_buf_done(&path);
+    return status;
+}
+
+static int pause_resume(struct pv_cli *cli)
+{
+    struct pv_answer answer;
+    char *body = NULL;
+    int status = pv_cli_reason_body(cli, &body);
+    if (status == PV_EXIT_OK) {
+        status = post(cli, body, &answer);
+    }
+    pv_free(body);
+    if (status != PV_EXIT_OK) {
+        return status;
+    }
+    if (!cli->out.json && !cli->out.quiet) {
+        bool pausing = strcmp(cli->args.command->name, "pause") == 0;
+        fprintf(cli->out.file, pausing ? "%s is paused: its operations wait\n" : "%s goes on\n",
+                pv_cli_arg(cli, 0));
+    }
+    pv_answer_done(&answer);
+    return PV_EXIT_OK;
+}
+
+/* {"ok", "error", "result"}: result is what the plugin's query `test` answered. */
+static int test(struct pv_cli *cli)
+{
+    struct pv_answer answer;
+    int status = post(cli, NULL, &answer);
+    if (status != PV_EXIT_OK) {
+        return status;
+    }
+    bool works = json_is_true(json_object_get(answer.json, "ok"));
+    struct pv_buf text;
+    pv_buf_init(&text, (size_t)64 * 1024);
+    pv_view_value(&text, pv_json_at(answer.json, works ? "result.text|result" : "error"),
+                  PV_VIEW_TEXT);
+    if (!cli->out.json && !cli->out.quiet) {
+        enum pv_tone tone = works ? PV_TONE_GOOD : PV_TONE_BAD;
+        fprintf(cli->out.file, "%s: %s%s%s%s%s\n", pv_cli_arg(cli, 0), pv_out_on(&cli->out, tone),
+                works ? "works" : "does not work", pv_out_off(&cli->out, tone),
+                text.len > 0 ? ": " : "", text.len > 0 ? text.ptr : "");
+    }
+    pv_buf_done(&text);
+    pv_answer_done(&answer);
+    return works ? PV_EXIT_OK : PV_EXIT_FAILED;
+}
+
+static const struct pv_cli_option list_options[] = {
+    PV_CLI_LIST_OPTIONS,
+    {0},
+};
+
+static const struct pv_cli_option reason_options[] = {
+    PV_CLI_REASON_OPTION,
+    {0},
+};
+
+const struct pv_cli_command pv_cli_instance[] = {
+    {.name = "list",
+     .args = "",
+     .summary = "instances: whether they run, are paused, or have their breaker open",
+     .options = list_options,
+     .run = list},
+    {.name = "pause",
+     .args = "INSTANCE",
+     .summary = "start no more steps of an instance; its operations wait",
+     .details = "What runs goes on to the end of its step. No attempt is used up by waiting.",
+     .options = reason_options,
+     .run = pause_resume},
+    {.name = "resume",
+     .args = "INSTANCE",
+     .summary = "let a paused instance go on",
+     .options = reason_options,
+     .run = pause_resume},
+    {.name = "test",
+     .args = "INSTANCE",
+     .summary = "ask the plugin whether it can work: address, credentials, rights",
+     .run = test},
+    {0},
+};

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* provost plugin: what the daemon has loaded, and what a module declares; the tools of a plugin's
+ * author are in files of their own. */
+#include "core/cli/groups.h"
+#include "core/cli/plugin.h"
+#include "core/cli/request.h"
+
+#include "core/base/alloc.h"
+#include "core/config/describe.h"
+
+#include <limits.h>
+#include <stdlib.h>
+
+#define PAGE_CAP ((size_t)4 * 1024 * 1024)
+
+static const struct pv_view list_views[] = {
+    {"PLUGIN", "name", PV_VIEW_TEXT, 0},
+    {"VERSION", "version", PV_VIEW_TEXT, 0},
+    {"INSTANCES", "instances", PV_VIEW_TEXT, PV_COLUMN_SHRINK},
+    {"SUMMARY", "summary", PV_VIEW_TEXT, PV_COLUMN_SHRINK},
+    {0},
+};
+
+static int list(struct pv_cli *cli)
+{
+    static const struct pv_cli_list what = {.path = "/v1/plugins",
+                                            .member = "plugins",
+                                            .views = list_views,
+                                            .id = "name",
+                                            .empty =
+                                                "no plugins: none is configured under `plugins:`"};
+    return pv_cli_list(cli, &what, NULL);
+}
+
+int pv_cli_module(struct pv_cli *cli, const char *given, char **ret_path)
+{
+    struct pv_err err = {0};
+    char absolute[PATH_MAX];
+    if (realpath(given, absolute) != NULL) {
+        *ret_path = pv_strdup(absolute);
+        return *ret_path != NULL ? PV_EXIT_OK : pv_cli_fail(cli, PV_EXIT_FAILED, "out of memory");
+    }
+    if (pv_module_find(pv_str(given), NULL, 0, ret_path, &err) != 0) {
+        return pv_cli_fail_err(cli, &err);
+    }
+    return PV_EXIT_OK;
+}
+
+int pv_cli_describe(struct pv_cli *cli, const char *module, struct pv_plugin **ret_plugin)
+{
+    struct pv_err err = {0};
+    struct pv_describer *describer = NULL;
+    char *json = NULL;
+    int status = pv_describer_new(NULL, &describer, &err);
+    if (status == 0) {
+        struct pv_describe table = pv_describer_table(describer);
+        status = table.describe(table.ctx, module, &json, &err);
+    }
+    if (status == 0) {
+        status = pv_plugin_parse(pv_str(json), pv_str(module), ret_plugin, &err);
+    }
+    pv_free(json);
+    pv_describer_free(describer);
+    return status == 0 ? PV_EXIT_OK : pv_cli_fail_err(cli, &err);
+}
+
+static int print_page(struct pv_cli *cli, const struct pv_plugin *plugin)
+{
+    if (cli->out.json) {
+        fprintf(cli->out.file, "%.*s\n", PV_STR_ARG(plugin->json));
+        return PV_EXIT_OK;
+    }
+    struct pv_buf page;
+    pv_buf_init(&page, PAGE_CAP);
+    int status = pv_plugin_print(plugin, &page);
+    if (status == 0) {
+        fputs(page.ptr, cli->out.file);
+    }
+    pv_buf_done(&page);
+    return status == 0 ? PV_EXIT_OK : pv_cli_fail(cli, PV_EXIT_FAILED, "out of memory");
+}
+
+static int describe(struct pv_cli *cli)
+{
+    char *module = NULL;
+    struct pv_plugin *plugin = NULL;
+    int status = pv_cli_module(cli, pv_cli_arg(cli, 0), &module);
+    if (status == PV_EXIT_OK) {
+        status = pv_cli_describe(cli, module, &plugin);
+    }
+    if (status == PV_EXIT_OK) {
+        status = print_page(cli, plugin);
+    }
+    pv_plugin_unref(plugin);
+    pv_free(module);
+    return status;
+}
+
+static const struct pv_cli_option list_options[] = {
+    PV_CLI_LIST_OPTIONS,
+    {0},
+};
+
+const struct pv_cli_command pv_cli_plugin[] = {
+    {.name = "list",
+     .args = "",
+     .summary = "plugins that the daemon has configured, and their versions",
+     .options = list_options,
+     .run = list},
+    {.name = "describe",
+     .args = "MODULE",
+     .summary = "what a plugin declares: settings, fields of products, operations, actions",
+     .details =
+         "MODULE is the path of a shared object, or a plugin's name, which is looked for where "
+         "provostd does. The module is loaded by provost-host, never by this program.\n\n"
+         "  provost plugin describe build/dns.so",
+     .run = describe},
+    {0},
+};

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the commands of a plugin's author share: finding and describing a module. */
+#ifndef PV_CLI_PLUGIN_H
+#define PV_CLI_PLUGIN_H
+
+#include "core/cli/cli.h"
+
+struct pv_plugin;
+
+/* The absolute path of a module, given as a path or a name. Freed with pv_free; an exit status. */
+int pv_cli_module(struct pv_cli *cli, const char *given, char **ret_path) PV_MUST_CHECK;
+/* What it declares, asked of provost-host. Released with pv_plugin_unref; an exit status. */
+int pv_cli_describe(struct pv_cli *cli, const char *module,
+                    struct pv_plugin **ret_plugin) PV_MUST_CHECK;
+
+#endif

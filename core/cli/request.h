@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Pieces that several commands are made of: lists with paging, bodies with a reason, receipts of
+ * accepted operations. */
+#ifndef PV_CLI_REQUEST_H
+#define PV_CLI_REQUEST_H
+
+#include "core/cli/cli.h"
+
+/* Instances as the API shows them. */
+extern const struct pv_view pv_cli_instance_views[];
+
+/* A query parameter that is taken over from an option. */
+struct pv_cli_filter {
+    const char *option; /* NULL ends the table */
+    const char *param;
+};
+
+struct pv_cli_list {
+    const char *path;                    /* "/v1/operations", without a query */
+    const char *member;                  /* of the answer: "operations" */
+    const struct pv_cli_filter *filters; /* NULL: none */
+    const struct pv_view *views;
+    const char *id;    /* member that --quiet prints: "operation" */
+    const char *empty; /* what to say when there is nothing: "no operations" */
+};
+
+/* Options of every list: --limit, --after. */
+#define PV_CLI_LIST_OPTIONS                                                                        \
+    {.name = "limit",                                                                              \
+     .value = "N",                                                                                 \
+     .type = PV_OPTION_NUMBER,                                                                     \
+     .min = 1,                                                                                     \
+     .max = 1000,                                                                                  \
+     .help = "how many to show at most (50)"},                                                     \
+    {                                                                                              \
+        .name = "after", .value = "ID", .type = PV_OPTION_TEXT,                                    \
+        .help = "go on behind this one: the last page's end names it"                              \
+    }
+
+#define PV_CLI_REASON_OPTION                                                                       \
+    {                                                                                              \
+        .name = "reason", .letter = 'r', .value = "TEXT", .type = PV_OPTION_TEXT,                  \
+        .help = "why, for the audit trail; needed"                                                 \
+    }
+
+#define PV_CLI_WAIT_OPTION                                                                         \
+    {                                                                                              \
+        .name = "wait", .letter = 'w', .value = "TIME", .type = PV_OPTION_DURATION,                \
+        .help = "wait for the end, at most so long (such as 30s), and exit by the outcome"         \
+    }
+
+/* Fetches a page and prints it. `extra` is appended to the query ("service=svc_…"); NULL: nothing.
+ */
+int pv_cli_list(struct pv_cli *cli, const struct pv_cli_list *list, const char *extra);
+
+/* {"reason": …}; PV_EXIT_USAGE when --reason was not given. Freed with pv_free. */
+int pv_cli_reason_body(const struct pv_cli *cli, char **ret_body) PV_MUST_CHECK;
+
+/* Prints what became of accepted operations (one receipt, or {"operations": […]}), waits for their
+ * ends when --wait is given, and returns the exit status: of the worst one. */
+int pv_cli_receipts(struct pv_cli *cli, const json_t *answer);
+
+/* Follows one operation to its end, at most timeout_ms (0: for ever), showing what happens when
+ * `show`. The exit status is the operation's. */
+int pv_cli_follow(struct pv_cli *cli, const char *operation, int64_t timeout_ms, bool show);
+
+#endif
