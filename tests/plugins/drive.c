@@ -132,7 +132,36 @@ static void undo_from(struct drive *drive, json_t *command, const struct provost
     }
 }
 
-/* {"do": "run", "name", "service", "input", "retries"?, "undo"?, "until"?, "skip"?} */
+/* One step until it is done, as far as the command lets it: retries, polls, look-ups. */
+static int run_step(struct drive *drive, json_t *command, const struct provost_step *step,
+                    const char *operation_id, json_t *done)
+{
+    json_int_t retries = json_integer_value(json_object_get(command, "retries"));
+    json_int_t polls = json_integer_value(json_object_get(command, "polls"));
+    bool lookups = json_is_true(json_object_get(command, "lookups"));
+    provost_step_fn function = step->run;
+    unsigned attempt = 1;
+    for (;;) {
+        json_t *said = json_object();
+        int code = call(drive, command, function, operation_id, step->name, attempt, said);
+        json_object_set_new(said, "step", json_string(step->name));
+        json_array_append_new(done, said);
+        if (code == PROVOST_PENDING && polls-- > 0) {
+            function = step->poll != NULL ? step->poll : step->run;
+        } else if (code == PROVOST_UNKNOWN && lookups && step->lookup != NULL) {
+            function = step->lookup;
+        } else if (code == PROVOST_ABSENT) {
+            function = step->run;
+        } else if ((code == PROVOST_TEMPORARY || code == PROVOST_UNKNOWN) && retries-- > 0) {
+            attempt++;
+        } else {
+            return code;
+        }
+    }
+}
+
+/* {"do": "run", "name", "service", "input", "retries"?, "polls"?, "lookups"?, "undo"?, "until"?,
+ * "skip"?} */
 static json_t *run(struct drive *drive, json_t *command)
 {
     const struct provost_step *steps = find_steps(drive->host.plugin, text_of(command, "name", ""));
@@ -140,31 +169,23 @@ static json_t *run(struct drive *drive, json_t *command)
     drive->operations++;
     snprintf(operation_id, sizeof(operation_id), "op_%u", drive->operations);
     json_t *done = json_array();
-    json_int_t retries = json_integer_value(json_object_get(command, "retries"));
     const char *until = text_of(command, "until", NULL);
-    json_t *last = json_pack("{s:s}", "outcome", "ok");
+    bool skip = json_is_true(json_object_get(command, "skip"));
     int code = PROVOST_OK;
     size_t i = 0;
-    bool skip = json_is_true(json_object_get(command, "skip"));
     for (; steps != NULL && steps[i].name != NULL; i++) {
         if (skip) {
             continue;
         }
-        unsigned attempt = 1;
-        do {
-            json_decref(last);
-            last = json_object();
-            code = call(drive, command, steps[i].run, operation_id, steps[i].name, attempt, last);
-            json_object_set_new(last, "step", json_string(steps[i].name));
-            json_array_append(done, last);
-        } while ((code == PROVOST_TEMPORARY || code == PROVOST_UNKNOWN) &&
-                 attempt++ <= (unsigned)retries);
+        code = run_step(drive, command, &steps[i], operation_id, done);
         if (code != PROVOST_OK || (until != NULL && strcmp(until, steps[i].name) == 0)) {
             break;
         }
     }
-    bool undo = json_is_true(json_object_get(command, "undo"));
-    if (undo && steps != NULL) {
+    json_t *last = json_array_size(done) == 0
+                       ? json_pack("{s:s}", "outcome", "ok")
+                       : json_incref(json_array_get(done, json_array_size(done) - 1));
+    if (json_is_true(json_object_get(command, "undo")) && steps != NULL) {
         /* Completed and unknown steps, in reverse; a step that failed for good did nothing. */
         bool include = code == PROVOST_OK || code == PROVOST_UNKNOWN;
         size_t count = steps[i].name == NULL ? i : i + (include ? 1 : 0);

@@ -11,7 +11,7 @@ TIMEOUT, NOT_SENT, LOST, TLS = -4, -5, -6, -7
 class Drive:
     def __init__(self, build, module, settings):
         self.process = subprocess.Popen(
-            [str(build / "tests/plugins/plugin-drive"), str(build / "plugins" / f"{module}.so"),
+            [str(build / "tests/plugins/plugin-drive"), str(build / f"{module}.so"),
              json.dumps(settings)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
@@ -58,8 +58,9 @@ class Drive:
         self.ask("fault", nth=nth, send=send, **what)
 
     def close(self):
-        self.process.stdin.close()
-        assert self.process.wait(20) == 0
+        if self.process.returncode is None:
+            self.process.stdin.close()
+            assert self.process.wait(20) == 0
         self.process.stdout.close()
 
 

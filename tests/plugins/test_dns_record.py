@@ -18,7 +18,7 @@ def order(ip="203.0.113.10", **values):
 @pytest.fixture
 def dns(drive, pdns):
     pdns.add_zone(ZONE, NS)
-    return drive("dns", settings(pdns, record_zones=[ZONE, "missing.example.net"]))
+    return drive("plugins/dns", settings(pdns, record_zones=[ZONE, "missing.example.net"]))
 
 
 def test_life(pdns, dns):
@@ -136,7 +136,7 @@ def test_what_a_product_says_wrongly(dns, input, why):
 def test_without_any_content(drive, pdns):
     config = settings(pdns)
     del config["proxy_ip"]
-    assert "has no content" in drive("dns", config).refused("create", input=order(None))
+    assert "has no content" in drive("plugins/dns", config).refused("create", input=order(None))
 
 
 def test_zone_actions_are_refused(dns):

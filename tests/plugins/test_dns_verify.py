@@ -23,7 +23,7 @@ def above(parent):
 
 @pytest.fixture
 def dns(drive, pdns, above):
-    one = drive("dns", settings(pdns, verify_nameservers=True,
+    one = drive("plugins/dns", settings(pdns, verify_nameservers=True,
                                 verify_servers=[f"127.0.0.1:{above.dns_port}"]))
     one.ok("create", input=ZONES)
     return one
@@ -57,7 +57,7 @@ def test_a_zone_below_a_delegated_one_is_not_taken_for_it(dns):
 
 
 def test_the_parent_is_found_through_dns(drive, pdns, above):
-    one = drive("dns", settings(pdns, verify_nameservers=True, verify_servers=[]))
+    one = drive("plugins/dns", settings(pdns, verify_nameservers=True, verify_servers=[]))
     one.ask("resolver", port=above.dns_port)
     one.ok("create", input=ZONES)
     one.act("zone_add", zone="good.com")
@@ -71,7 +71,7 @@ def test_the_parent_is_found_through_dns(drive, pdns, above):
 def test_no_server_answers(drive, pdns, above):
     port = above.dns_port
     above.stop()
-    one = drive("dns", settings(pdns, verify_nameservers=True,
+    one = drive("plugins/dns", settings(pdns, verify_nameservers=True,
                                 verify_servers=[f"127.0.0.1:{port}"] * 4))
     one.ok("create", input=ZONES)
     before = time.monotonic()
@@ -84,7 +84,7 @@ def test_no_server_answers(drive, pdns, above):
 
 def test_servers_that_refuse_are_passed_over(drive, pdns, above):
     """pdns does not know com: it refuses, and the next server is asked."""
-    one = drive("dns", settings(pdns, verify_nameservers=True, verify_servers=[
+    one = drive("plugins/dns", settings(pdns, verify_nameservers=True, verify_servers=[
         f"127.0.0.1:{pdns.dns_port}", f"127.0.0.1:{above.dns_port}"]))
     one.ok("create", input=ZONES)
     one.act("zone_add", zone="good.com")

@@ -17,7 +17,7 @@ def settings(pdns, **more):
 
 @pytest.fixture
 def dns(drive, pdns):
-    return drive("dns", settings(pdns))
+    return drive("plugins/dns", settings(pdns))
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def test_a_new_zone_has_soa_ns_and_a(pdns, zone):
 
 
 def test_hostmaster_default_a_and_kind(drive, pdns):
-    dns = drive("dns", settings(pdns, hostmaster="dns.team@example.net", default_a="2001:db8::1",
+    dns = drive("plugins/dns", settings(pdns, hostmaster="dns.team@example.net", default_a="2001:db8::1",
                                 zone_kind="Master"))
     dns.ok("create", input=ZONES)
     dns.act("zone_add", zone="example.com")
@@ -259,7 +259,7 @@ def test_outcomes_of_writing(zone, fault, outcome):
 
 
 def test_a_wrong_api_key(drive, pdns):
-    dns = drive("dns", settings(pdns, api_key="wrong"))
+    dns = drive("plugins/dns", settings(pdns, api_key="wrong"))
     dns.ok("create", input=ZONES)
     said = dns.run("zone_add", input={"form": {"zone": "example.com"}})
     assert said["outcome"] == "instance_fault" and "HTTP 401: Unauthorized" in said["last"]["text"]
@@ -277,14 +277,14 @@ def test_a_server_that_is_down(pdns, dns):
 
 
 def test_no_nameservers(drive, pdns):
-    dns = drive("dns", settings(pdns, nameservers=[]))
+    dns = drive("plugins/dns", settings(pdns, nameservers=[]))
     dns.ok("create", input=ZONES)
     said = dns.run("zone_add", input={"form": {"zone": "example.com"}})
     assert said["outcome"] == "instance_fault" and "(nameservers)" in said["last"]["text"]
 
 
 def test_no_such_driver(drive, pdns):
-    said = drive("dns", settings(pdns, driver="bind")).run("create", input=ZONES)
+    said = drive("plugins/dns", settings(pdns, driver="bind")).run("create", input=ZONES)
     assert said["outcome"] == "instance_fault" and 'no driver "bind"' in said["last"]["text"]
 
 
@@ -437,7 +437,7 @@ def test_what_powerdns_itself_refuses_is_said(pdns, zone):
 def test_no_proxy_configured(drive, pdns):
     config = settings(pdns)
     del config["proxy_ip"], config["proxy_ip6"]
-    dns = drive("dns", config)
+    dns = drive("plugins/dns", config)
     dns.ok("create", input=ZONES)
     dns.act("zone_add", zone="example.com")
     assert pdns.dig("example.com", "A") == []
@@ -454,7 +454,7 @@ def test_records_come_in_pages(pdns, zone):
 
 
 def test_a_full_zone(drive, pdns):
-    dns = drive("dns", settings(pdns, max_records=5))
+    dns = drive("plugins/dns", settings(pdns, max_records=5))
     dns.ok("create", input=ZONES)
     dns.act("zone_add", zone="example.com")
     add(dns, name="a", type="A", content="192.0.2.1")
@@ -482,6 +482,6 @@ def test_instance_queries(pdns, zone):
 
 
 def test_a_wrong_server_id(drive, pdns):
-    dns = drive("dns", settings(pdns, server_id="other"))
+    dns = drive("plugins/dns", settings(pdns, server_id="other"))
     said = dns.ask("query", of="instance", name="test", input={})
     assert said["outcome"] == "instance_fault" and '"other"' in said["text"]

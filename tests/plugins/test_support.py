@@ -12,7 +12,7 @@ def order(plan="basic", **more):
 
 @pytest.fixture
 def support(drive):
-    return drive("support", {})
+    return drive("plugins/support", {})
 
 
 def key_of(support, service="1"):
