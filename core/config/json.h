@@ -14,8 +14,8 @@ int pv_json_put(struct pv_buf *out, const json_t *json);
 /* None when out of memory. */
 struct pv_str pv_json_copy(struct pv_arena *arena, const json_t *json);
 
-/* Once a process, before the first jansson value: has jansson use core's allocator, and notes when that
- * fails, which jansson itself may report as a syntax error. */
+/* Once a process, before the first jansson value: has jansson use core's allocator, and notes when
+ * that fails, which jansson itself may report as a syntax error. */
 void pv_json_setup(void);
 /* Parses. PV_EINVAL with jansson's sentence in err, or PV_ENOMEM. The caller's reference. */
 int pv_json_load(struct pv_str text, size_t flags, json_t **ret_json,

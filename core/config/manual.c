@@ -18,7 +18,7 @@ static const char intro[] =
     "are not\n"
     "used.\n"
     "\n"
-    "The whole is checked before any of it is used: `provost config check FILE` lists every "
+    "The whole is checked before any of it is used: `provost config check` lists every "
     "problem with its\n"
     "file, line, column and path. After a change, `provost reload` (or SIGHUP) does the same check "
     "first; a\n"

@@ -69,7 +69,7 @@ void pv_duration_show(int64_t ms, char out[32])
             return;
         }
     }
-    snprintf(out, 32, "%lldms", (long long)ms);
+    snprintf(out, 32, ms != 0 ? "%lldms" : "%lld", (long long)ms);
 }
 
 static int expected(const struct pv_field *field, struct pv_err *err)
