@@ -96,9 +96,12 @@ static void post_token(struct pv_call *call)
         return;
     }
     unsigned scopes = scopes_of(call, object);
+    if (scopes == 0) {
+        return;
+    }
     int64_t now = pv_wall_ms(&call->api->o.clock);
     int64_t expires = 0;
-    if (scopes == 0 || !expiry_of(call, expires_in, now, &expires)) {
+    if (!expiry_of(call, expires_in, now, &expires)) {
         return;
     }
     struct new_token *made = pv_arena_alloc(&call->arena, sizeof(*made));

@@ -2,6 +2,7 @@
 /* Rows of the store as JSON. */
 #include "core/api/internal.h"
 
+#include "core/base/message.h"
 #include "core/engine/cursor.h"
 
 #include <string.h>
@@ -205,7 +206,26 @@ static const char *mark_name(char mark)
     }
 }
 
-static void show_plan(struct pv_buf *out, const struct pv_plan *plan,
+/* What became of a step by its history: an operation that has ended well keeps no cursor. */
+static const char *mark_of_history(const struct pv_get *get, struct pv_str component,
+                                   struct pv_str step)
+{
+    const char *mark = "open";
+    for (size_t i = 0; i < get->ret_step_count; i++) {
+        const struct pv_step_row *row = &get->ret_steps[i];
+        if (!pv_str_eq(row->component, component) || !pv_str_eq(row->step, step)) {
+            continue;
+        }
+        if (row->outcome == 0) {
+            mark = row->kind == PV_CALL_UNDO ? "undone" : "done";
+        } else {
+            mark = row->outcome == -2 ? "skipped" : mark;
+        }
+    }
+    return mark;
+}
+
+static void show_plan(struct pv_buf *out, const struct pv_get *get, const struct pv_plan *plan,
                       const struct pv_cursor *cursor)
 {
     put_key(out, "plan");
@@ -222,10 +242,13 @@ static void show_plan(struct pv_buf *out, const struct pv_plan *plan,
     pv_buf_c(out, "],\"steps\":[");
     for (size_t i = 0; i < plan->step_count; i++) {
         const struct pv_plan_step *step = &plan->steps[i];
+        struct pv_str component = plan->components[step->component].name;
         pv_buf_c(out, i > 0 ? ",{" : "{");
-        pv_show_text(out, "component", plan->components[step->component].name);
+        pv_show_text(out, "component", component);
         pv_show_text(out, "step", step->name);
-        pv_show_c(out, "state", i < cursor->count ? mark_name(cursor->marks[i]) : "open");
+        pv_show_c(out, "state",
+                  i < cursor->count ? mark_name(cursor->marks[i])
+                                    : mark_of_history(get, component, step->name));
         pv_buf_char(out, '}');
     }
     pv_buf_char(out, ']');
@@ -237,7 +260,7 @@ void pv_show_op_full(struct pv_call *call, struct pv_buf *out, const struct pv_g
 {
     const struct pv_op_row *row = &get->ret_op;
     pv_show_op(out, row);
-    struct pv_str progress = (struct pv_str){NULL, 0};
+    struct pv_str progress = {NULL, 0};
     if (!pv_op_state_final(row->state)) {
         progress = pv_engine_progress_text(call->api->o.engine, row->id);
     }
@@ -245,13 +268,15 @@ void pv_show_op_full(struct pv_call *call, struct pv_buf *out, const struct pv_g
     struct pv_plan plan = {0};
     struct pv_cursor cursor = {.run = 1};
     bool pinned = row->plan.len > 0 && pv_plan_decode(row->plan, &call->arena, &plan) == 0;
-    bool placed = row->cursor.len > 0 && pv_cursor_decode(row->cursor, &cursor) == 0;
-    if (!placed) {
+    if (row->cursor.len == 0 || pv_cursor_decode(row->cursor, &cursor) != 0) {
         cursor = (struct pv_cursor){.run = 1};
+    }
+    for (size_t i = 0; i < get->ret_step_count; i++) {
+        cursor.run = get->ret_steps[i].run > cursor.run ? get->ret_steps[i].run : cursor.run;
     }
     pv_show_i64(out, "run", cursor.run);
     if (pinned) {
-        show_plan(out, &plan, &cursor);
+        show_plan(out, get, &plan, &cursor);
     } else {
         pv_show_raw(out, "plan", PV_STR(""));
     }

@@ -221,6 +221,6 @@ struct pv_api_options pv_daemon_api_options(struct pv_daemon *daemon)
         .listen = config->listen.ptr,
         .insecure = config->http.insecure_public_listen,
         .admin_socket = config->admin_socket.len > 0 ? config->admin_socket.ptr : NULL,
-        .admin_group = config->admin_group.len > 0 ? config->admin_group.ptr : NULL,
+        .admin_group = config->admin_group.len > 0 ? config->admin_group.ptr : "provost-admin",
     };
 }
