@@ -163,7 +163,7 @@ static void look_at_item(struct relay *relay, struct pv_accept_item *item, size_
         pv_lane_announce(lane, 0);
     }
     if (!pv_id_is_zero(item->ret_poke)) {
-        pv_active_poke(engine, item->ret_poke, PV_INTENT_SUPERSEDE);
+        pv_active_poke(engine, item->ret_poke, PV_INTENT_SUPERSEDE, item->ret_poke_lane);
     }
 }
 
@@ -251,7 +251,7 @@ static void intervene_done(struct pv_req *req)
     }
     if (!req->status && in->ret_poke) {
         int intent = in->verb == PV_VERB_CANCEL ? PV_INTENT_CANCEL : PV_INTENT_UNDO;
-        pv_active_poke(engine, in->op, intent);
+        pv_active_poke(engine, in->op, intent, in->ret_lane);
     }
     if (!req->status && in->ret_ready) {
         struct pv_lane *lane = pv_lane_get(engine, in->ret_lane);

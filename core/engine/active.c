@@ -105,7 +105,7 @@ struct pv_active *pv_active_of_call(struct pv_engine *engine, uint64_t call)
     return node ? PV_CONTAINER(node, struct pv_active, by_call) : NULL;
 }
 
-void pv_active_poke(struct pv_engine *engine, struct pv_id op, int intent)
+void pv_active_poke(struct pv_engine *engine, struct pv_id op, int intent, struct pv_str lane_name)
 {
     struct pv_map_node *node =
         pv_map_get(&engine->ops, (struct pv_str){(const char *)op.b, sizeof(op.b)});
@@ -113,8 +113,8 @@ void pv_active_poke(struct pv_engine *engine, struct pv_id op, int intent)
         PV_CONTAINER(node, struct pv_active, by_op)->c.intent = intent;
         return;
     }
-    /* It rests in some lane, due now. */
-    for (struct pv_lane *lane = engine->lane_list; lane; lane = lane->next) {
+    struct pv_lane *lane = pv_lane_get(engine, lane_name);
+    if (lane) {
         pv_lane_announce(lane, 0);
     }
 }
@@ -223,14 +223,37 @@ static void park(struct pv_active *active, const char *reason)
     pv_active_commit(active);
 }
 
+/* The components that a terminate has to see to: those with a state document where an undo has been
+ * completed, and every one of the composition where something may be that no document tells of. */
+static int components_left(struct pv_active *active, struct pv_str *out, size_t *ret_count)
+{
+    bool all = active->c.residue || active->c.observed != PV_SVC_FAILED;
+    if (active->c.type == PV_OP_TERMINATE && all && active->c.composition.len > 0) {
+        struct pv_plan composition = {0};
+        int status = pv_plan_decode(active->c.composition, &active->arena, &composition);
+        for (size_t i = 0; i < composition.component_count; i++) {
+            out[i] = composition.components[i].name;
+        }
+        *ret_count = composition.component_count;
+        return status;
+    }
+    for (size_t i = 0; i < active->doc_count; i++) {
+        out[i] = active->docs[i].component;
+    }
+    *ret_count = active->doc_count;
+    return PV_OK;
+}
+
 /* Pins the plan: planned now, durable before the first step is called. 0, PV_ENOMEM, or another
  * status with the reason. */
 static int pin(struct pv_active *active, struct pv_err *err)
 {
     struct pv_engine *engine = active->engine;
     struct pv_str components[PV_MAX_COMPONENTS];
-    for (size_t i = 0; i < active->doc_count; i++) {
-        components[i] = active->docs[i].component;
+    size_t count = 0;
+    int status = components_left(active, components, &count);
+    if (status) {
+        return status;
     }
     struct pv_plan_request request = {.type = active->c.type,
                                       .action = active->c.action,
@@ -241,8 +264,8 @@ static int pin(struct pv_active *active, struct pv_err *err)
                                       .attrs = active->c.attrs,
                                       .composition = active->c.composition,
                                       .doc_components = components,
-                                      .doc_count = active->doc_count};
-    int status =
+                                      .doc_count = count};
+    status =
         engine->o.planner.plan(engine->o.planner.ctx, &request, &active->arena, &active->plan, err);
     if (status) {
         return status;
@@ -281,6 +304,9 @@ static void begin_unpinned(struct pv_active *active)
     pv_active_commit(active);
 }
 
+static void keep_text(struct pv_active *active, struct pv_str text);
+static void record(struct pv_active *active, int outcome, const char *what);
+
 static void begin_pinned(struct pv_active *active)
 {
     int status = pv_plan_decode(active->c.plan, &active->arena, &active->plan);
@@ -316,13 +342,21 @@ static void begin_pinned(struct pv_active *active)
     bool moved = before.undoing != cursor->undoing || before.step != cursor->step ||
                  before.kind != cursor->kind ||
                  memcmp(before.marks, cursor->marks, cursor->count) != 0;
-    if (active->decision.next == PV_NEXT_HOLD && !moved && !compose) {
+    if (active->decision.next == PV_NEXT_HOLD && !moved && !compose && active->clean) {
         /* The claim itself is the durable record of this attempt. */
         pv_active_dispatch(active);
         return;
     }
     struct pv_decision decision = active->decision;
+    struct pv_cursor after = *cursor;
     pv_active_prepare(active);
+    if (!active->clean && cursor->count > 0) {
+        *cursor = before;
+        active->started_ms = pv_engine_wall(active->engine);
+        keep_text(active, PV_STR("the node that had called it went away"));
+        record(active, -1, "step.lost");
+        *cursor = after;
+    }
     active->decision = decision;
     if (compose) {
         active->progress.composition = pv_buf_view(&active->composition_bytes);

@@ -183,7 +183,7 @@ static void end_undo(const struct pv_decide_in *in, struct pv_cursor *cursor,
     cursor->run++;
 }
 
-/* The present step's mark is right: where to next? `fresh_tries` when it is another step. */
+/* The present step's mark is right: where to next? */
 static void go_on(const struct pv_decide_in *in, struct pv_cursor *cursor, struct pv_decision *ret)
 {
     if (in->intent != PV_INTENT_NONE && !cursor->undoing && undoable(in->type)) {
@@ -208,6 +208,14 @@ static void go_on(const struct pv_decide_in *in, struct pv_cursor *cursor, struc
         }
         return;
     }
+    /* A request that is still on its way would make what has just been undone. */
+    int64_t settled = cursor->last_send_ms + (int64_t)present(in, cursor)->settle_ms;
+    if (cursor->kind == PV_CALL_UNDO && cursor->marks[cursor->step] == PV_MARK_UNKNOWN &&
+        cursor->last_send_ms > 0 && in->now_ms < settled) {
+        defer_free(in, ret, PV_WAIT_SETTLE, settled - in->now_ms);
+        ret->due_ms = settled;
+        return;
+    }
     ret->next = PV_NEXT_HOLD;
     bool same = cursor->step == step && cursor->kind == kind;
     ret->tries = same ? in->tries + 1 : 1;
@@ -219,7 +227,7 @@ static void failed_for_good(const struct pv_decide_in *in, struct pv_cursor *cur
                             struct pv_decision *ret)
 {
     /* What had been begun and then failed is undone too, not only what was completed. */
-    bool begun = cursor->kind == PV_CALL_POLL;
+    bool begun = cursor->kind == PV_CALL_POLL || cursor->marks[cursor->step] == PV_MARK_UNKNOWN;
     cursor->marks[cursor->step] = begun && undoable(in->type) ? PV_MARK_UNKNOWN : PV_MARK_FAILED;
     say(ret, in, cursor, "");
     if (attempts_all(in->type)) {
@@ -266,7 +274,8 @@ static void unknown(const struct pv_decide_in *in, struct pv_cursor *cursor,
     if (in->intent != PV_INTENT_NONE && undoable(in->type)) {
         go_on(in, cursor, ret);
     } else if (flags & PV_STEP_REPEATABLE) {
-        cursor->marks[cursor->step] = PV_MARK_OPEN;
+        /* It stays unknown until it succeeds: should it fail for good, it is undone all the same.
+         */
         cursor->kind = PV_CALL_RUN;
         if (attempts_all(in->type)) {
             put_off(in, cursor, ret);
@@ -306,6 +315,8 @@ static void pending(const struct pv_decide_in *in, struct pv_cursor *cursor,
 {
     if (cursor->kind != PV_CALL_LOOKUP && cursor->kind != PV_CALL_UNDO) {
         bool can_poll = present(in, cursor)->flags & PV_STEP_POLL;
+        cursor->marks[cursor->step] = PV_MARK_UNKNOWN; /* something is under way: undone if need be
+                                                        */
         cursor->kind = can_poll ? PV_CALL_POLL : PV_CALL_RUN;
     }
     if (in->deadline_ms > 0 && in->now_ms >= in->deadline_ms) {
@@ -583,8 +594,7 @@ void pv_decide_start(const struct pv_decide_in *in, bool clean, struct pv_cursor
 {
     begin(ret);
     ret->tries = in->tries;
-    if (in->plan->step_count > 0 && !clean && cursor->kind == PV_CALL_RUN && !cursor->undoing &&
-        cursor->marks[cursor->step] == PV_MARK_OPEN) {
+    if (in->plan->step_count > 0 && !clean && cursor->kind == PV_CALL_RUN && !cursor->undoing) {
         cursor->last_send_ms = in->now_ms; /* at the latest */
         unknown(in, cursor, ret);
         if (ret->next == PV_NEXT_PARK) {

@@ -160,8 +160,8 @@ void pv_active_commit(struct pv_active *active);
 void pv_active_prepare(struct pv_active *active);
 /* Submits the progress again (a tick, after the store refused). */
 void pv_active_resubmit(struct pv_active *active);
-/* A new intent is known. */
-void pv_active_poke(struct pv_engine *engine, struct pv_id op, int intent);
+/* A new intent is known: of an operation held here, or of one that is READY in `lane`. */
+void pv_active_poke(struct pv_engine *engine, struct pv_id op, int intent, struct pv_str lane);
 struct pv_active *pv_active_of_call(struct pv_engine *engine, uint64_t call);
 
 /* ---- input.c ---- */

@@ -25,7 +25,7 @@ struct pv_plan_request {
     struct pv_str body;                  /* the event's JSON */
     struct pv_str attrs;                 /* the service's attributes so far; "" */
     struct pv_str composition;           /* its pinned components; "" before the create */
-    const struct pv_str *doc_components; /* components that have a state document */
+    const struct pv_str *doc_components; /* a terminate is planned for these only */
     size_t doc_count;
 };
 
@@ -33,8 +33,8 @@ struct pv_planner {
     void *ctx;
     /* Fills ret_plan (everything in the arena; steps component by component, in the product's
      * order: the engine orders them). A create takes product and plan from the configuration;
-     * everything else keeps the composition's components and instances, and a terminate plans only
-     * components that have a state document. PV_ENOTFOUND (the product, plan, action or instance is
+     * everything else keeps the composition's components and instances, and a terminate plans
+     * doc_components only. PV_ENOTFOUND (the product, plan, action or instance is
      * gone) or PV_EINVAL, with the sentence in err: the operation is parked with it. */
     int (*plan)(void *ctx, const struct pv_plan_request *request, struct pv_arena *arena,
                 struct pv_plan *ret_plan, struct pv_err *err);

@@ -132,11 +132,6 @@ static int retry_parked(const struct pv_intervene_in *in, struct pv_intervene_ru
             cursor.marks[i] = PV_MARK_OPEN;
         }
     }
-    if (!cursor.undoing && cursor.kind == PV_CALL_RUN && cursor.count > 0 &&
-        cursor.marks[cursor.step] == PV_MARK_UNKNOWN) {
-        /* Neither repeatable nor to be looked up: the operator says that it may run again. */
-        cursor.marks[cursor.step] = PV_MARK_OPEN;
-    }
     return rest(&cursor, ret_cursor);
 }
 
@@ -268,7 +263,9 @@ static int do_skip(const struct pv_intervene_in *in, struct pv_intervene_rule *r
         }
     }
     size_t step = parked_step(&cursor);
-    cursor.marks[step] = cursor.undoing ? PV_MARK_UNDONE : PV_MARK_SKIPPED;
+    /* What may have happened counts as done, so that an undo takes it back. */
+    char passed = cursor.marks[step] == PV_MARK_UNKNOWN ? PV_MARK_DONE : PV_MARK_SKIPPED;
+    cursor.marks[step] = cursor.undoing ? PV_MARK_UNDONE : passed;
     for (size_t i = 0; i < cursor.count; i++) {
         if (cursor.marks[i] == PV_MARK_BARRED &&
             plan.steps[i].component == plan.steps[step].component) {

@@ -155,6 +155,7 @@ struct pv_accept_item {
     struct pv_claimed *ret_claimed; /* not NULL: it runs here now */
     struct pv_id ret_poke; /* not zero: this operation has a new intent (or, if parked before, is
                               ready) */
+    struct pv_str ret_poke_lane; /* where it is READY now, unless it is running */
 };
 
 /* An operation that ended with a commit which was not its own. */

@@ -44,6 +44,7 @@ static void reset_accept(struct pv_accept *in)
         item->ret_used = 0;
         item->ret_claimed = NULL;
         item->ret_poke = (struct pv_id){{0}};
+        item->ret_poke_lane = (struct pv_str){NULL, 0};
     }
 }
 

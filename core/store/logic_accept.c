@@ -303,7 +303,7 @@ static int turn_active(struct accepting *a, struct pv_accept_item *item, struct 
         svc->reason = (struct pv_str){NULL, 0};
     }
     item->ret_poke = svc->active_op;
-    return PV_OK;
+    return pv_logic_copy(&a->in->req.arena, svc->lane, &item->ret_poke_lane);
 }
 
 static int end_parked(struct accepting *a, struct judged *j)

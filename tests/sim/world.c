@@ -145,6 +145,7 @@ void world_open(struct world *world, uint64_t seed)
     world->mono_ms = 1000;
     world->wall_ms = 1700000000000;
     world->retry_cap_ms = 600000;
+    world->settle_ms = 5000;
     world->seed.state = seed;
     world->rng = pv_rng_seeded(&world->seed);
     world->clock = (struct pv_clock){mono, wall, world};

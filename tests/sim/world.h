@@ -62,6 +62,8 @@ struct world {
     struct pv_instance_limits limits;     /* of every instance */
     char gone_instance[WORLD_NAMES];      /* not configured, when set */
     bool hold;                            /* products say on_failure: hold */
+    uint32_t settle_ms;                   /* of every step; 5,000 */
+    bool lie_repeatable;                  /* steps say that they are repeatable and are not */
     int64_t retry_cap_ms;
     struct world_op *ops;
     size_t op_count;

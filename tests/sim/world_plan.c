@@ -26,7 +26,7 @@ static const struct table_component components[] = {
      "panel-1",
      {{"allocate", PV_STEP_UNDO}, {"clone", ULP}, {"start", PV_STEP_REPEATABLE}}},
     {"two", "dns", "dns-1", {{"add", PV_STEP_UNDO | PV_STEP_REPEATABLE}}},
-    {"bare", "site", "panel-1", {{"make", 0}}},
+    {"bare", "site", "panel-1", {{"make", PV_STEP_UNDO}}},
 };
 
 #define COMPONENTS (sizeof(components) / sizeof(components[0]))
@@ -90,9 +90,11 @@ static int plan(void *ctx, const struct pv_plan_request *request, struct pv_aren
                                                             .values = PV_STR("{\"memory\":1}")};
         const struct table_step *steps = steps_of(c, request->type);
         for (size_t s = 0; s < 4 && steps[s].name; s++) {
+            uint8_t lie = world->lie_repeatable ? PV_STEP_REPEATABLE : 0;
+            uint8_t flags = steps[s].flags | lie;
             plan.steps[plan.step_count++] = (struct pv_plan_step){.component = (uint8_t)index,
-                                                                  .flags = steps[s].flags,
-                                                                  .settle_ms = 5000,
+                                                                  .flags = flags,
+                                                                  .settle_ms = world->settle_ms,
                                                                   .name = pv_str(steps[s].name)};
         }
     }

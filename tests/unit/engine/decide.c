@@ -83,9 +83,9 @@ static const struct row rows[] = {
     {"the last ok finishes", PV_OP_CREATE, LOOK, "dd.", 2, PV_CALL_RUN, PV_OUT_OK, PV_NEXT_FINISH,
      0, "ddd", 2, PV_CALL_RUN, PV_HEALTH_GOOD},
     {"pending polls", PV_OP_CREATE, LOOK, "...", 0, PV_CALL_RUN, PV_OUT_PENDING, PV_NEXT_DEFER,
-     PV_WAIT_POLL, "...", 0, PV_CALL_POLL, PV_HEALTH_GOOD},
+     PV_WAIT_POLL, "u..", 0, PV_CALL_POLL, PV_HEALTH_GOOD},
     {"pending without a poll runs again", PV_OP_CREATE, REP, "...", 0, PV_CALL_RUN, PV_OUT_PENDING,
-     PV_NEXT_DEFER, PV_WAIT_POLL, "...", 0, PV_CALL_RUN, PV_HEALTH_GOOD},
+     PV_NEXT_DEFER, PV_WAIT_POLL, "u..", 0, PV_CALL_RUN, PV_HEALTH_GOOD},
     {"temporary retries", PV_OP_CREATE, LOOK, "...", 0, PV_CALL_RUN, PV_OUT_TEMPORARY,
      PV_NEXT_DEFER, PV_WAIT_RETRY, "...", 0, PV_CALL_RUN, PV_HEALTH_FAILURE},
     {"a temporary poll is polled again", PV_OP_CREATE, LOOK, "...", 0, PV_CALL_POLL,
@@ -104,6 +104,8 @@ static const struct row rows[] = {
      PV_NEXT_HOLD, 0, "df.", 0, PV_CALL_UNDO, PV_HEALTH_GOOD},
     {"permanent at the first ends an action", PV_OP_ACTION, REP, "...", 0, PV_CALL_RUN,
      PV_OUT_PERMANENT, PV_NEXT_FINISH, 0, "f..", 0, PV_CALL_RUN, PV_HEALTH_GOOD},
+    {"and undone when it then fails", PV_OP_CREATE, REP | PV_STEP_UNDO, "u..", 0, PV_CALL_RUN,
+     PV_OUT_PERMANENT, PV_NEXT_HOLD, 0, "u..", 0, PV_CALL_UNDO, PV_HEALTH_GOOD},
     {"permanent parks an unsuspend", PV_OP_UNSUSPEND, REP, "...", 0, PV_CALL_RUN, PV_OUT_PERMANENT,
      PV_NEXT_PARK, 0, "f..", 0, PV_CALL_RUN, PV_HEALTH_GOOD},
     {"a suspend attempts the other component", PV_OP_SUSPEND, REP, "...", 0, PV_CALL_RUN,
@@ -119,7 +121,7 @@ static const struct row rows[] = {
     {"unknown is looked up", PV_OP_CREATE, LOOK, "...", 0, PV_CALL_RUN, PV_OUT_UNKNOWN,
      PV_NEXT_HOLD, 0, "u..", 0, PV_CALL_LOOKUP, PV_HEALTH_FAILURE},
     {"unknown and repeatable is repeated", PV_OP_CREATE, REP, "...", 0, PV_CALL_RUN, PV_OUT_UNKNOWN,
-     PV_NEXT_DEFER, PV_WAIT_RETRY, "...", 0, PV_CALL_RUN, PV_HEALTH_FAILURE},
+     PV_NEXT_DEFER, PV_WAIT_RETRY, "u..", 0, PV_CALL_RUN, PV_HEALTH_FAILURE},
     {"unknown and neither parks", PV_OP_CREATE, 0, "...", 0, PV_CALL_RUN, PV_OUT_UNKNOWN,
      PV_NEXT_PARK, 0, "u..", 0, PV_CALL_RUN, PV_HEALTH_FAILURE},
     {"absent is no answer of a run", PV_OP_CREATE, LOOK, "...", 0, PV_CALL_RUN, PV_OUT_ABSENT,
@@ -237,7 +239,8 @@ static void at_the_deadline_it_parks(void **state)
         s.in.now_ms = DEADLINE;
         pv_decide_outcome(&s.in, &s.cursor, &d);
         assert_int_equal(d.next, PV_NEXT_PARK); /* and is not undone: it has been paid for */
-        assert_memory_equal(s.cursor.marks, "d..", 3);
+        assert_int_equal(s.cursor.marks[0], PV_MARK_DONE);
+        assert_false(s.cursor.undoing);
         set(&s, PV_OP_CREATE, LOOK, "d..", 1, PV_CALL_RUN);
         s.in.code = codes[i];
         s.in.now_ms = DEADLINE - 1;

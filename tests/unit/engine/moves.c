@@ -251,7 +251,8 @@ static void retry_lets_an_unknown_step_run_again(void **state)
     struct pv_cursor after = {0};
     setup(&p, PV_OP_CREATE, "du", 1);
     assert_int_equal(judge(&p, PV_VERB_RETRY, &rule, &after), 0);
-    assert_memory_equal(after.marks, "d.", 2);
+    assert_memory_equal(after.marks, "du", 2);
+    assert_int_equal(after.kind, PV_CALL_RUN);
     teardown(&p);
 }
 
