@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a module looks like from outside, and the template that a new plugin starts from."""
+
+import os
+import shutil
+import subprocess
+
+import pytest
+
+import fake
+
+MODULES = ["plugins/dns", "plugins/support", "examples/plugins/siteserver/siteserver"]
+
+
+def symbols(module, *options):
+    out = subprocess.run(["nm", "-D", *options, str(module)], capture_output=True, text=True, check=True)
+    return [line.split()[-1] for line in out.stdout.splitlines()]
+
+
+def exported(module):
+    # Sanitizers and coverage add some of their own.
+    return [name for name in symbols(module, "--defined-only") if not name.startswith("__")]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_one_symbol_is_exported(build, name):
+    assert exported(build / f"{name}.so") == ["provost_plugin_entry"]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_nothing_is_needed_from_the_host(build, name):
+    undefined = symbols(build / f"{name}.so", "--undefined-only")
+    assert not [s for s in undefined if s.startswith(("pv_", "provost_"))]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_every_module_describes_itself(build, name):
+    out = subprocess.run([str(build / "provost"), "plugin", "describe", str(build / f"{name}.so")],
+                         capture_output=True, text=True, check=False)
+    assert out.returncode == 0, out.stderr
+    assert name.split("/")[-1] in out.stdout
+
+
+@pytest.fixture(scope="module")
+def made(root, build, tmp_path_factory):
+    """A plugin made from the template, built out of tree against the installed package."""
+    folder = tmp_path_factory.mktemp("template")
+    prefix = folder / "installed"
+    subprocess.run(["meson", "install", "-C", str(build), "--no-rebuild", "--quiet", "--destdir",
+                    str(prefix)], check=True, stdout=subprocess.DEVNULL)
+    template = next(prefix.rglob("provost/template"))
+    source = folder / "my-plugin"
+    shutil.copytree(template, source)
+    for path in list(source.rglob("*")):
+        if path.is_file():
+            text = path.read_text(encoding="utf-8").replace("@NAME@", "my-plugin")
+            path.unlink()
+            path.with_name(path.name.replace("@NAME@", "my-plugin")).write_text(text, encoding="utf-8")
+    config = next(prefix.rglob("provost.pc")).parent
+    env = dict(os.environ, PKG_CONFIG_PATH=str(config), PKG_CONFIG_SYSROOT_DIR=str(prefix))
+    subprocess.run(["meson", "setup", str(folder / "out"), str(source), "--werror"], check=True, env=env,
+                   stdout=subprocess.DEVNULL)
+    subprocess.run(["meson", "compile", "-C", str(folder / "out")], check=True, env=env,
+                   stdout=subprocess.DEVNULL)
+    return folder
+
+
+def test_the_template_has_nothing_to_fill_in_left(made):
+    for path in (made / "my-plugin").rglob("*"):
+        assert "@NAME@" not in path.name
+        assert path.is_dir() or "@NAME@" not in path.read_text(encoding="utf-8")
+
+
+def test_the_template_is_a_module(made):
+    assert exported(made / "out/my-plugin.so") == ["provost_plugin_entry"]
+
+
+def test_the_templates_plugin_lives(made, drive):
+    """Against the backend of its own test."""
+    script = (made / "my-plugin/test/test.py").read_text(encoding="utf-8")
+    space = {"__name__": "backend"}
+    exec(script.replace("MODULE, PROVOST = sys.argv[1:3]", ""), space)
+    server = space["ThreadingHTTPServer"](("127.0.0.1", 0), space["Backend"])
+    server.objects, server.refuse = {}, False
+    space["threading"].Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        one = drive(str(made / "out/my-plugin"),
+                    {"url": f"http://127.0.0.1:{server.server_port}", "token": "secret"})
+        order = {"values": {"size": 5}, "previous": {"size": 4}}
+        one.fault(send=True, error=fake.LOST)
+        assert one.run("create", input=order, lookups=True)["outcome"] == "ok"
+        assert server.objects[fake.ref("1")]["size"] == 5
+        one.ok("suspend", input=order)
+        assert one.query("view")["status"] == "suspended"
+        one.ok("unsuspend", input=order)
+        one.run("upgrade", input={"values": {"size": 9}, "previous": {"size": 5}}, undo=True)
+        assert server.objects[fake.ref("1")]["size"] == 5
+        assert one.query("test", of="instance") == {"ok": True}
+        one.ok("terminate", input=order)
+        one.ok("terminate", input=order)
+        assert server.objects == {}
+        server.refuse = True
+        assert "refused by the test" in one.refused("create", input=order)
+    finally:
+        server.shutdown()
+        server.server_close()
