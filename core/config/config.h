@@ -78,7 +78,7 @@ struct pv_config_instance {
     struct pv_plugin *plugin;  /* what it declares; a reference of the configuration's */
     struct pv_instance_limits limits;
     int64_t stuck_after_ms; /* a loop that does not turn for so long is stuck */
-    uint64_t memory_bytes;  /* address space of its host; 0: no limit */
+    uint64_t memory_bytes;  /* resident memory of its host; 0: no limit */
     struct pv_config_alias *aliases;
     size_t alias_count;
     struct pv_str settings_shown; /* JSON for people and answers: SECRET values are "********" */

@@ -89,6 +89,8 @@ struct pv_describer;
 /* host_program: path of provost-host; NULL: pv_describer_find_host's. */
 int pv_describer_new(const char *host_program, struct pv_describer **ret_describer,
                      struct pv_err *err) PV_MUST_CHECK;
+/* How long a module may take; 10,000 ms at first. */
+void pv_describer_set_time_limit(struct pv_describer *describer, int64_t ms);
 void pv_describer_free(struct pv_describer *describer);
 /* Borrows the describer. */
 struct pv_describe pv_describer_table(struct pv_describer *describer);

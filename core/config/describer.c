@@ -5,7 +5,7 @@
 
 #include "core/base/alloc.h"
 #include "core/base/clock.h"
-#include "core/base/list.h"
+#include "core/config/json.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -36,6 +36,7 @@ struct known {
 
 struct pv_describer {
     char *program;
+    int64_t time_limit_ms;
     struct known *known;
 };
 
@@ -46,6 +47,7 @@ int pv_describer_new(const char *host_program, struct pv_describer **ret_describ
     if (!describer) {
         return pv_err_set(err, PV_ENOMEM, "%s", pv_status_text(PV_ENOMEM));
     }
+    describer->time_limit_ms = TIME_LIMIT_MS;
     int status = PV_OK;
     if (host_program) {
         describer->program = pv_strdup(host_program);
@@ -60,6 +62,11 @@ int pv_describer_new(const char *host_program, struct pv_describer **ret_describ
     }
     *ret_describer = describer;
     return PV_OK;
+}
+
+void pv_describer_set_time_limit(struct pv_describer *describer, int64_t ms)
+{
+    describer->time_limit_ms = ms;
 }
 
 static void free_known(struct known *known)
@@ -252,6 +259,19 @@ static int read_child(struct child *child, int64_t end)
     return PV_OK;
 }
 
+/* The sentence out of a line of the log: {"message": …}, or the line itself. */
+static struct pv_str sentence(struct pv_str line, struct pv_arena *arena)
+{
+    json_t *json = NULL;
+    if (pv_json_load(line, 0, &json, NULL) != PV_OK) {
+        return line;
+    }
+    const char *message = json_string_value(json_object_get(json, "message"));
+    struct pv_str text = message ? pv_arena_copy(arena, pv_str(message)) : line;
+    json_decref(json);
+    return text.ptr ? text : line;
+}
+
 /* The last line of what the child wrote to standard error: there it says why. */
 static struct pv_str last_line(const struct pv_buf *said)
 {
@@ -267,12 +287,13 @@ static struct pv_str last_line(const struct pv_buf *said)
     return all;
 }
 
-static int judge(struct child *child, int got, int wait_status, struct pv_err *err)
+static int judge(const struct pv_describer *describer, int got, int wait_status, struct pv_str line,
+                 struct pv_err *err)
 {
-    struct pv_str line = last_line(&child->said);
     const char *colon = line.len > 0 ? ": " : "";
     if (got == PV_ETIMEOUT) {
-        return pv_err_set(err, got, "did not describe itself within %d s", TIME_LIMIT_MS / 1000);
+        return pv_err_set(err, got, "did not describe itself within %lld ms",
+                          (long long)describer->time_limit_ms);
     }
     if (got == PV_ETOOBIG) {
         return pv_err_set(err, got, "its description is larger than %u KiB", MAX_ANSWER / 1024);
@@ -292,16 +313,17 @@ static int judge(struct child *child, int got, int wait_status, struct pv_err *e
     return PV_OK;
 }
 
-static int run(const char *program, const char *module, char **ret_json, struct pv_err *err)
+static int run(const struct pv_describer *describer, const char *module, char **ret_json,
+               struct pv_err *err)
 {
     struct child child = {.pid = -1};
-    int status = start(&child, program, module, err);
+    int status = start(&child, describer->program, module, err);
     if (status != PV_OK) {
         return status;
     }
     pv_buf_init(&child.answer, MAX_ANSWER);
     pv_buf_init(&child.said, MAX_ERRORS);
-    int64_t end = pv_mono_ms(&pv_clock_system) + TIME_LIMIT_MS;
+    int64_t end = pv_mono_ms(&pv_clock_system) + describer->time_limit_ms;
     int got = read_child(&child, end);
     if (got == PV_OK) {
         got = await_end(&child, end);
@@ -313,7 +335,10 @@ static int run(const char *program, const char *module, char **ret_json, struct 
     while (waitpid(child.pid, &wait_status, 0) < 0 && errno == EINTR) {}
     close(child.out);
     close(child.errors);
-    status = judge(&child, got, wait_status, err);
+    struct pv_arena arena;
+    pv_arena_init(&arena);
+    status = judge(describer, got, wait_status, sentence(last_line(&child.said), &arena), err);
+    pv_arena_done(&arena);
     size_t len = 0;
     if (status == PV_OK && pv_buf_finish(&child.answer, ret_json, &len) != PV_OK) {
         status = pv_err_set(err, PV_ENOMEM, "%s", pv_status_text(PV_ENOMEM));
@@ -368,7 +393,7 @@ static int describe(void *ctx, const char *module_path, char **ret_json, struct 
         *ret_json = pv_strdup(known->json);
         return *ret_json ? PV_OK : pv_err_set(err, PV_ENOMEM, "%s", pv_status_text(PV_ENOMEM));
     }
-    int status = run(describer->program, module_path, ret_json, err);
+    int status = run(describer, module_path, ret_json, err);
     if (status == PV_OK) {
         remember(describer, module_path, &st, *ret_json);
     }

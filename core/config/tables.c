@@ -321,7 +321,9 @@ static const struct pv_option instance_options[] = {
      .fallback = "0",
      .min = 0,
      .max = INT64_MAX,
-     .doc = "Most address space of the plugin's host process. 0: no limit."},
+     .doc = "Most memory that the plugin's host process may have resident; one that takes more is "
+            "stopped. "
+            "0: no limit."},
     {.name = "aliases",
      .kind = PV_O_NODE,
      AT(pv_raw_instance, aliases),

@@ -157,6 +157,8 @@ static const struct {
     /* secrets of the environment are not for modules */
     {"printf '%s' \"$PV_TEST_SECRET\"", "="},
     {"echo first >&2; echo 'no provost_plugin_entry' >&2; exit 3", "no provost_plugin_entry"},
+    /* as hosts write their log */
+    {"echo '{\"level\":\"error\",\"message\":\"cannot load it\"}' >&2; exit 3", "cannot load it"},
     {"exit 3", "cannot be described (exit status 3)"},
     {"kill -SEGV $$", "crashed while it described itself (signal 11)"},
     {"yes", "its description is larger than 1024 KiB"},
@@ -183,6 +185,26 @@ static void asks_the_host(void **state)
             assert_string_equal(err.text, hosts[i].text);
         }
         pv_free(json);
+        pv_describer_free(describer);
+    }
+}
+
+/* Neither one that says nothing, nor one that closes its output and stays. */
+static void gives_up(void **state)
+{
+    static const char *const scripts[] = {"while :; do :; done",
+                                          "exec >&- 2>&-; while :; do :; done"};
+    struct fixture *fixture = *state;
+    for (size_t i = 0; i < PV_COUNT(scripts); i++) {
+        struct pv_describer *describer = NULL;
+        struct pv_err err = {0};
+        char path[512];
+        char *json = NULL;
+        write_host(fixture, scripts[i], path);
+        assert_int_equal(pv_describer_new(path, &describer, &err), PV_OK);
+        pv_describer_set_time_limit(describer, 100);
+        assert_int_equal(ask(fixture, describer, &json, &err), PV_ETIMEOUT);
+        assert_string_equal(err.text, "did not describe itself within 100 ms");
         pv_describer_free(describer);
     }
 }
@@ -262,7 +284,7 @@ int main(void)
     }
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_open, fixture_close)
     const struct CMUnitTest tests[] = {
-        TEST(refuses),   TEST(prints_a_page),  TEST(asks_the_host),
+        TEST(refuses),   TEST(prints_a_page),  TEST(asks_the_host),       TEST(gives_up),
         TEST(remembers), TEST(finds_the_host), TEST(allocation_failures),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

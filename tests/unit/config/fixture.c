@@ -170,10 +170,12 @@ void fixture_write(const struct fixture *fixture, const char *name, const char *
 {
     char path[600];
     snprintf(path, sizeof(path), "%s/%s", fixture->dir, name);
-    char *slash = strrchr(path, '/');
-    *slash = '\0';
-    assert_true(mkdir(path, 0700) == 0 || errno == EEXIST);
-    *slash = '/';
+    for (char *slash = strchr(path + strlen(fixture->dir), '/'); slash;
+         slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        assert_true(mkdir(path, 0700) == 0 || errno == EEXIST);
+        *slash = '/';
+    }
     FILE *file = fopen(path, "w");
     assert_non_null(file);
     assert_int_equal(fwrite(text, 1, strlen(text), file), strlen(text));

@@ -16,7 +16,7 @@ struct fixture {
 /* cmocka's set-up and tear-down of a test: *state is the fixture. */
 int fixture_open(void **state);
 int fixture_close(void **state);
-/* Writes DIR/name (folders of one level are made). */
+/* Writes DIR/name (its folders are made). */
 void fixture_write(const struct fixture *fixture, const char *name, const char *text);
 /* Writes DIR/provost.yaml and loads it; NULL when it was refused. `problems` is initialised here.
  */

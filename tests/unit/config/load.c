@@ -4,6 +4,7 @@
 
 #include "core/base/alloc.h"
 #include "core/config/json.h"
+#include "core/config/node.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -360,6 +361,28 @@ static void missing_file(void **state)
     pv_problems_done(&problems);
 }
 
+static void files_that_cannot_be_read(void **state)
+{
+    struct fixture *fixture = *state;
+    struct pv_problems problems;
+    fixture_write(fixture, "conf.d/a.yaml/x", "");
+    assert_null(fixture_load(fixture, "", &problems));
+    char *text = fixture_problems(fixture, &problems);
+    assert_string_equal(text,
+                        "DIR/conf.d/a.yaml: cannot read DIR/conf.d/a.yaml: not a regular file\n");
+    pv_free(text);
+    pv_problems_done(&problems);
+    char *big = pv_malloc(PV_YAML_MAX_BYTES + 2);
+    memset(big, ' ', PV_YAML_MAX_BYTES + 1);
+    big[PV_YAML_MAX_BYTES + 1] = '\0';
+    assert_null(fixture_load(fixture, big, &problems));
+    pv_free(big);
+    text = fixture_problems(fixture, &problems);
+    assert_string_equal(text, "DIR/provost.yaml: DIR/provost.yaml is larger than 4096 KiB\n");
+    pv_free(text);
+    pv_problems_done(&problems);
+}
+
 static void module_not_found(void **state)
 {
     struct fixture *fixture = *state;
@@ -441,6 +464,7 @@ int main(void)
         TEST(conf_d),
         TEST(bad_files),
         TEST(missing_file),
+        TEST(files_that_cannot_be_read),
         TEST(module_not_found),
         TEST(client_reads_little),
         TEST(allocation_failures),
