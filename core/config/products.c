@@ -117,8 +117,8 @@ static int load_checkout(struct pv_loading *loading, const struct pv_raw_product
             } else if (first->type != own->items[k].type) {
                 pv_load_problem(loading, raw->head.node, raw->head.path, "components",
                                 "two plugins ask the customer for \"%.*s\", one for %s, one for %s",
-                                PV_STR_ARG(first->name), pv_field_type_name(first->type),
-                                pv_field_type_name(own->items[k].type));
+                                PV_STR_ARG(first->name), pv_field_type_name((int)first->type),
+                                pv_field_type_name((int)own->items[k].type));
                 status = PV_EINVAL;
             }
         }
