@@ -127,3 +127,17 @@ def test_a_report_of_a_program_that_a_test_started_fails(project):
     status, line, _, output = project(source, python, *SANITIZED)
     assert (status, line) == (1, "3 passed, 1 failed")
     assert "heap-buffer-overflow" in output
+
+
+@pytest.mark.parametrize("ci,expected", [(None, "3 passed, 0 failed, 2 skipped"),
+                                         ("true", "3 passed, 1 failed, 1 skipped")])
+def test_what_is_not_installed_fails_in_ci(project, root, tmp_path, monkeypatch, ci, expected):
+    shutil.copy(root / "tests/conftest.py", tmp_path / "small/tests/conftest.py")
+    if ci:
+        monkeypatch.setenv("CI", ci)
+    else:
+        monkeypatch.delenv("CI", raising=False)
+    python = ("import pytest\n\n\ndef test_one():\n    pass\n\n\n"
+              "def test_two():\n    pytest.skip('pdns_server is not installed')\n\n\n"
+              "def test_three():\n    pytest.skip('this kernel cannot')\n")
+    assert project(GOOD_C, python)[1] == expected
