@@ -3,11 +3,11 @@
  */
 #include "tests/sim/world.h"
 
-#include "core/base/alloc.h"
 #include "tests/sim/world_plan.h"
 
 #include <assert.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static int64_t mono(void *ctx)
@@ -202,7 +202,7 @@ void world_close(struct world *world)
     pv_mem_store_turn(world->store, SIZE_MAX); /* does what waits, then the store is gone */
     world->store = NULL;
     pv_keyring_free(world->keyring);
-    pv_free(world->ops);
+    free(world->ops);
     world->ops = NULL;
 }
 
@@ -285,7 +285,8 @@ static struct world_op *new_op(struct world *world)
 {
     if (world->op_count == world->op_size) {
         size_t size = world->op_size ? world->op_size * 2 : 64;
-        struct world_op *ops = pv_reallocarray(world->ops, size, sizeof(*ops));
+        struct world_op *ops = reallocarray(world->ops, size, sizeof(*ops)); /* never made to fail
+                                                                              */
         assert(ops);
         world->ops = ops;
         world->op_size = size;
