@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define MAX_LABELS 10
+#define MAX_NAME 200 /* of a zone: names below it are longer, and so is the key of its owner */
 
 static json_t *state_zones(struct dns *dns)
 {
@@ -107,6 +108,9 @@ int dns_want_zone(struct dns *dns, const char *zone)
     int error = dns_name_check(zone, DNS_ZONE, name, why);
     if (error != 0) {
         return dns_end_check(dns, error, why);
+    }
+    if (strlen(name) > MAX_NAME) {
+        return kit_end(kit, PROVOST_PERMANENT, "a zone's name has at most %d characters", MAX_NAME);
     }
     json_t *zones = state_zones(dns);
     if (json_object_get(zones, name) != NULL) {

@@ -136,7 +136,8 @@ def test_zone_add_undone(pdns, dns):
     ("com", "top-level domain"), ("a..b", "empty label"), ("exa mple.com", "a space"),
     ("bücher.example", "xn--"), ("ex_ample.com", "underscore"), ("*.example.com", "\"*\""),
     ("-a.example", "hyphen"), ("192.0.2.1", "an address"), ("", "missing"),
-    ("a." * 10 + "com", "10 labels"), ("x" * 64 + ".com", "63"), ("example.123", "top-level")])
+    ("a." * 10 + "com", "10 labels"), ("x" * 64 + ".com", "63"), ("example.123", "top-level"),
+    (".".join(["x" * 60] * 3) + "." + "y" * 17 + ".com", "200 characters")])
 def test_bad_zone_names(dns, name, why):
     dns.ok("create", input=ZONES)
     assert why in dns.refused_act("zone_add", zone=name)
