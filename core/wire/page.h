@@ -19,7 +19,7 @@ enum pv_slot_mark {
 };
 
 struct pv_page_slot {
-    _Atomic uint64_t call; /* 0 when free */
+    _Atomic uint64_t call; /* that has it, or had it last; 0: none did */
     _Atomic uint32_t mark; /* enum pv_slot_mark */
     uint32_t reserved;
     _Atomic int64_t last_send_ms; /* CLOCK_MONOTONIC of the last external call; 0: none */

@@ -140,6 +140,19 @@ static int tells(struct provost_call *call)
     return call->host->result(call, json) == 0 ? PROVOST_OK : PROVOST_PERMANENT;
 }
 
+/* What a program that it runs is left with. */
+static int lists(struct provost_call *call)
+{
+    static const char *const argv[] = {
+        "/bin/sh", "-c", "printf '[\"%s\"]' \"$(readlink /proc/$$/fd/* | tr '\\n' ' ')\"", NULL};
+    struct provost_exec_request request = {.struct_size = sizeof(request), .argv = argv};
+    struct provost_exec_result result = {.struct_size = sizeof(result)};
+    if (call->host->exec(call, &request, &result) != 0) {
+        return PROVOST_PERMANENT;
+    }
+    return call->host->result(call, result.output) == 0 ? PROVOST_OK : PROVOST_PERMANENT;
+}
+
 static const struct provost_step create[] = {
     {.name = "fine", .run = fine, .undo = fine, .lookup = fine},
     {.name = "null_pointer", .run = null_pointer},
@@ -153,6 +166,7 @@ static const struct provost_step create[] = {
     {.name = "thread_crash", .run = thread_crash},
     {.name = "keeps_state", .run = keeps_state},
     {.name = "tells", .run = tells},
+    {.name = "lists", .run = lists},
     {0},
 };
 
@@ -174,11 +188,17 @@ static int open_bad(const char *text, void **ret_instance, char *error, size_t e
 }
 
 static const struct provost_plugin bad = {
-    PROVOST_PLUGIN_HEAD,  .name = "bad",
-    .version = "1.0.0",   .summary = "Steps that misbehave, for tests.",
-    .settings = settings, .create = create,
-    .suspend = one,       .unsuspend = one,
-    .terminate = one,     .open = open_bad,
+    PROVOST_PLUGIN_HEAD,
+    .flags = PROVOST_P_EXEC,
+    .name = "bad",
+    .version = "1.0.0",
+    .summary = "Steps that misbehave, for tests.",
+    .settings = settings,
+    .create = create,
+    .suspend = one,
+    .unsuspend = one,
+    .terminate = one,
+    .open = open_bad,
 };
 
 PROVOST_PLUGIN(bad)

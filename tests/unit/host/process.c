@@ -282,6 +282,17 @@ static void gives_up_what_it_does_not_need(void **state)
     assert_int_equal(pv_str_to_c(d.outcome.result, result, sizeof(result)), 0);
     assert_string_equal(result, "{\"environment\": 0, \"fds\": 0, \"dumpable\": 0, "
                                 "\"no_new_privs\": 1, \"core\": 0, \"cwd\": \"/\"}");
+    send_step(&d, 2, "lists");
+    assert_true(outcome_of(&d, 2));
+    assert_int_equal(pv_str_to_c(d.outcome.result, result, sizeof(result)), 0);
+    /* /dev/null and two sockets of libuv are its streams, the pipe is the shell's own. */
+    size_t sockets = 0;
+    for (const char *at = strstr(result, "socket:"); at != NULL; at = strstr(at + 1, "socket:")) {
+        sockets++;
+    }
+    assert_int_equal(sockets, 2);
+    assert_null(strstr(result, "memfd:"));
+    assert_null(strstr(result, "anon_inode:"));
     send_empty(&d, PV_F_STOP, 0);
     reap(&d, log_text, sizeof(log_text));
 }
