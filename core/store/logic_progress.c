@@ -21,7 +21,6 @@ static int claim_one(struct pv_logic *logic, struct pv_claim *in, int64_t servic
     svc.tries++;
     svc.due = PV_NO_DUE;
     svc.wait = PV_WAIT_NONE;
-    svc.seen_intent = svc.active_intent;
     svc.signaled = false;
     status = pv_logic_put(logic, &svc);
     status = status ? status
@@ -78,7 +77,6 @@ static int write_common(struct pv_logic *logic, struct pv_progress *in, struct p
         svc->reason = in->reason;
     }
     svc->tries = in->tries;
-    svc->seen_intent = svc->active_intent;
     if (in->deadline_ms) {
         svc->deadline_ms = in->deadline_ms;
     }

@@ -22,7 +22,6 @@ void pv_logic_activate(struct pv_logic *logic, struct pv_svc *svc, const struct 
     svc->active_type = op->type;
     svc->active_state = running ? PV_OPS_RUNNING : PV_OPS_READY;
     svc->active_intent = PV_INTENT_NONE;
-    svc->seen_intent = PV_INTENT_NONE;
     svc->signaled = false;
     svc->accepted_ms = op->accepted_ms;
     svc->deadline_ms = op->deadline_ms;
@@ -83,7 +82,6 @@ int pv_logic_end_active(struct pv_logic *logic, struct pv_svc *svc, const struct
     svc->active_type = 0;
     svc->active_state = 0;
     svc->active_intent = PV_INTENT_NONE;
-    svc->seen_intent = PV_INTENT_NONE;
     svc->signaled = false;
     svc->epoch = 0;
     svc->due = PV_NO_DUE;

@@ -42,8 +42,7 @@ struct pv_svc {
     int active_type;
     int active_state; /* READY, RUNNING, NEEDS_OPERATOR; 0: none */
     int active_intent;
-    int seen_intent; /* what its holder has been told */
-    bool signaled;   /* a signal came that its holder has not been given */
+    bool signaled; /* a signal came that its holder has not been given */
     int64_t accepted_ms;
     int64_t deadline_ms;
     uint64_t epoch; /* the claim's */

@@ -8,7 +8,7 @@
 #define SVC                                                                                        \
     "n, id, source, external_id, product, plan_name, generation, observed, desired, residue, "     \
     "max_sequence, created_ms, changed_ms, create_n, waiting, fence, active_n, active_op, "        \
-    "active_type, active_state, active_intent, seen_intent, signaled, accepted_ms, deadline_ms, "  \
+    "active_type, active_state, active_intent, signaled, accepted_ms, deadline_ms, "               \
     "epoch, tries, steps, due, wait, lane, reason, cursor"
 #define OP                                                                                         \
     "n, id, service_n, source, type, state, accepted_ms, finished_ms, deadline_ms, generation, "   \
@@ -17,9 +17,9 @@
 #define SVC_SET                                                                                    \
     "UPDATE services SET product=?5, plan_name=?6, generation=?7, observed=?8, desired=?9, "       \
     "residue=?10, max_sequence=?11, changed_ms=?13, create_n=?14, waiting=?15, fence=?16, "        \
-    "active_op=?18, active_type=?19, active_intent=?21, seen_intent=?22, signaled=?23, "           \
-    "accepted_ms=?24, deadline_ms=?25, epoch=?26, tries=?27, steps=?28, wait=?30, reason=?32, "    \
-    "cursor=?33"
+    "active_op=?18, active_type=?19, active_intent=?21, signaled=?22, "                            \
+    "accepted_ms=?23, deadline_ms=?24, epoch=?25, tries=?26, steps=?27, wait=?29, reason=?31, "    \
+    "cursor=?32"
 #define SLOT                                                                                       \
     "pool, idx, state, free_ms, reuse_after_ms, service_n, op_n, run, component, step, name"
 #define TOKEN "id, source, scopes, created_ms, expires_ms, revoked_ms, secret_hash"
@@ -36,10 +36,10 @@ static const char *const texts[PV_S_COUNT] = {
     [PV_S_SVC_BY_N] = "SELECT " SVC " FROM services WHERE n=?1",
     [PV_S_SVC_INSERT] = "INSERT INTO services(" SVC ") VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,"
                         "?12,?13,?14,?15,?16,?17,?18,?19,?20,?21,?22,?23,?24,?25,?26,?27,?28,?29,"
-                        "?30,?31,?32,?33)",
+                        "?30,?31,?32)",
     [PV_S_SVC_UPDATE] = SVC_SET " WHERE n=?1",
     [PV_S_SVC_UPDATE_PLACE] =
-        SVC_SET ", active_n=?17, active_state=?20, due=?29, lane=?31 WHERE n=?1",
+        SVC_SET ", active_n=?17, active_state=?20, due=?28, lane=?30 WHERE n=?1",
     [PV_S_DETAIL_GET] = "SELECT attrs_sealed, composition_sealed FROM details WHERE service_n=?1",
     [PV_S_DETAIL_PUT] = "INSERT OR REPLACE INTO details VALUES(?1,?2,?3)",
     [PV_S_LANE_NEXT] = "SELECT due, n FROM services INDEXED BY services_due WHERE due IS NOT NULL "

@@ -49,18 +49,17 @@ static int read_svc(sqlite3_stmt *stmt, struct pv_arena *arena, struct pv_svc *r
         .active_type = sqlite3_column_int(stmt, 18),
         .active_state = sqlite3_column_int(stmt, 19),
         .active_intent = sqlite3_column_int(stmt, 20),
-        .seen_intent = sqlite3_column_int(stmt, 21),
-        .signaled = sqlite3_column_int(stmt, 22) != 0,
-        .accepted_ms = sqlite3_column_int64(stmt, 23),
-        .deadline_ms = sqlite3_column_int64(stmt, 24),
-        .epoch = (uint64_t)sqlite3_column_int64(stmt, 25),
-        .tries = (uint32_t)sqlite3_column_int64(stmt, 26),
-        .steps = (uint32_t)sqlite3_column_int64(stmt, 27),
+        .signaled = sqlite3_column_int(stmt, 21) != 0,
+        .accepted_ms = sqlite3_column_int64(stmt, 22),
+        .deadline_ms = sqlite3_column_int64(stmt, 23),
+        .epoch = (uint64_t)sqlite3_column_int64(stmt, 24),
+        .tries = (uint32_t)sqlite3_column_int64(stmt, 25),
+        .steps = (uint32_t)sqlite3_column_int64(stmt, 26),
         .due = PV_NO_DUE,
-        .wait = sqlite3_column_int(stmt, 29),
+        .wait = sqlite3_column_int(stmt, 28),
     };
-    if (sqlite3_column_type(stmt, 28) != SQLITE_NULL) {
-        svc.due = sqlite3_column_int64(stmt, 28);
+    if (sqlite3_column_type(stmt, 27) != SQLITE_NULL) {
+        svc.due = sqlite3_column_int64(stmt, 27);
     }
     pv_column_id(stmt, 1, &svc.id);
     pv_column_id(stmt, 17, &svc.active_op);
@@ -68,9 +67,9 @@ static int read_svc(sqlite3_stmt *stmt, struct pv_arena *arena, struct pv_svc *r
     pv_column_str(stmt, 3, arena, &svc.external_id, &status);
     pv_column_str(stmt, 4, arena, &svc.product, &status);
     pv_column_str(stmt, 5, arena, &svc.plan_name, &status);
-    pv_column_str(stmt, 30, arena, &svc.lane, &status);
-    pv_column_str(stmt, 31, arena, &svc.reason, &status);
-    pv_column_str(stmt, 32, arena, &svc.cursor, &status);
+    pv_column_str(stmt, 29, arena, &svc.lane, &status);
+    pv_column_str(stmt, 30, arena, &svc.reason, &status);
+    pv_column_str(stmt, 31, arena, &svc.cursor, &status);
     svc.was = (struct pv_svc_was){svc.active_state, svc.active_n, svc.due, svc.lane};
     *ret = svc;
     return status;
@@ -137,27 +136,26 @@ static void bind_svc(sqlite3_stmt *stmt, const struct pv_svc *svc, bool insert, 
     bind_id_or_null(stmt, 18, &svc->active_op);
     sqlite3_bind_int(stmt, 19, svc->active_type);
     sqlite3_bind_int(stmt, 21, svc->active_intent);
-    sqlite3_bind_int(stmt, 22, svc->seen_intent);
-    sqlite3_bind_int(stmt, 23, svc->signaled);
-    sqlite3_bind_int64(stmt, 24, svc->accepted_ms);
-    sqlite3_bind_int64(stmt, 25, svc->deadline_ms);
-    sqlite3_bind_int64(stmt, 26, (int64_t)svc->epoch);
-    sqlite3_bind_int64(stmt, 27, svc->tries);
-    sqlite3_bind_int64(stmt, 28, svc->steps);
-    sqlite3_bind_int(stmt, 30, svc->wait);
-    pv_bind_str(stmt, 32, svc->reason);
-    pv_bind_blob(stmt, 33, svc->cursor);
+    sqlite3_bind_int(stmt, 22, svc->signaled);
+    sqlite3_bind_int64(stmt, 23, svc->accepted_ms);
+    sqlite3_bind_int64(stmt, 24, svc->deadline_ms);
+    sqlite3_bind_int64(stmt, 25, (int64_t)svc->epoch);
+    sqlite3_bind_int64(stmt, 26, svc->tries);
+    sqlite3_bind_int64(stmt, 27, svc->steps);
+    sqlite3_bind_int(stmt, 29, svc->wait);
+    pv_bind_str(stmt, 31, svc->reason);
+    pv_bind_blob(stmt, 32, svc->cursor);
     if (!place) {
         return;
     }
     sqlite3_bind_int64(stmt, 17, svc->active_n);
     sqlite3_bind_int(stmt, 20, svc->active_state);
     if (svc->due == PV_NO_DUE) {
-        sqlite3_bind_null(stmt, 29);
+        sqlite3_bind_null(stmt, 28);
     } else {
-        sqlite3_bind_int64(stmt, 29, svc->due);
+        sqlite3_bind_int64(stmt, 28, svc->due);
     }
-    pv_bind_str(stmt, 31, svc->lane.ptr ? svc->lane : PV_STR(""));
+    pv_bind_str(stmt, 30, svc->lane.ptr ? svc->lane : PV_STR(""));
 }
 
 static int sql_svc_put(struct pv_rows *rows, struct pv_svc *svc)

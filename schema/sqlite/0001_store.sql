@@ -32,7 +32,6 @@ CREATE TABLE services (
     active_type INTEGER NOT NULL,
     active_state INTEGER NOT NULL,
     active_intent INTEGER NOT NULL,
-    seen_intent INTEGER NOT NULL,
     signaled INTEGER NOT NULL,
     accepted_ms INTEGER NOT NULL,
     deadline_ms INTEGER NOT NULL,

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the SQLite store can do on this machine: durable accepts, and accept → one step → done, with many
- * in flight, beside the rate of fdatasync; fresh, and with finished operations loaded. Prints one JSON
- * object. usage: store_bench [--folder DIR] [--ops N] [--in-flight N] [--loaded N] [--rounds N] */
+/* What the SQLite store can do on this machine: durable accepts, and accept → one step → done, with
+ * many in flight, beside the rate of fdatasync; fresh, and with finished operations loaded. Prints
+ * one JSON object. usage: store_bench [--folder DIR] [--ops N] [--in-flight N] [--loaded N]
+ * [--rounds N] */
 #include "core/base/alloc.h"
 #include "core/base/clock.h"
 #include "core/base/hash.h"
@@ -21,7 +22,7 @@ struct bench {
     struct pv_keyring *keyring;
     char path[512];
     size_t in_flight;
-    size_t target;  /* operations of the present round */
+    size_t target; /* operations of the present round */
     size_t started;
     size_t ended;
     bool finish; /* run each to its end, not only accept it */
@@ -40,7 +41,8 @@ struct one {
 
 static const char body[] =
     "{\"id\":\"evt-0000000000\",\"type\":\"service.create\",\"service\":{\"id\":\"0000000000\","
-    "\"product\":\"wordpress\",\"plan\":\"basic\",\"params\":{\"domain\":\"customer.example.com\"}},"
+    "\"product\":\"wordpress\",\"plan\":\"basic\",\"params\":{\"domain\":\"customer.example.com\"}}"
+    ","
     "\"customer\":{\"id\":\"4711\",\"email\":\"customer@example.com\",\"firstname\":\"Ada\","
     "\"lastname\":\"Lovelace\"}}";
 static char plan[600];
@@ -138,8 +140,8 @@ static void start(struct one *one)
     struct bench *b = one->bench;
     b->started++;
     uint64_t serial = ++b->serial;
-    int len = snprintf(one->external_id, sizeof(one->external_id), "%llu",
-                       (unsigned long long)serial);
+    int len =
+        snprintf(one->external_id, sizeof(one->external_id), "%llu", (unsigned long long)serial);
     struct pv_str external_id = {one->external_id, (size_t)len};
     const struct pv_str parts[] = {PV_STR("event"), external_id};
     one->item = (struct pv_accept_item){
@@ -230,6 +232,30 @@ static long resident_kib(void)
         fclose(f);
     }
     return resident * (sysconf(_SC_PAGESIZE) / 1024);
+}
+
+/* Bytes this process has written, to files and pipes. */
+static double written(void)
+{
+    FILE *f = fopen("/proc/self/io", "r");
+    char line[80];
+    double bytes = 0;
+    while (f && fgets(line, sizeof(line), f)) {
+        if (strncmp(line, "wchar: ", 7) == 0) {
+            bytes = strtod(line + 7, NULL);
+        }
+    }
+    if (f) {
+        fclose(f);
+    }
+    return bytes;
+}
+
+static double cpu_s(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
 static void stopped(void *user)
@@ -331,22 +357,36 @@ int main(int argc, char **argv)
     double accepts[100];
     double done[100];
     double done_full[100];
+    double bytes[2] = {0};
+    double cpu[2] = {0};
     for (size_t i = 0; i < s.rounds; i++) {
         open_store(&fresh, s.folder, "fresh");
         accepts[i] = run_round(&fresh, s.ops, false);
         close_store(&fresh);
         open_store(&fresh, s.folder, "fresh");
+        double bytes_before = written();
+        double cpu_before = cpu_s();
         done[i] = run_round(&fresh, s.ops, true);
+        bytes[0] += written() - bytes_before;
+        cpu[0] += cpu_s() - cpu_before;
         close_store(&fresh);
+        bytes_before = written();
+        cpu_before = cpu_s();
         done_full[i] = run_round(&full, s.ops, true);
+        bytes[1] += written() - bytes_before;
+        cpu[1] += cpu_s() - cpu_before;
     }
     close_store(&full);
+    double all = (double)(s.ops * s.rounds);
     double flat = median(done_full, s.rounds) / median(done, s.rounds);
     printf("{\"fdatasync_per_s\": %.0f, \"in_flight\": %zu, \"accept_per_s\": %.0f, "
            "\"done_per_s\": %.0f, \"done_per_s_loaded\": %.0f, \"loaded\": %zu, \"flat\": %.3f, "
-           "\"resident_kib_10k\": %ld, \"resident_kib_loaded\": %ld}\n",
+           "\"resident_kib_10k\": %ld, \"resident_kib_loaded\": %ld, "
+           "\"bytes_per_op\": %.0f, \"bytes_per_op_loaded\": %.0f, \"cpu_us_per_op\": %.1f, "
+           "\"cpu_us_per_op_loaded\": %.1f}\n",
            syncs, s.in_flight, median(accepts, s.rounds), median(done, s.rounds),
-           median(done_full, s.rounds), s.loaded, flat, early_kib, late_kib);
+           median(done_full, s.rounds), s.loaded, flat, early_kib, late_kib, bytes[0] / all,
+           bytes[1] / all, cpu[0] * 1e6 / all, cpu[1] * 1e6 / all);
     uv_run(&fresh.loop, UV_RUN_DEFAULT);
     uv_run(&full.loop, UV_RUN_DEFAULT);
     uv_loop_close(&fresh.loop);
