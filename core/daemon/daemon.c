@@ -5,6 +5,7 @@
 #include "core/base/alloc.h"
 #include "core/base/log.h"
 #include "core/daemon/hostlock.h"
+#include "core/daemon/reload.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -115,6 +116,14 @@ static int open_store(struct pv_daemon *daemon, bool migrate)
 /* ---- signals, timers
  * ---------------------------------------------------------------------------------- */
 
+/* The log has it already. */
+static void on_reloaded(void *user, int status, struct pv_str report)
+{
+    (void)user;
+    (void)status;
+    (void)report;
+}
+
 static void on_signal(uv_signal_t *signal, int number)
 {
     struct pv_daemon *daemon = signal->data;
@@ -123,11 +132,10 @@ static void on_signal(uv_signal_t *signal, int number)
         pv_daemon_stop(daemon, PV_EXIT_OK);
         return;
     }
-    struct pv_buf report;
-    pv_buf_init(&report, 256 * 1024);
-    /* It is in the log already. */
-    (void)!pv_daemon_reload(daemon, &report);
-    pv_buf_done(&report);
+    int status = pv_daemon_reload(daemon, on_reloaded, NULL);
+    if (status != 0) {
+        pv_log_plain(PV_WARN, "no reload: %s", pv_status_text(status));
+    }
 }
 
 static void on_watchdog(uv_timer_t *timer)

@@ -45,6 +45,7 @@ struct pv_daemon {
     int64_t started_ms;
     uint64_t reloads;
     bool handles; /* the loop's handles are initialised */
+    bool reloading;
     bool stopping;
     bool killed;
     bool api_closed;
@@ -65,8 +66,6 @@ void pv_daemon_done(struct pv_daemon *daemon);
 /* Begins to stop; `exit_status` is what the process ends with. The second call kills busy hosts at
  * once. */
 void pv_daemon_stop(struct pv_daemon *daemon, int exit_status);
-/* Reads the configuration again; `report` gets every problem, one a line. */
-int pv_daemon_reload(struct pv_daemon *daemon, struct pv_buf *report) PV_MUST_CHECK;
 
 /* wiring.c: the tables between the parts. */
 struct pv_hosts_options pv_daemon_hosts_options(struct pv_daemon *daemon);

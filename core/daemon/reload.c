@@ -1,25 +1,46 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reload: the new configuration is checked as a whole and against the one in use, and only then
- * takes its place. A bad one changes nothing. */
+/* Reload: the new configuration is checked as a whole, against the one in use, and, where it lacks
+ * an instance, against the services; only then it takes its place. A bad one changes nothing. */
+#include "core/daemon/reload.h"
+
+#include "core/base/alloc.h"
 #include "core/base/log.h"
-#include "core/daemon/daemon.h"
 
 #include <inttypes.h>
 #include <stdio.h>
+
+#define PAGE 256 /* services looked at together */
+
+/* One reload, from the reading of the file to its end. */
+struct pv_reload {
+    struct pv_daemon *daemon;
+    pv_reload_done *done;
+    void *user;
+    struct pv_problems problems;
+    struct pv_config *next;
+    bool *used; /* by index of the present instances: a live service has it */
+    struct pv_list_req list;
+    struct pv_get gets[PAGE];
+    size_t waiting; /* gets that have not answered */
+    struct pv_id last;
+    bool more;
+    int status; /* of the store */
+};
 
 static const char *change_name(enum pv_change what)
 {
     return what == PV_CHANGE_ADDED ? "added" : what == PV_CHANGE_CHANGED ? "changed" : "removed";
 }
 
-/* Puts `next` in the place of the present one. The new one is owned by the daemon from here on. */
-static void take_over(struct pv_daemon *daemon, struct pv_config *next,
-                      const struct pv_config_diff *diff)
+/* Puts `next` in the place of the present one. */
+static void take_over(struct pv_reload *reload, const struct pv_config_diff *diff)
 {
+    struct pv_daemon *daemon = reload->daemon;
     struct pv_config *old = daemon->live.config;
-    daemon->live.config = next;
+    daemon->live.config = reload->next;
+    reload->next = NULL;
     daemon->reloads++;
-    pv_api_set_config(daemon->api, next);
+    pv_api_set_config(daemon->api, daemon->live.config);
     pv_hosts_reload(daemon->hosts);
     pv_engine_reconfigured(daemon->engine);
     for (size_t i = 0; i < diff->count; i++) {
@@ -28,6 +49,7 @@ static void take_over(struct pv_daemon *daemon, struct pv_config *next,
                 pv_lf_c("change", change_name(diff->items[i].what))),
                "configuration of an instance changed");
     }
+    pv_log(PV_INFO, (pv_lf_i64("changes", (int64_t)diff->count)), "configuration reloaded");
     pv_config_free(old);
 }
 
@@ -42,35 +64,199 @@ static void log_problems(const struct pv_problems *problems)
     }
 }
 
-int pv_daemon_reload(struct pv_daemon *daemon, struct pv_buf *report)
+/* Tells, and frees. */
+static void finish(struct pv_reload *reload, int status)
 {
-    if (daemon->stopping) {
-        pv_buf_c(report, "provostd is stopping\n");
-        return PV_ECLOSED;
+    struct pv_daemon *daemon = reload->daemon;
+    daemon->reloading = false;
+    struct pv_buf report;
+    pv_buf_init(&report, 256 * 1024);
+    log_problems(&reload->problems);
+    (void)!pv_problems_print(&reload->problems, &report);
+    if (status != 0) {
+        pv_log_plain(PV_ERROR, "the configuration was not reloaded: the present one stays in use");
     }
-    pv_notify_send(&daemon->notify, "RELOADING=1\nMONOTONIC_USEC=%" PRId64,
-                   pv_mono_ms(&pv_clock_system) * 1000);
-    struct pv_problems problems;
-    pv_problems_init(&problems);
-    struct pv_config *next = NULL;
-    struct pv_config_diff diff = {0};
-    const struct pv_describe describe = pv_describer_table(daemon->describer);
-    int status = pv_config_load(daemon->config_path, &describe, &problems, &next);
-    if (status == 0) {
-        status = pv_config_compare(daemon->live.config, next, NULL, NULL, &diff, &problems);
-    }
-    log_problems(&problems);
-    (void)!pv_problems_print(&problems, report);
-    if (status == 0) {
-        take_over(daemon, next, &diff);
-        pv_log(PV_INFO, (pv_lf_i64("changes", (int64_t)diff.count)), "configuration reloaded");
-    } else {
-        pv_config_free(next);
-        pv_log_plain(PV_ERROR, "the configuration has errors: the present one stays in use");
-    }
-    pv_config_diff_done(&diff);
-    pv_problems_done(&problems);
     pv_notify_send(&daemon->notify, "READY=1\nSTATUS=%s",
                    status == 0 ? "running" : "running; the last reload was refused");
-    return status;
+    reload->done(reload->user, status, pv_buf_view(&report));
+    pv_buf_done(&report);
+    pv_problems_done(&reload->problems);
+    pv_config_free(reload->next);
+    pv_free(reload->used);
+    pv_free(reload);
+}
+
+static bool in_use(void *ctx, struct pv_str instance)
+{
+    const struct pv_reload *reload = ctx;
+    const struct pv_config *now = reload->daemon->live.config;
+    for (size_t i = 0; i < now->instance_count; i++) {
+        if (pv_str_eq(now->instances[i].name, instance)) {
+            return reload->used[i];
+        }
+    }
+    return false;
+}
+
+/* Everything is known. */
+static void conclude(struct pv_reload *reload)
+{
+    struct pv_daemon *daemon = reload->daemon;
+    if (daemon->stopping || reload->status != 0) {
+        pv_problem_add(&reload->problems, NULL, PV_STR(""), "unavailable",
+                       daemon->stopping ? "provostd is stopping"
+                                        : "the services that use an instance cannot be read now");
+        finish(reload, daemon->stopping ? PV_ECLOSED : reload->status);
+        return;
+    }
+    struct pv_config_diff diff = {0};
+    int status = pv_config_compare(daemon->live.config, reload->next, in_use, reload, &diff,
+                                   &reload->problems);
+    if (status == 0) {
+        take_over(reload, &diff);
+        pv_config_diff_done(&diff);
+    }
+    finish(reload, status);
+}
+
+/* ---- which instances live services have
+ * -------------------------------------------------------------- */
+
+static void next_page(struct pv_reload *reload);
+
+static void note_composition(struct pv_reload *reload, struct pv_str composition)
+{
+    const struct pv_config *now = reload->daemon->live.config;
+    struct pv_arena arena;
+    struct pv_plan plan;
+    pv_arena_init(&arena);
+    if (composition.len > 0 && pv_plan_decode(composition, &arena, &plan) == 0) {
+        for (size_t c = 0; c < plan.component_count; c++) {
+            for (size_t i = 0; i < now->instance_count; i++) {
+                bool same = pv_str_eq(plan.components[c].instance, now->instances[i].name);
+                reload->used[i] = reload->used[i] || same;
+            }
+        }
+    }
+    pv_arena_done(&arena);
+}
+
+static void page_done(struct pv_reload *reload)
+{
+    if (reload->status == 0 && reload->more && !reload->daemon->stopping) {
+        next_page(reload);
+    } else {
+        conclude(reload);
+    }
+}
+
+static void on_service(struct pv_req *req)
+{
+    struct pv_reload *reload = req->user;
+    struct pv_get *get = PV_CONTAINER(req, struct pv_get, req);
+    if (req->status == 0) {
+        note_composition(reload, get->ret_composition);
+    } else if (req->status != PV_ENOTFOUND) {
+        reload->status = req->status;
+    }
+    pv_req_done(req);
+    reload->waiting--;
+    if (reload->waiting == 0) {
+        page_done(reload);
+    }
+}
+
+static bool is_live(const struct pv_service_row *row)
+{
+    bool over = row->observed == PV_SVC_TERMINATED || row->observed == PV_SVC_FAILED;
+    return !over || row->residue || row->waiting > 0;
+}
+
+static void on_page(struct pv_req *req)
+{
+    struct pv_reload *reload = req->user;
+    const struct pv_list_req *list = &reload->list;
+    reload->status = req->status;
+    reload->more = req->status == 0 && list->ret_more;
+    size_t count = req->status == 0 ? list->ret_count : 0;
+    reload->waiting = 1; /* this function */
+    for (size_t i = 0; i < count; i++) {
+        reload->last = list->ret_services[i].id;
+        if (!is_live(&list->ret_services[i])) {
+            continue;
+        }
+        struct pv_get *get = &reload->gets[i];
+        *get = (struct pv_get){.id = list->ret_services[i].id, .full = true};
+        pv_req_init(&get->req, PV_REQ_GET, on_service, reload);
+        int status = pv_store_submit(reload->daemon->store, &get->req);
+        if (status != 0) {
+            reload->status = status;
+            break;
+        }
+        reload->waiting++;
+    }
+    pv_req_done(req);
+    reload->waiting--;
+    if (reload->waiting == 0) {
+        page_done(reload);
+    }
+}
+
+static void next_page(struct pv_reload *reload)
+{
+    reload->list = (struct pv_list_req){
+        .what = PV_LIST_SERVICES, .state = -1, .after = reload->last, .limit = PAGE};
+    pv_req_init(&reload->list.req, PV_REQ_LIST, on_page, reload);
+    int status = pv_store_submit(reload->daemon->store, &reload->list.req);
+    if (status != 0) {
+        reload->status = status;
+        conclude(reload);
+    }
+}
+
+/* Whether an instance is gone, or became another plugin: a live service must not lose it. */
+static bool has_suspects(const struct pv_reload *reload)
+{
+    const struct pv_config *now = reload->daemon->live.config;
+    for (size_t i = 0; i < now->instance_count; i++) {
+        const struct pv_config_instance *next =
+            pv_config_instance(reload->next, now->instances[i].name);
+        if (!next || !pv_str_eq(next->plugin->name, now->instances[i].plugin->name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- begin
+ * ---------------------------------------------------------------------------------------------- */
+
+int pv_daemon_reload(struct pv_daemon *daemon, pv_reload_done *done, void *user)
+{
+    if (daemon->stopping || daemon->reloading) {
+        return daemon->stopping ? PV_ECLOSED : PV_EBUSY;
+    }
+    struct pv_reload *reload = pv_calloc(1, sizeof(*reload));
+    size_t count = daemon->live.config->instance_count + 1;
+    bool *used = pv_calloc(count, sizeof(*used));
+    if (!reload || !used) {
+        pv_free(reload);
+        pv_free(used);
+        return PV_ENOMEM;
+    }
+    *reload = (struct pv_reload){.daemon = daemon, .done = done, .user = user, .used = used};
+    daemon->reloading = true;
+    pv_problems_init(&reload->problems);
+    pv_notify_send(&daemon->notify, "RELOADING=1\nMONOTONIC_USEC=%" PRId64,
+                   pv_mono_ms(&pv_clock_system) * 1000);
+    const struct pv_describe describe = pv_describer_table(daemon->describer);
+    int status = pv_config_load(daemon->config_path, &describe, &reload->problems, &reload->next);
+    if (status != 0) {
+        finish(reload, status);
+    } else if (has_suspects(reload)) {
+        next_page(reload);
+    } else {
+        conclude(reload);
+    }
+    return 0;
 }

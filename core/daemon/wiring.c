@@ -3,6 +3,7 @@
 #include "core/base/log.h"
 #include "core/base/secret.h"
 #include "core/daemon/daemon.h"
+#include "core/daemon/reload.h"
 #include "core/daemon/version.h"
 
 #include <errno.h>
@@ -177,15 +178,15 @@ struct pv_engine_options pv_daemon_engine_options(struct pv_daemon *daemon)
 /* ---- api to daemon
  * ---------------------------------------------------------------------------------- */
 
+static void on_reloaded(void *user, int status, struct pv_str report)
+{
+    struct pv_api_reload *request = user;
+    request->done(request, status, report);
+}
+
 static int reload(void *ctx, struct pv_api_reload *request)
 {
-    struct pv_daemon *daemon = ctx;
-    struct pv_buf report;
-    pv_buf_init(&report, 256 * 1024);
-    int status = pv_daemon_reload(daemon, &report);
-    request->done(request, status, pv_buf_view(&report));
-    pv_buf_done(&report);
-    return 0;
+    return pv_daemon_reload(ctx, on_reloaded, request);
 }
 
 static const char *not_ready(void *ctx)

@@ -2,6 +2,7 @@
 /* Calls: from start to outcome. A call waits in its host until that is READY, then has a slot of
  * the status page, a deadline beyond the host's own, and ends with an OUTCOME or with its host. */
 #include "core/base/alloc.h"
+#include "core/base/fault.h"
 #include "core/base/log.h"
 #include "core/runner/internal.h"
 
@@ -215,6 +216,7 @@ int pv_calls_start(void *ctx, uint64_t id, const struct pv_run_step *step)
     struct pv_wire_step wire = step->wire;
     wire.slot = call->slot;
     wire.timeout_ms = timeout_ms;
+    PV_FAULT("runner.step.before");
     pv_buf_clear(&hosts->scratch);
     pv_wire_put_step(&hosts->scratch, id, &wire);
     status = enlist(host, call, &hosts->scratch);

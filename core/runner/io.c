@@ -4,6 +4,7 @@
  * trusted: a frame that makes no sense is its end. */
 #include "core/runner/internal.h"
 
+#include "core/base/fault.h"
 #include "core/base/log.h"
 #include "core/base/secret.h"
 
@@ -132,6 +133,7 @@ static void on_outcome(struct host *host, const struct pv_frame *frame)
         refuse(host, 0, "an OUTCOME of a call that it does not have");
         return;
     }
+    PV_FAULT("runner.outcome.read");
     pv_calls_end(call, &outcome);
 }
 

@@ -46,6 +46,12 @@ class Notify:
                 else:
                     raise AssertionError(f"did not say {key}={value} in {timeout_s} s")
 
+    def drain(self):
+        """Forgets what was said and not waited for."""
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                self.socket.recv(65536, socket.MSG_DONTWAIT)
+
     def close(self):
         self.socket.close()
         Path(self.path).unlink(missing_ok=True)

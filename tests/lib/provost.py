@@ -110,6 +110,7 @@ class Provost(daemon.Daemon):
 
     def reload(self, timeout_s=10 * SLOW):
         """SIGHUP, until it is over; what the daemon says of its state then."""
+        self.notify.drain()
         self.notify.state.clear()
         self.process.send_signal(signal.SIGHUP)
         self.notify.wait("READY", "1", self.process, timeout_s)

@@ -1,0 +1,262 @@
+# SPDX-License-Identifier: Apache-2.0
+"""kill -9 of provostd and of hosts under load, at points before and after every commit and every
+backend send, and at any moment. Afterwards each effect is in the ledger once, and every acknowledged
+event is done or parked with a reason."""
+
+import json
+import os
+import random
+import re
+import select
+import signal
+import threading
+import time
+import urllib.error
+from pathlib import Path
+
+import invariants
+import ledger
+import provost as daemons
+import pytest
+from daemon import SLOW
+
+KILLS = int(os.environ.get("PROVOST_KILLS", "320"))
+SEED = int(os.environ.get("PROVOST_SEED", "1"))
+# These stand where this test does not come: its plugin runs no program.
+ELSEWHERE = {"host.exec.before", "host.exec.after"}
+SERVICES = 12  # under way at once
+
+
+def points(root):
+    """Every crash point of the source."""
+    found = set()
+    for path in sorted((root / "core").rglob("*.c")):
+        found.update(re.findall(r'\bPV_FAULT\("([^"]+)"\)', path.read_text()))
+    return sorted(found)
+
+
+class Load(threading.Thread):
+    """Fires events for as long as it may: the lives of services, a few at once. An event without an answer
+    is fired again until it has one; what was acknowledged is kept."""
+
+    def __init__(self, one, seed):
+        super().__init__(daemon=True)
+        self.one = one
+        self.random = random.Random(seed)
+        self.acknowledged = {}  # event id: operation
+        self.problems = []
+        self.open = []  # lives under way: lists of events still to be fired
+        self.count = 0
+        self.up = threading.Event()
+        self.ending = False
+
+    def life(self):
+        self.count += 1
+        service = f"s{self.count}"
+        kinds = self.random.choice((
+            ["create"], ["create", "suspend", "unsuspend"], ["create", "suspend", "terminate"],
+            ["create", "terminate"]))
+        events = []
+        for kind in kinds:
+            members = {"id": service}
+            event = {"id": f"{service}-{kind}", "type": f"service.{kind}", "service": members}
+            if kind == "create":
+                members |= {"product": "thing", "plan": "basic"}
+                event["customer"] = {"id": "c", "email": "customer@example.com"}
+            events.append(event)
+        return events
+
+    def fire(self, event):
+        """True when it was acknowledged."""
+        try:
+            answer = self.one.api("POST", "/v1/events", event, timeout_s=5 * SLOW)
+        except (OSError, urllib.error.URLError, daemons.http.client.HTTPException, AssertionError):
+            return False
+        if answer.status == 503:
+            return False
+        if answer.status not in (200, 202):
+            self.problems.append(f"{event['id']}: {answer}")
+            return True
+        op = answer.json["operation"]
+        if self.acknowledged.setdefault(event["id"], op) != op:
+            self.problems.append(f"{event['id']} became {self.acknowledged[event['id']]} and {op}")
+        return True
+
+    def run(self):
+        while not (self.ending and not self.open):
+            self.up.wait()
+            while len(self.open) < SERVICES and not self.ending:
+                self.open.append(self.life())
+            events = self.random.choice(self.open) if self.open else None
+            if events is None:
+                break
+            if not self.fire(events[0]):
+                # Gone, or going: the next life sets it again.
+                self.up.clear()
+                continue
+            if self.random.random() < 0.1:
+                self.fire(events[0])  # a duplicate
+            events.pop(0)
+            if not events:
+                self.open.remove(events)
+
+
+class Run:
+    """One database, many lives."""
+
+    def __init__(self, one, seed, names):
+        self.one = one
+        self.random = random.Random(seed)
+        self.names = names
+        self.hits = dict.fromkeys(names, 0)
+        self.kills = 0
+        self.load = Load(one, seed)
+        self.faults = one.folder / "faults"
+        self.faults.mkdir()
+        self.lives = 0
+        self.passwords = {}
+
+    def choose(self):
+        """The points at which this life is killed, with how often each is passed before."""
+        hosts = [name for name in self.names if name.startswith("host.")]
+        others = [name for name in self.names if not name.startswith("host.")]
+        # Points that were hit least come first.
+        hosts.sort(key=lambda name: (self.hits[name], self.random.random()))
+        others.sort(key=lambda name: (self.hits[name], self.random.random()))
+        chosen = hosts[:2] + others[:1]
+        return {name: self.random.choice((1, 2, 3, 5, 8, 13, 21)) for name in chosen}
+
+    def collect(self, prefix):
+        for name in self.names:
+            if Path(f"{prefix}.{name}").exists():
+                self.hits[name] += 1
+                self.kills += 1
+
+    def kill_a_host(self):
+        hosts = [pid for pid in daemons.descendants(self.one.pid)
+                 if b"provost-host:" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+        if hosts:
+            os.kill(self.random.choice(hosts), signal.SIGKILL)
+            self.kills += 1
+
+    def live(self, life_s):
+        """One life, from a start to a kill."""
+        self.lives += 1
+        prefix = self.faults / str(self.lives)
+        chosen = self.choose()
+        self.one.env["PROVOST_FAULTS"] = f"{prefix}:" + ",".join(
+            f"{name}={count}" for name, count in chosen.items())
+        try:
+            self.one.start()
+        except AssertionError:
+            self.collect(prefix)
+            assert any(Path(f"{prefix}.{name}").exists() for name in chosen), self.one.log_text()
+            return
+        ended = os.pidfd_open(self.one.pid)
+        try:
+            self.load.up.set()
+            gone, _, _ = select.select([ended], [], [], life_s * self.random.random())
+            if not gone:
+                try:
+                    self.kill_a_host()
+                except OSError:
+                    pass  # it has ended meanwhile
+                gone, _, _ = select.select([ended], [], [], life_s)
+            if not gone:
+                self.kills += 1
+        finally:
+            os.close(ended)
+        self.load.up.clear()
+        self.one.kill()
+        self.collect(prefix)
+
+    def finish(self, timeout_s):
+        """A start without faults: what is left is fired, and everything that was acknowledged ends."""
+        self.one.env.pop("PROVOST_FAULTS")
+        self.one.start()
+        self.load.ending = True
+        self.load.up.set()
+        self.load.join(60 * SLOW)
+        assert not self.load.is_alive()
+        deadline = time.monotonic() + timeout_s
+        states = {}
+        for op in self.load.acknowledged.values():
+            while True:
+                shown = self.one.operation(op)
+                states[op] = shown
+                if shown["state"] in daemons.FINAL or shown["state"] == "needs_operator":
+                    break
+                # A queued operation behind a parked one waits for a person, too.
+                if shown["state"] == "queued" and self.parked(shown["service"]):
+                    break
+                assert time.monotonic() < deadline, shown
+                select.select([], [], [], 0.05)
+        return states
+
+    def parked(self, service):
+        answer = self.one.api("GET", f"/v1/services/{service}/operations")
+        return any(op["state"] == "needs_operator" for op in answer.json["operations"])
+
+
+def check_ledger(book, states, acknowledged):
+    """Each effect of an operation that is done is there once; of any other, at most once."""
+    steps = {"create": ["machine", "account"], "suspend": ["stop"], "unsuspend": ["start"],
+             "terminate": ["remove", "forget"]}
+    counts = {}
+    numbers = {}
+    problems = []
+    for line in book.lines:
+        counts[book.identity(line)] = counts.get(book.identity(line), 0) + 1
+        known = numbers.setdefault((line["ref"]), line["state"])
+        if line["state"] and line["state"] != known:
+            problems.append(f"{line['ref']}: reserved {known}, then {line['state']}")
+    problems += [f"{identity}: {count} times" for identity, count in counts.items() if count > 1]
+    for event, op in acknowledged.items():
+        if states[op]["state"] != "done":
+            continue
+        for step in steps[event.rsplit("-", 1)[1]]:
+            times = sum(count for identity, count in counts.items()
+                        if identity[:3] == (op, step, "do"))
+            if times != 1:
+                problems.append(f"{event} is done, {step} was carried out {times} times")
+    return problems
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("honour_keys", [False, True], ids=["keys-ignored", "keys-honoured"])
+def test_nothing_is_lost_and_nothing_is_done_twice(make_provost, root, honour_keys):
+    names = [name for name in points(root) if name not in ELSEWHERE]
+    assert len(names) >= 6, names
+    with ledger.Ledger(honour_keys) as book:
+        one = make_provost({
+            "plugins": {"thing": {"module": "ledger", "settings": {"url": book.url},
+                                  "breaker": {"failures": 0}}},
+            "pools": {"numbers": {"range": "1-1000000", "reuse_after": "1h"}},
+            "products": {"thing": {"components": [{"plugin": "thing"}], "plans": {"basic": {}},
+                                   "retry": {"initial": "50ms", "cap": "500ms"}}}})
+        one.start()
+        one.api("GET", "/v1/services")  # makes the token
+        one.kill()
+        run = Run(one, SEED + honour_keys, names)
+        run.load.start()
+        while run.kills < KILLS / 2:
+            run.live(1.0 * SLOW)
+        states = run.finish(120 * SLOW)
+        verified = one.admin("GET", "/v1/audit/verify")
+        assert verified.status == 200, verified
+        assert one.stop() == 0
+
+        problems = run.load.problems + invariants.check(one.database)
+        problems += check_ledger(book, states, run.load.acknowledged)
+        for op, shown in states.items():
+            if shown["state"] == "needs_operator" and not shown.get("reason"):
+                problems.append(f"{op} is parked without a reason")
+        ended = {}
+        for shown in states.values():
+            ended[shown["state"]] = ended.get(shown["state"], 0) + 1
+        print(json.dumps({"kills": run.kills, "lives": run.lives, "hits": run.hits,
+                          "operations": ended, "effects": len(book.lines)}))
+        assert not problems, "\n".join(problems[:50])
+        assert ended.get("done", 0) > len(states) / 2, ended
+        never = [name for name, count in run.hits.items() if count == 0]
+        assert not never, f"points that were never hit: {never}"

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A plugin that misbehaves costs the steps of its own instance a retry or a look-up, and nothing else:
+operations of other instances do not notice; the culprit is parked after the third time, and its
+neighbours are done."""
+
+import pytest
+
+WAYS = ["crash", "loop", "garbage", "overflow", "exit", "deaf", "grow"]
+
+
+@pytest.mark.parametrize("how", WAYS)
+def test_a_culprit_is_parked_and_nobody_else_notices(misbehaving, backend, how):
+    one = misbehaving.start()
+    # Neighbours in both instances, with a request under way.
+    one.event("create", "near", product="bad", plan="wait")
+    one.event("create", "far", product="good", plan="wait")
+    backend.await_waiting(2)
+    far_host = one.hosts()["good"]
+
+    shown = one.await_operation("create", "culprit", product="bad", plan=how)
+    assert shown["state"] == "needs_operator", shown
+    assert backend.count("culprit") == 0
+
+    backend.release()
+    for service, product in (("near", "bad"), ("far", "good")):
+        done = one.await_operation("create", service, product=product, plan="wait")
+        assert done["state"] == "done", done
+    assert backend.count("far") == 1
+    assert one.hosts()["good"] == far_host
+    # The instance works for others.
+    well = one.await_operation("create", "after", product="bad", plan="well")
+    assert well["state"] == "done", well
+    blamed = [line for line in one.log_lines() if line.get("step") and line["level"] == "error"]
+    assert blamed and all(line["operation"] == shown["operation"] for line in blamed), blamed
+
+
+def test_what_was_sent_before_a_crash_is_looked_up(misbehaving, backend):
+    one = misbehaving.start()
+    shown = one.await_operation("create", "s1", product="bad", plan="crash_after_send")
+    assert shown["state"] == "done", shown
+    assert backend.count("s1") == 1
+    assert [row["kind"] for row in shown["steps"] if row["step"] == "act"] == ["run", "lookup"]
+
+
+def test_an_outcome_that_is_none_is_unknown(misbehaving, backend):
+    """A number that is no outcome parks nothing but its own operation, and undoes nothing."""
+    one = misbehaving.start()
+    shown = one.await_operation("create", "s1", product="bad", plan="number")
+    assert shown["state"] in ("needs_operator", "done"), shown
+    assert one.await_operation("create", "s2", product="bad", plan="well")["state"] == "done"
+
+
+def test_an_instance_that_does_not_start_says_why(misbehaving, backend):
+    one = misbehaving
+    one.options["plugins"]["bad"]["settings"]["start"] = "refuse"
+    one.configure(one.options)
+    one.start()
+    op = one.event("create", "s1", product="bad", plan="well", wait_s=3)["operation"]
+    assert one.await_operation("create", "s2", product="good", plan="well")["state"] == "done"
+    faults = [h.get("fault", "") for h in one.admin("GET", "/v1/status").json["hosts"]
+              if h["instance"] == "bad"]
+    assert any("the panel of this instance is gone" in fault for fault in faults), faults
+    shown = one.operation(op)
+    assert shown["state"] in ("ready", "running"), shown
+    # Mended, it goes on by itself.
+    one.options["plugins"]["bad"]["settings"]["start"] = "well"
+    one.configure(one.options)
+    assert one.reload() == "running"
+    assert one.await_operation("create", "s1", product="bad", plan="well")["state"] == "done"

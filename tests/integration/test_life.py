@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A provostd starts, reloads and stops; says what is wrong with its configuration; and goes on where
+it was killed."""
+
+import json
+import signal
+import subprocess
+import time
+
+import provost as daemons
+import pytest
+from daemon import SLOW
+
+
+def test_starts_and_answers(make_provost):
+    one = make_provost().start()
+    assert one.database.exists()
+    assert one.call("GET", "/healthz").status == 200
+    assert one.call("GET", "/readyz").status == 200
+    assert one.call("GET", "/v1/services").status == 401
+    status = one.admin("GET", "/v1/status").json
+    assert status["pid"] == one.pid and status["hosts"] == []
+
+
+@pytest.mark.plain
+def test_is_ready_within_200_ms(make_provost):
+    one = make_provost().start()
+    one.stop()
+    times = []
+    for _ in range(5):
+        one.start()
+        one.stop()
+        times.append([line["ms"] for line in one.log_lines() if line["message"] == "ready"][-1])
+    assert min(times) < 200, times
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_stops_on_a_signal(make_provost, number):
+    one = make_provost().start()
+    left = daemons.descendants(one.pid)
+    one.process.send_signal(number)
+    assert one.wait() == 0
+    daemons.await_gone(left)
+    assert one.messages()[-1] == "stopped"
+
+
+def test_stops_with_steps_in_flight(misbehaving, backend):
+    one = misbehaving.start()
+    op = one.event("create", "s1", product="good", plan="wait")["operation"]
+    backend.await_waiting(1)
+    started = time.monotonic()
+    assert one.stop() == 0
+    assert time.monotonic() - started < 10 * SLOW
+    backend.release()
+    one.start()
+    assert one.await_operation("create", "s1", product="good", plan="wait")["state"] == "done"
+    assert one.operation(op)["state"] == "done"
+    assert backend.count("s1") == 1
+
+
+def test_stops_although_a_plugin_never_yields(misbehaving):
+    one = misbehaving
+    one.configure(json.loads(json.dumps(one.options).replace('"1s"', '"60s"')))
+    one.start()
+    one.event("create", "s1", product="bad", plan="loop")
+    one.event("create", "s2", product="good", plan="well", wait_s=20)
+    hosts = daemons.descendants(one.pid)
+    assert one.stop() == 0
+    daemons.await_gone(hosts)
+
+
+def test_says_everything_that_is_wrong_with_its_configuration(make_provost):
+    one = make_provost({"lissten": "x", "plugins": {"a": {"module": "no-such-module"}},
+                        "products": {"p": {"components": [{"plugin": "b"}], "plans": {"x": {}}}}})
+    ran = subprocess.run(one.command, capture_output=True, text=True, env=one.env, timeout=20 * SLOW)
+    assert ran.returncode == 78
+    for part in ("lissten", "listen", "no-such-module", "products.p"):
+        assert part in ran.stderr, ran.stderr
+    check = subprocess.run([*one.command, "--check"], capture_output=True, text=True, env=one.env,
+                           timeout=20 * SLOW)
+    assert check.returncode == 78 and check.stderr == ran.stderr
+    assert not one.database.exists()
+
+
+def test_checks_and_migrates(make_provost):
+    one = make_provost()
+    check = subprocess.run([*one.command, "--check"], capture_output=True, text=True, env=one.env,
+                           timeout=20 * SLOW)
+    assert check.returncode == 0 and "fine" in check.stdout and not one.database.exists()
+    migrate = subprocess.run([*one.command, "--migrate"], capture_output=True, text=True,
+                             env=one.env, timeout=20 * SLOW)
+    assert migrate.returncode == 0, migrate.stderr
+    assert one.database.exists()
+
+
+def test_a_second_daemon_is_refused(make_provost):
+    one = make_provost().start()
+    ran = subprocess.run(one.command, capture_output=True, text=True, env=one.env, timeout=30 * SLOW)
+    assert ran.returncode == 75, ran.stderr
+    assert str(one.pid) in ran.stderr
+    assert one.call("GET", "/healthz").status == 200
+
+
+def test_an_address_in_use_is_an_error(make_provost):
+    one = make_provost().start()
+    other = make_provost({"listen": f"127.0.0.1:{one.port}"})
+    ran = subprocess.run(other.command, capture_output=True, text=True, env=other.env,
+                         timeout=20 * SLOW)
+    assert ran.returncode == 1
+    assert str(one.port) in ran.stderr
+
+
+def test_reload_takes_over_what_changed(misbehaving, backend):
+    one = misbehaving.start()
+    one.event("create", "s1", product="good", plan="wait")
+    one.event("create", "s2", product="bad", plan="well", wait_s=20)
+    backend.await_waiting(1)
+    before = one.hosts()
+    options = json.loads(json.dumps(one.options))
+    options["plugins"]["good"]["settings"]["start"] = "again"
+    options["products"]["good"]["plans"]["extra"] = {"how": "well"}
+    one.configure(options)
+    assert one.reload() == "running"
+    # The step of s1 goes on in the old host, while a new one takes what comes now.
+    shown = one.await_operation("create", "s3", product="good", plan="extra")
+    assert shown["state"] == "done", shown
+    after = one.hosts()
+    assert after["bad"] == before["bad"] and after["good"] != before["good"]
+    backend.release()
+    assert one.await_operation("create", "s1", product="good", plan="wait")["state"] == "done"
+    assert backend.count("s1") == 1
+    daemons.await_gone([before["good"]])
+
+
+def test_a_bad_reload_changes_nothing(misbehaving, backend):
+    one = misbehaving.start()
+    one.event("create", "s1", product="good", plan="well", wait_s=20)
+    before = one.hosts()
+    good = one.options
+    one.configure(good | {"produckts": {}})
+    assert "refused" in one.reload()
+    assert any("produckts" in line.get("path", "") + line["message"] for line in one.log_lines())
+    answer = one.admin("POST", "/v1/reload")
+    assert answer.status == 409 and "produckts" in answer.text, answer
+    assert one.hosts() == before
+    assert one.await_operation("create", "s2", product="good", plan="well")["state"] == "done"
+    one.configure(good)
+    assert one.reload() == "running"
+
+
+def test_kill_of_the_daemon_takes_its_hosts_and_work_resumes(misbehaving, backend):
+    one = misbehaving.start()
+    one.event("create", "s1", product="good", plan="wait")
+    one.event("create", "s2", product="bad", plan="wait")
+    backend.await_waiting(2)
+    left = daemons.descendants(one.pid)
+    assert len(left) >= 3  # the spawner and two hosts
+    one.kill()
+    daemons.await_gone(left)
+    backend.release()
+    one.start()
+    for service, product in (("s1", "good"), ("s2", "bad")):
+        shown = one.await_operation("create", service, product=product, plan="wait")
+        assert shown["state"] == "done", shown
+
+
+def test_the_end_of_the_spawner_is_the_end(make_provost):
+    one = make_provost().start()
+    (spawner,) = daemons.descendants(one.pid)
+    daemons.os.kill(spawner, signal.SIGKILL)
+    assert one.wait() == 70
+    assert any("spawner died" in message for message in one.messages())

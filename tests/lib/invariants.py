@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What must hold in a SQLite database of a provostd that is stopped, whatever happened before.
+
+check(path) gives the problems, one sentence each. Numbers are those of core/engine/types.h.
+"""
+
+import sqlite3
+
+READY, RUNNING, PARKED, DONE = 2, 3, 4, 10
+RUN, UNDO = 0, 3
+OUTCOME_OK = 0
+
+
+def crockford(text):
+    """The 16 bytes of an id in text, "op_01jd…"."""
+    value = 0
+    for char in text.split("_", 1)[1]:
+        value = value * 32 + "0123456789abcdefghjkmnpqrstvwxyz".index(char)
+    return (value >> 2).to_bytes(16, "big") if len(text.split("_", 1)[1]) * 5 == 130 else b""
+
+
+def check(path):
+    db = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    db.row_factory = sqlite3.Row
+    try:
+        problems = []
+        for name, text in (("integrity_check", "ok"),):
+            found = db.execute(f"PRAGMA {name}").fetchone()[0]
+            if found != text:
+                problems.append(f"{name}: {found}")
+        problems += services(db) + operations(db) + steps(db) + audit(db) + pools(db)
+        return problems
+    finally:
+        db.close()
+
+
+def services(db):
+    problems = []
+    blocked = {row[0]: row[1] for row in
+               db.execute("SELECT service_n, count(*) FROM waiting GROUP BY service_n")}
+    for row in db.execute("SELECT * FROM services"):
+        name = f"service {row['external_id']}"
+        if row["waiting"] != blocked.get(row["n"], 0):
+            problems.append(f"{name}: says {row['waiting']} wait, {blocked.get(row['n'], 0)} do")
+        if row["waiting"] and not row["active_n"]:
+            problems.append(f"{name}: work waits and nothing is active")
+        if bool(row["active_n"]) != (row["active_state"] in (READY, RUNNING, PARKED)):
+            problems.append(f"{name}: active {row['active_n']} in state {row['active_state']}")
+        if row["active_state"] == PARKED and not row["reason"]:
+            problems.append(f"{name}: parked without a reason")
+        if row["active_state"] == READY and row["due"] is None:
+            problems.append(f"{name}: ready and never due")
+        if row["active_n"]:
+            active = db.execute("SELECT id, state, service_n FROM operations WHERE n = ?",
+                                (row["active_n"],)).fetchone()
+            if active is None or active["id"] != row["active_op"] or active["state"] != 0 \
+                    or active["service_n"] != row["n"]:
+                problems.append(f"{name}: its active operation is not its own, or is over")
+    return problems
+
+
+def operations(db):
+    problems = []
+    live = {row[0] for row in db.execute("SELECT active_n FROM services WHERE active_n <> 0")}
+    live |= {row[0] for row in db.execute("SELECT op_n FROM waiting")}
+    fences = {}
+    for row in db.execute("SELECT * FROM operations ORDER BY finished_ms, n"):
+        name = f"operation {row['n']}"
+        if row["state"] == 0 and row["n"] not in live:
+            problems.append(f"{name}: neither active, nor waiting, nor over")
+        if row["state"] != 0 and row["n"] in live:
+            problems.append(f"{name}: over, and active or waiting")
+        if row["state"] not in (0, DONE) and not row["reason"]:
+            problems.append(f"{name}: ended in {row['state']} without a reason")
+        if row["state"] == DONE and row["steps"]:
+            if row["fence"] <= fences.get(row["service_n"], 0):
+                problems.append(f"{name}: its fence {row['fence']} does not rise above "
+                                f"{fences[row['service_n']]}")
+            fences[row["service_n"]] = row["fence"]
+    for row in db.execute("SELECT n, fence FROM services"):
+        if row["fence"] < fences.get(row["n"], 0):
+            problems.append(f"service {row['n']}: its fence fell to {row['fence']}")
+    keys = db.execute("SELECT count(*) FROM idem WHERE op_n NOT IN (SELECT n FROM operations)")
+    if keys.fetchone()[0]:
+        problems.append("event ids that belong to no operation")
+    return problems
+
+
+def steps(db):
+    problems = []
+    counts = {row["n"]: row["steps"] for row in db.execute("SELECT n, steps FROM operations "
+                                                           "WHERE state <> 0")}
+    done, undone, last = {}, {}, {}
+    for row in db.execute("SELECT * FROM steps ORDER BY op_n, seq"):
+        op = row["op_n"]
+        if row["seq"] != last.get(op, 0) + 1:
+            problems.append(f"operation {op}: step row {row['seq']} follows {last.get(op, 0)}")
+        last[op] = row["seq"]
+        what = (row["component"], row["step"], row["run"])
+        if row["outcome"] == OUTCOME_OK and row["kind"] != UNDO:
+            if what in done.setdefault(op, []):
+                problems.append(f"operation {op}: {what} completed twice")
+            done[op].append(what)
+        if row["outcome"] == OUTCOME_OK and row["kind"] == UNDO:
+            undone.setdefault(op, []).append(what)
+    for op, count in counts.items():
+        if last.get(op, 0) != count:
+            problems.append(f"operation {op}: says {count} step rows, has {last.get(op, 0)}")
+    for op, what in undone.items():
+        both = [step for step in reversed(done.get(op, [])) if step in what]
+        if [step for step in what if step in both] != both:
+            problems.append(f"operation {op}: undone in the order {what}, done {done.get(op)}")
+    return problems
+
+
+def audit(db):
+    problems = []
+    last = 0
+    for row in db.execute("SELECT n FROM audit ORDER BY n"):
+        if row["n"] != last + 1:
+            problems.append(f"audit record {row['n']} follows {last}")
+        last = row["n"]
+    missing = db.execute("SELECT count(*) FROM operations WHERE id NOT IN (SELECT op FROM audit "
+                         "WHERE op IS NOT NULL)").fetchone()[0]
+    if missing:
+        problems.append(f"{missing} operations without an audit record")
+    return problems
+
+
+def pools(db):
+    problems = []
+    for row in db.execute("SELECT pool, first, last, next, used FROM pools"):
+        used = db.execute("SELECT count(*) FROM slots WHERE pool = ? AND idx BETWEEN ? AND ?",
+                          (row["pool"], row["first"], row["last"])).fetchone()[0]
+        if used != row["used"]:
+            problems.append(f"pool {row['pool']}: says {row['used']} used, has {used}")
+    held = db.execute("SELECT count(*) FROM slots WHERE state = 1 AND service_n = 0").fetchone()[0]
+    if held:
+        problems.append(f"{held} pool values are held by nobody")
+    return problems
