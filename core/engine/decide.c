@@ -423,6 +423,11 @@ static void absent(const struct pv_decide_in *in, struct pv_cursor *cursor, stru
         park(ret);
         return;
     }
+    if (in->tries > 1) {
+        /* Unknown and absent in turn: nothing hurries any more. */
+        try_later(in, cursor, ret);
+        return;
+    }
     ret->next = PV_NEXT_HOLD;
     ret->tries = in->tries + 1;
 }

@@ -282,6 +282,25 @@ static void absent_is_believed_only_when_it_has_settled(void **state)
     assert_int_equal(s.cursor.kind, PV_CALL_RUN);
 }
 
+static void unknown_and_absent_in_turn_slow_down(void **state)
+{
+    (void)state;
+    struct setting s;
+    struct pv_decision d;
+    set(&s, PV_OP_CREATE, LOOK, "u..", 0, PV_CALL_LOOKUP);
+    s.in.code = PV_OUT_ABSENT;
+    pv_decide_outcome(&s.in, &s.cursor, &d);
+    assert_int_equal(d.next, PV_NEXT_HOLD); /* the first time it is simply run again */
+    assert_int_equal(d.tries, 2);
+    s.in.tries = 2;
+    s.cursor.kind = PV_CALL_LOOKUP;
+    pv_decide_outcome(&s.in, &s.cursor, &d);
+    assert_int_equal(d.next, PV_NEXT_DEFER);
+    assert_int_equal(d.wait, PV_WAIT_RETRY);
+    assert_true(d.due_ms > NOW);
+    assert_int_equal(s.cursor.kind, PV_CALL_RUN);
+}
+
 static void hold_keeps_what_is_there(void **state)
 {
     (void)state;
@@ -453,6 +472,7 @@ int main(void)
         cmocka_unit_test(at_the_deadline_it_parks),
         cmocka_unit_test(a_suspend_at_its_deadline_parks_with_a_list),
         cmocka_unit_test(absent_is_believed_only_when_it_has_settled),
+        cmocka_unit_test(unknown_and_absent_in_turn_slow_down),
         cmocka_unit_test(hold_keeps_what_is_there),
         cmocka_unit_test(undo_runs_to_its_end),
         cmocka_unit_test(a_terminate_turns_a_create_back),
