@@ -307,20 +307,26 @@ static void describe(const struct host *host, enum pv_host_end end, char *out, s
     }
 }
 
-static void log_end(const struct host *host, const char *what, const struct call *culprit)
+static void log_end(const struct host *host, const char *what)
 {
-    struct pv_str instance = host->instance->name;
-    if (culprit) {
-        pv_log(PV_ERROR,
-               (pv_lf("instance", instance), pv_lf_i64("pid", host->pid), pv_lf_op(culprit->op),
-                pv_lf_svc(culprit->service), pv_lf_c("component", culprit->component),
-                pv_lf_c("step", culprit->step), pv_lf_i64("attempt", culprit->attempt)),
-               "%s; this call was running (%u in flight)", what, host->in_flight);
-    } else {
-        pv_log(host->end == PV_END_OUTSIDE ? PV_INFO : PV_ERROR,
-               (pv_lf("instance", instance), pv_lf_i64("pid", host->pid)), "%s (%u in flight)%s%s",
-               what, host->in_flight, host->fault[0] ? ": " : "", host->fault);
+    pv_log(host->end == PV_END_OUTSIDE ? PV_INFO : PV_ERROR,
+           (pv_lf("instance", host->instance->name), pv_lf_i64("pid", host->pid)),
+           "%s (%u in flight)%s%s", what, host->in_flight, host->fault[0] ? ": " : "", host->fault);
+}
+
+static void log_culprit(const struct call *call, struct pv_str what)
+{
+    struct pv_str instance = call->host->instance->name;
+    if (call->id & PV_CALL_QUERY) {
+        pv_log(PV_ERROR, (pv_lf("instance", instance), pv_lf_c("query", call->step)),
+               "this query took its plugin host down: %.*s", PV_STR_ARG(what));
+        return;
     }
+    pv_log(PV_ERROR,
+           (pv_lf("instance", instance), pv_lf_op(call->op), pv_lf_svc(call->service),
+            pv_lf_c("component", call->component), pv_lf_c("step", call->step),
+            pv_lf_i64("attempt", call->attempt)),
+           "this step took its plugin host down: %.*s", PV_STR_ARG(what));
 }
 
 /* The next start waits: first backoff_ms, then twice as long each time, until a host has lived a
@@ -355,6 +361,9 @@ static void lose_calls(struct host *host, const struct pv_verdict_of_end *verdic
             lost = PV_LOST_START;
         } else if (host->page && call->sent) {
             lost = pv_judge_call(host->page, verdict, culprit, call->id, call->slot, &last_send_ms);
+        }
+        if (lost == PV_LOST_CULPRIT || lost == PV_LOST_CULPRIT_UNTOUCHED) {
+            log_culprit(call, text);
         }
         bool touched = lost == PV_LOST_TOUCHED || lost == PV_LOST_CULPRIT;
         if (touched && (last_send_ms <= 0 || last_send_ms > now_ms)) {
@@ -435,7 +444,7 @@ void pv_host_over(struct host *host)
         back_off(host);
     }
     if (unasked || host->in_flight > 0) {
-        log_end(host, text, blamed);
+        log_end(host, text);
     }
     if (host->fault[0]) {
         size_t len = strlen(text);
