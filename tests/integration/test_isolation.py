@@ -30,8 +30,11 @@ def test_a_culprit_is_parked_and_nobody_else_notices(misbehaving, backend, how):
     # The instance works for others.
     well = one.await_operation("create", "after", product="bad", plan="well")
     assert well["state"] == "done", well
-    blamed = [line for line in one.log_lines() if line.get("step") and line["level"] == "error"]
-    assert blamed and all(line["operation"] == shown["operation"] for line in blamed), blamed
+    blamed = {line["operation"] for line in one.log_lines()
+              if line.get("message", "").startswith("this step took its plugin host down")}
+    assert shown["operation"] in blamed
+    # Where nothing names the culprit, all that ran are suspects until they have a host of their own.
+    assert blamed == {shown["operation"]} or how in ("garbage", "grow"), blamed
 
 
 def test_what_was_sent_before_a_crash_is_looked_up(misbehaving, backend):
@@ -43,11 +46,14 @@ def test_what_was_sent_before_a_crash_is_looked_up(misbehaving, backend):
 
 
 def test_an_outcome_that_is_none_is_unknown(misbehaving, backend):
-    """A number that is no outcome parks nothing but its own operation, and undoes nothing."""
+    """It is looked up and tried again, ever more slowly, and costs nobody else anything."""
     one = misbehaving.start()
-    shown = one.await_operation("create", "s1", product="bad", plan="number")
-    assert shown["state"] in ("needs_operator", "done"), shown
+    op = one.event("create", "s1", product="bad", plan="number", wait_s=2)["operation"]
     assert one.await_operation("create", "s2", product="bad", plan="well")["state"] == "done"
+    shown = one.operation(op)
+    assert shown["state"] in ("ready", "running"), shown
+    kinds = [row["kind"] for row in shown["steps"] if row["step"] == "act"]
+    assert kinds[:2] == ["run", "lookup"] and len(kinds) < 20, kinds
 
 
 def test_an_instance_that_does_not_start_says_why(misbehaving, backend):

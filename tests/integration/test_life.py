@@ -139,7 +139,7 @@ def test_a_bad_reload_changes_nothing(misbehaving, backend):
     good = one.options
     one.configure(good | {"produckts": {}})
     assert "refused" in one.reload()
-    assert any("produckts" in line.get("path", "") + line["message"] for line in one.log_lines())
+    assert any("produckts" in line.get("path", "") + line.get("message", "") for line in one.log_lines())
     answer = one.admin("POST", "/v1/reload")
     assert answer.status == 409 and "produckts" in answer.text, answer
     assert one.hosts() == before

@@ -199,7 +199,7 @@ class Provost(daemon.Daemon):
         return lines
 
     def messages(self):
-        return [line["message"] for line in self.log_lines()]
+        return [line.get("message", "") for line in self.log_lines()]
 
 
 def descendants(pid):
