@@ -349,7 +349,7 @@ static int type_of(const struct pv_json_doc *doc, const struct pv_json *event)
     return 0;
 }
 
-static void check_required(struct check *c, const struct pv_json *event, int type)
+static void check_required(struct check *c, const struct pv_json *event, int type, unsigned flags)
 {
     const struct pv_json *service = pv_json_get(c->doc, event, "service");
     const struct pv_json *customer = pv_json_get(c->doc, event, "customer");
@@ -360,6 +360,9 @@ static void check_required(struct check *c, const struct pv_json *event, int typ
     if (type == PV_OP_CREATE) {
         need(c, service, "product", "/service/product", service, "required by service.create");
         need(c, service, "plan", "/service/plan", service, "required by service.create");
+        if (customer == NULL && (flags & PV_EVENT_NO_CUSTOMER) != 0) {
+            return;
+        }
         if (customer == NULL) {
             wrong(c, "/customer/email", "required", event, "required by service.create");
         } else {
@@ -382,7 +385,7 @@ static struct pv_str text_of(const struct pv_json_doc *doc, const struct pv_json
     return value->text;
 }
 
-bool pv_event_check(const struct pv_json_doc *doc, const struct pv_json *value,
+bool pv_event_check(const struct pv_json_doc *doc, const struct pv_json *value, unsigned flags,
                     struct pv_faults *faults, struct pv_event *ret_event)
 {
     struct check c = {.doc = doc, .faults = faults, .ok = true};
@@ -391,7 +394,7 @@ bool pv_event_check(const struct pv_json_doc *doc, const struct pv_json *value,
     }
     int type = type_of(doc, value);
     check_object(&c, "", value, event_members, COUNT(event_members));
-    check_required(&c, value, type);
+    check_required(&c, value, type, flags);
     if (!c.ok) {
         return false;
     }

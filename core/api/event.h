@@ -25,8 +25,10 @@ struct pv_event {
     uint32_t plan_at;
 };
 
+#define PV_EVENT_NO_CUSTOMER (1u << 0) /* a create may come without a customer */
+
 /* Checks one event; adds to `faults` what is wrong. false: something was. */
-bool pv_event_check(const struct pv_json_doc *doc, const struct pv_json *value,
+bool pv_event_check(const struct pv_json_doc *doc, const struct pv_json *value, unsigned flags,
                     struct pv_faults *faults, struct pv_event *ret_event);
 /* What makes two events the same: the canonical form without `id` and `time`. */
 int pv_event_canonical(const struct pv_json_doc *doc, const struct pv_json *value,

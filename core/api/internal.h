@@ -199,6 +199,11 @@ const char *pv_show_kind(int kind);
 
 /* ---- shared by routes ---- */
 
+/* Product, plan and params of a create or an upgrade against the configuration; what is wrong goes
+ * to `faults`. PV_ENOMEM. */
+int pv_event_check_config(const struct pv_config *config, const struct pv_json_doc *doc,
+                          const struct pv_event *event, struct pv_faults *faults) PV_MUST_CHECK;
+
 /* Answers for an operation that is in `state` now: waits if that was asked for; 200 with all of it
  * when it is over, else 202 with a receipt. service may be zero: not known. */
 void pv_call_follow(struct pv_call *call, struct pv_id op, struct pv_id service, int state,

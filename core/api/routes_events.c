@@ -50,9 +50,8 @@ static void take_problems(const struct pv_json_doc *doc, const struct pv_event *
     }
 }
 
-/* Product, plan and params of creates and upgrades. PV_ENOMEM. */
-static int check_against_config(const struct pv_config *config, const struct pv_json_doc *doc,
-                                const struct pv_event *event, struct pv_faults *faults)
+int pv_event_check_config(const struct pv_config *config, const struct pv_json_doc *doc,
+                          const struct pv_event *event, struct pv_faults *faults)
 {
     if (event->type != PV_OP_CREATE && event->type != PV_OP_UPGRADE) {
         return 0;
@@ -132,10 +131,10 @@ static int check_events(struct pv_call *call, struct batch *batch, struct pv_fau
             pv_json_next(&iter, &key, &value);
         }
         struct pv_event *event = &batch->events[i];
-        if (!pv_event_check(&call->body, value, faults, event)) {
+        if (!pv_event_check(&call->body, value, 0, faults, event)) {
             continue;
         }
-        int status = check_against_config(call->api->o.config, &call->body, event, faults);
+        int status = pv_event_check_config(call->api->o.config, &call->body, event, faults);
         if (status != 0) {
             return status;
         }

@@ -26,7 +26,7 @@ static bool check(const char *text, struct pv_buf *out, struct pv_event *ret_eve
     struct pv_faults faults;
     pv_faults_init(&faults, pv_str(text), false);
     struct pv_event event;
-    bool ok = pv_event_check(&doc, &doc.values[0], &faults, &event);
+    bool ok = pv_event_check(&doc, &doc.values[0], 0, &faults, &event);
     assert_true(ok == (faults.count == 0));
     if (ok && ret_event != NULL) {
         *ret_event = event; /* for its numbers: the strings borrow from text */
@@ -260,7 +260,7 @@ static void survives_allocation_failures(void **state)
         pv_faults_init(&faults, pv_str(text), false);
         pv_buf_init(&out, 10000);
         pv_alloc_fail_at(n, 0);
-        bool ok = pv_event_check(&doc, &doc.values[0], &faults, &event);
+        bool ok = pv_event_check(&doc, &doc.values[0], 0, &faults, &event);
         int listed = faults.list.status;
         status = pv_faults_write(&faults, &out);
         if (status == 0) {
