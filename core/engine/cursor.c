@@ -62,16 +62,19 @@ int pv_cursor_decode(struct pv_str bytes, struct pv_cursor *ret)
     return PV_OK;
 }
 
+void pv_cursor_remark(struct pv_cursor *cursor, char from, char to)
+{
+    for (size_t i = 0; i < cursor->count; i++) {
+        cursor->marks[i] = cursor->marks[i] == from ? to : cursor->marks[i];
+    }
+}
+
 void pv_cursor_turn_back(struct pv_cursor *cursor, int end_state)
 {
     cursor->undoing = true;
     cursor->end_state = (uint8_t)end_state;
     cursor->crashes = 0;
-    for (size_t i = 0; i < cursor->count; i++) {
-        if (cursor->marks[i] == PV_MARK_LATER) {
-            cursor->marks[i] = PV_MARK_OPEN;
-        }
-    }
+    pv_cursor_remark(cursor, PV_MARK_LATER, PV_MARK_OPEN);
 }
 
 bool pv_cursor_has(const struct pv_cursor *cursor, char mark)

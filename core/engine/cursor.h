@@ -44,6 +44,8 @@ void pv_cursor_turn_back(struct pv_cursor *cursor, int end_state);
 /* Moves to the next step to be called, setting step and kind; false when there is none left in this
  * direction. A cursor whose present step is still to be called stays where it is. */
 bool pv_cursor_next(struct pv_cursor *cursor, const struct pv_plan *plan);
+/* Every mark `from` becomes `to`. */
+void pv_cursor_remark(struct pv_cursor *cursor, char from, char to);
 bool pv_cursor_has(const struct pv_cursor *cursor, char mark);
 
 #endif

@@ -140,18 +140,9 @@ static void end_forward(const struct pv_decide_in *in, struct pv_cursor *cursor,
                         struct pv_decision *ret)
 {
     if (pv_cursor_has(cursor, PV_MARK_LATER)) {
-        if (in->deadline_ms > 0 && in->now_ms >= in->deadline_ms) {
-            for (size_t i = 0; i < cursor->count; i++) {
-                if (cursor->marks[i] == PV_MARK_LATER) {
-                    cursor->marks[i] = PV_MARK_FAILED;
-                }
-            }
-        } else {
-            for (size_t i = 0; i < cursor->count; i++) {
-                if (cursor->marks[i] == PV_MARK_LATER) {
-                    cursor->marks[i] = PV_MARK_OPEN;
-                }
-            }
+        bool late = in->deadline_ms > 0 && in->now_ms >= in->deadline_ms;
+        pv_cursor_remark(cursor, PV_MARK_LATER, late ? PV_MARK_FAILED : PV_MARK_OPEN);
+        if (!late) {
             cursor->passes = (uint16_t)(cursor->passes + 1);
             (void)pv_cursor_next(cursor, in->plan);
             int64_t delay = pv_decide_backoff(in->plan, in->rng, cursor->passes);

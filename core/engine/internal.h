@@ -144,6 +144,13 @@ void pv_active_begin(struct pv_active *active, const struct pv_claimed *claimed,
 /* Replaces a component's state document in memory. `component` is the plan's. */
 int pv_active_set_doc(struct pv_active *active, struct pv_str component, struct pv_str json,
                       struct pv_active_doc **ret_doc) PV_MUST_CHECK;
+/* Parks it, for a reason that no step gave. */
+void pv_active_park(struct pv_active *active, const char *reason);
+
+/* ---- call.c ---- */
+
+/* A component's state document; none where it has none. */
+struct pv_str pv_active_state(const struct pv_active *active, struct pv_str component);
 /* Calls the step at the cursor. */
 void pv_active_dispatch(struct pv_active *active);
 /* Forgets it: the store has it back, or has given it to somebody else. */
@@ -151,6 +158,13 @@ void pv_active_drop(struct pv_active *active);
 void pv_active_give_slot(struct pv_active *active);
 /* What the decision functions are told; outcome members are left zero. */
 struct pv_decide_in pv_active_facts(const struct pv_active *active);
+
+/* ---- answer.c ---- */
+
+/* Keeps what was said about the call, cut to a decent length. */
+void pv_active_keep_text(struct pv_active *active, struct pv_str text);
+/* Puts the call that has ended into the commit being prepared: history line and audit record. */
+void pv_active_record(struct pv_active *active, int outcome, const char *what);
 
 /* ---- commit.c ---- */
 
