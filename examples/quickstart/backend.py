@@ -158,7 +158,7 @@ class Handler(BaseHTTPRequestHandler):
             if fault is None or fault["kind"] in ("slow", "lost"):
                 if request:
                     status, said = self.carry_out(request, said, body)
-        return self.finish(fault, status, said)
+        return self.carry_on(fault, status, said)
 
     def find(self, parts, url):
         """(status, answer or site, request): without a request the answer is final."""
@@ -196,7 +196,7 @@ class Handler(BaseHTTPRequestHandler):
             return sites.delete(site)
         return sites.power(site, request)
 
-    def finish(self, fault, status, said):
+    def carry_on(self, fault, status, said):
         kind = fault["kind"] if fault else None
         if kind == "busy":
             return self.answer(503, {"error": "busy"}, [("Retry-After", str(fault["seconds"]))])
