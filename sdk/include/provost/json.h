@@ -318,10 +318,10 @@ static inline int provost_classify(struct provost_call *call, int code, const ch
         outcome = PROVOST_UNKNOWN;
         break;
     case PROVOST_E_TLS:
+    case PROVOST_E_DENIED: /* by the instance's configuration */
         outcome = PROVOST_INSTANCE_FAULT;
         break;
     case PROVOST_E_INVALID:
-    case PROVOST_E_DENIED:
     case PROVOST_E_TOO_BIG:
     case PROVOST_E_NOT_FOUND:
         outcome = PROVOST_PERMANENT;

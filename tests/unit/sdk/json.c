@@ -287,7 +287,7 @@ static void other_errors_mean_something(void **unused)
     assert_int_equal(provost_classify(&call, 0, "take"), PROVOST_OK);
     assert_int_equal(provost_classify(&call, PROVOST_E_EXHAUSTED, "take"), PROVOST_TEMPORARY);
     assert_int_equal(provost_classify(&call, PROVOST_E_NOT_FOUND, "take"), PROVOST_PERMANENT);
-    assert_int_equal(provost_classify(&call, PROVOST_E_DENIED, "take"), PROVOST_PERMANENT);
+    assert_int_equal(provost_classify(&call, PROVOST_E_DENIED, "take"), PROVOST_INSTANCE_FAULT);
     assert_int_equal(provost_classify(&call, PROVOST_E_LOST, "take"), PROVOST_UNKNOWN);
 }
 
@@ -315,6 +315,25 @@ static void what_the_backend_said_is_told(void **unused)
     }
 }
 
+static void long_words_of_the_backend_are_cut(void **unused)
+{
+    (void)unused;
+    char body[500];
+    memset(body, 'x', sizeof(body) - 1);
+    body[sizeof(body) - 1] = '\0';
+    static const size_t lengths[] = {199, 200, 201, 400, 499};
+    for (size_t i = 0; i < PV_COUNT(lengths); i++) {
+        struct provost_http_response response = {.status = 422, .body = body};
+        response.body_len = lengths[i];
+        char cut = body[lengths[i]];
+        body[lengths[i]] = '\0';
+        (void)provost_classify_http(&call, 0, &response, 0, "create");
+        body[lengths[i]] = cut;
+        assert_int_equal(strlen(said),
+                         strlen("create: HTTP 422: ") + (lengths[i] < 200 ? lengths[i] : 200));
+    }
+}
+
 #define WITH_CALL(test) cmocka_unit_test_setup_teardown(test, start, stop)
 
 int main(void)
@@ -323,7 +342,7 @@ int main(void)
         WITH_CALL(what_a_call_is_given_is_read),  WITH_CALL(deep_json_is_refused),
         WITH_CALL(sentences_are_formatted),       WITH_CALL(json_goes_both_ways),
         WITH_CALL(answers_mean_something),        WITH_CALL(other_errors_mean_something),
-        WITH_CALL(what_the_backend_said_is_told),
+        WITH_CALL(what_the_backend_said_is_told), WITH_CALL(long_words_of_the_backend_are_cut),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
