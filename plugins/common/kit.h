@@ -5,12 +5,9 @@
 #ifndef PLUGINS_COMMON_KIT_H
 #define PLUGINS_COMMON_KIT_H
 
-#include <jansson.h>
+#include <provost/json.h>
+
 #include <stdbool.h>
-
-#include "provost/plugin.h"
-
-#define KIT_MAX_DEPTH 32
 
 /* One call of a plugin function. */
 struct kit {
@@ -30,9 +27,6 @@ int kit_close(struct kit *kit, int outcome);
 /* Ends the call with a sentence; returns `outcome`. */
 int kit_end(struct kit *kit, int outcome, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-/* The same, with the moment of the next try. */
-int kit_end_later(struct kit *kit, int outcome, int64_t retry_after_ms, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
 /* The outcome of a host call that returned `error` (negative). `sent_once`: the call may have
  * changed something if it was carried out, so that not knowing is PROVOST_UNKNOWN and not "try
  * again". */
@@ -41,17 +35,6 @@ int kit_end_memory(struct kit *kit);
 
 /* Text in the call's memory; NULL when out of memory. */
 char *kit_printf(struct kit *kit, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-/* Parses text of an outside party: depth at most KIT_MAX_DEPTH (jansson recurses, and a coroutine's
- * stack is small), no duplicate keys. NULL when it is not JSON. The caller owns what it gets. */
-json_t *kit_parse(const char *text, size_t length);
-
-/* Members by a dotted path ("service.plan"), borrowed; NULL when missing or null. */
-json_t *kit_get(json_t *object, const char *path);
-/* A string member; `fallback` when missing or of another type. */
-const char *kit_text(json_t *object, const char *path, const char *fallback);
-int64_t kit_int(json_t *object, const char *path, int64_t fallback);
-bool kit_bool(json_t *object, const char *path, bool fallback);
 
 /* Makes kit->state the state document of the call. PROVOST_OK or an outcome. */
 int kit_state_set(struct kit *kit);
@@ -63,7 +46,7 @@ int kit_result(struct kit *kit, json_t *result);
 struct kit_answer {
     int status;
     json_t *json;     /* owned by the caller; NULL: the body is not JSON */
-    const char *text; /* the body, or a JSON answer's own sentence, cut to a line */
+    const char *text; /* ": " and what the backend says is wrong; "" when it says nothing */
 };
 
 /* Sends a request; `body` is borrowed and may be NULL. PROVOST_OK for an answer that the caller has

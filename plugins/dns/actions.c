@@ -26,7 +26,8 @@ static int with_call(struct provost_call *call, int (*work)(struct dns *dns))
 static int own_zone(struct dns *dns, char name[DNS_NAME_MAX])
 {
     char why[DNS_WHY_MAX];
-    int error = dns_name_check(kit_text(dns->kit.input, "form.zone", ""), DNS_ZONE, name, why);
+    int error =
+        dns_name_check(provost_text_at(dns->kit.input, "form.zone", ""), DNS_ZONE, name, why);
     if (error != 0) {
         return dns_end_check(dns, error, why);
     }
@@ -40,7 +41,7 @@ static int own_zone(struct dns *dns, char name[DNS_NAME_MAX])
 
 static int do_zone_check(struct dns *dns)
 {
-    return dns_want_zone(dns, kit_text(dns->kit.input, "form.zone", ""));
+    return dns_want_zone(dns, provost_text_at(dns->kit.input, "form.zone", ""));
 }
 
 static int zone_check(struct provost_call *call)
@@ -57,7 +58,8 @@ static int zone_claim(struct provost_call *call)
 static void form_zone(struct dns *dns, char name[DNS_NAME_MAX])
 {
     char why[DNS_WHY_MAX];
-    if (dns_name_check(kit_text(dns->kit.input, "form.zone", ""), DNS_ZONE, name, why) != 0) {
+    if (dns_name_check(provost_text_at(dns->kit.input, "form.zone", ""), DNS_ZONE, name, why) !=
+        0) {
         name[0] = '\0';
     }
 }
@@ -132,7 +134,8 @@ typedef int (*change_fn)(struct dns *dns, const char *zone, json_t *sets, char *
 static int add(struct dns *dns, const char *zone, json_t *sets, char *why)
 {
     struct dns_record record = {0};
-    int error = dns_record_check(&dns->policy, zone, kit_get(dns->kit.input, "form"), &record, why);
+    int error =
+        dns_record_check(&dns->policy, zone, provost_at(dns->kit.input, "form"), &record, why);
     if (error == 0) {
         error = dns_sets_add(&dns->policy, sets, zone, &record, why);
     }
@@ -144,8 +147,8 @@ static int add(struct dns *dns, const char *zone, json_t *sets, char *why)
 static int find_old(struct dns *dns, const char *zone, json_t *sets, struct dns_record *ret_old,
                     char *why)
 {
-    json_t *form = kit_get(dns->kit.input, "form");
-    const char *id = kit_text(form, "record", "");
+    json_t *form = provost_at(dns->kit.input, "form");
+    const char *id = provost_text_at(form, "record", "");
     if (id[0] == '\0') {
         return dns_record_check(&dns->policy, zone, form, ret_old, why);
     }
@@ -187,8 +190,8 @@ static json_t *merged(const struct dns_record *old, json_t *form)
         json_object_set_new(all, "priority", json_integer(strtol(old->content, NULL, 10)));
     }
     for (size_t i = 0; all != NULL && i < sizeof(members) / sizeof(members[0]); i++) {
-        json_t *value = kit_get(form, members[i]);
-        if (value != NULL) {
+        json_t *value = provost_at(form, members[i]);
+        if (value != NULL && !json_is_null(value)) {
             json_object_set(all, members[i], value);
         }
     }
@@ -197,7 +200,7 @@ static json_t *merged(const struct dns_record *old, json_t *form)
 
 static int edit(struct dns *dns, const char *zone, json_t *sets, char *why)
 {
-    json_t *form = kit_get(dns->kit.input, "form");
+    json_t *form = provost_at(dns->kit.input, "form");
     struct dns_record old = {0};
     struct dns_record next = {0};
     json_t *all = NULL;
@@ -232,7 +235,8 @@ static json_t *same_sets(json_t *sets, json_t *wanted)
     json_t *set = NULL;
     json_array_foreach(wanted, i, set)
     {
-        json_t *old = dns_sets_find(sets, kit_text(set, "name", ""), kit_text(set, "type", ""));
+        json_t *old =
+            dns_sets_find(sets, provost_text_at(set, "name", ""), provost_text_at(set, "type", ""));
         json_t *copy =
             old != NULL ? json_incref(old)
                         : json_pack("{s:O, s:O, s:I, s:[]}", "name", json_object_get(set, "name"),
@@ -293,7 +297,7 @@ static int plan(struct dns *dns, change_fn change)
 static int write_plan(struct dns *dns, const char *which)
 {
     json_t *plan_json = json_object_get(dns->kit.state, "plan");
-    const char *zone = kit_text(plan_json, "zone", "");
+    const char *zone = provost_text_at(plan_json, "zone", "");
     json_t *sets = json_object_get(plan_json, which);
     if (json_array_size(sets) == 0) {
         return PROVOST_OK;

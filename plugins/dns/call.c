@@ -24,18 +24,18 @@ int dns_open(struct dns *dns, struct provost_call *call)
         return outcome;
     }
     json_t *settings = dns->kit.settings;
-    const char *name = kit_text(settings, "driver", "powerdns");
+    const char *name = provost_text_at(settings, "driver", "powerdns");
     dns->driver = find_driver(name);
     if (dns->driver == NULL) {
         return kit_close(&dns->kit, kit_end(&dns->kit, PROVOST_INSTANCE_FAULT,
                                             "there is no driver \"%s\"", name));
     }
     dns->policy = (struct dns_policy){
-        .proxy_ip = kit_text(settings, "proxy_ip", NULL),
-        .proxy_ip6 = kit_text(settings, "proxy_ip6", NULL),
-        .ttl = kit_int(settings, "ttl", 3600),
-        .max_records = kit_int(settings, "max_records", 500),
-        .nameservers = kit_get(settings, "nameservers"),
+        .proxy_ip = provost_text_at(settings, "proxy_ip", NULL),
+        .proxy_ip6 = provost_text_at(settings, "proxy_ip6", NULL),
+        .ttl = provost_int_at(settings, "ttl", 3600),
+        .max_records = provost_int_at(settings, "max_records", 500),
+        .nameservers = provost_at(settings, "nameservers"),
     };
     return PROVOST_OK;
 }
@@ -61,7 +61,7 @@ int dns_end_check(struct dns *dns, int error, const char *why)
 
 bool dns_is_record(struct dns *dns)
 {
-    const char *mode =
-        kit_text(dns->kit.state, "mode", kit_text(dns->kit.input, "values.mode", "zones"));
+    const char *mode = provost_text_at(dns->kit.state, "mode",
+                                       provost_text_at(dns->kit.input, "values.mode", "zones"));
     return strcmp(mode, "record") == 0;
 }

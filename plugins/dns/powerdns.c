@@ -13,19 +13,19 @@ static int ask(struct dns *dns, const char *method, const char *path, json_t *bo
                const char *what, struct kit_answer *ret_answer)
 {
     struct kit *kit = &dns->kit;
-    const char *url = kit_text(kit->settings, "url", "");
+    const char *url = provost_text_at(kit->settings, "url", "");
     size_t length = strlen(url);
     while (length > 0 && url[length - 1] == '/') {
         length--;
     }
     const char *full = kit_printf(kit, "%.*s/api/v1/servers/%s%s", (int)length, url,
-                                  kit_text(kit->settings, "server_id", "localhost"), path);
-    const char *key = kit_printf(kit, "X-API-Key: %s", kit_text(kit->settings, "api_key", ""));
+                                  provost_text_at(kit->settings, "server_id", "localhost"), path);
+    const char *key =
+        kit_printf(kit, "X-API-Key: %s", provost_text_at(kit->settings, "api_key", ""));
     if (full == NULL || key == NULL || what == NULL) {
         return kit_end_memory(kit);
     }
-    const char *const headers[] = {key, "Content-Type: application/json",
-                                   "Accept: application/json", NULL};
+    const char *const headers[] = {key, NULL};
     const struct provost_http_request request = {
         .struct_size = sizeof(request),
         .method = method,
@@ -34,7 +34,7 @@ static int ask(struct dns *dns, const char *method, const char *path, json_t *bo
         .timeout_ms = 20000,
         .max_answer_bytes = MAX_ANSWER,
         .flags = strcmp(method, "GET") == 0 ? PROVOST_H_IDEMPOTENT : 0,
-        .ca_file = kit_text(kit->settings, "ca_file", NULL),
+        .ca_file = provost_text_at(kit->settings, "ca_file", NULL),
     };
     return kit_http(kit, &request, body, what, ret_answer);
 }
@@ -45,8 +45,8 @@ static int refused(struct dns *dns, const char *what, struct kit_answer *answer)
     int status = answer->status;
     const char *text = answer->text;
     kit_answer_done(answer);
-    return kit_end(&dns->kit, PROVOST_PERMANENT, "%s: PowerDNS refuses it: %s (HTTP %d)", what,
-                   text[0] == '\0' ? "no reason given" : text, status);
+    return kit_end(&dns->kit, PROVOST_PERMANENT, "%s: PowerDNS refuses it%s (HTTP %d)", what, text,
+                   status);
 }
 
 static int not_powerdns(struct dns *dns, const char *what, struct kit_answer *answer)
@@ -95,7 +95,7 @@ static json_t *set_from(json_t *theirs)
         json_object_set_new(set, "disabled", json_true());
     }
     json_t *comment = json_array_get(json_object_get(theirs, "comments"), 0);
-    const char *owner = kit_text(comment, "account", "");
+    const char *owner = provost_text_at(comment, "account", "");
     if (owner[0] != '\0') {
         json_object_set_new(set, "owner", json_string(owner));
     }
@@ -105,9 +105,9 @@ static json_t *set_from(json_t *theirs)
 /* Our set to a change of PowerDNS's; NULL: out of memory. */
 static json_t *set_to(json_t *ours, bool creating)
 {
-    const char *name = kit_text(ours, "name", "");
-    const char *owner = kit_text(ours, "owner", NULL);
-    bool disabled = kit_bool(ours, "disabled", false);
+    const char *name = provost_text_at(ours, "name", "");
+    const char *owner = provost_text_at(ours, "owner", NULL);
+    bool disabled = provost_bool_at(ours, "disabled", false);
     json_t *records = json_array();
     size_t i = 0;
     json_t *content = NULL;
@@ -118,8 +118,8 @@ static json_t *set_to(json_t *ours, bool creating)
     }
     bool gone = json_array_size(records) == 0;
     json_t *set = json_pack("{s:o, s:s, s:I, s:o}", "name", json_sprintf("%s.", name), "type",
-                            kit_text(ours, "type", ""), "ttl",
-                            (json_int_t)kit_int(ours, "ttl", 3600), "records", records);
+                            provost_text_at(ours, "type", ""), "ttl",
+                            (json_int_t)provost_int_at(ours, "ttl", 3600), "records", records);
     if (set == NULL) {
         return NULL;
     }
@@ -172,12 +172,12 @@ static int zone_get(struct dns *dns, const char *zone, const char *name, const c
     if (answer.status != 200) {
         return refused(dns, what, &answer);
     }
-    json_t *sets = kit_get(answer.json, "rrsets");
+    json_t *sets = provost_at(answer.json, "rrsets");
     if (!json_is_array(sets)) {
         return not_powerdns(dns, what, &answer);
     }
     struct dns_zone found = {.sets = json_array()};
-    snprintf(found.owner, sizeof(found.owner), "%s", kit_text(answer.json, "account", ""));
+    snprintf(found.owner, sizeof(found.owner), "%s", provost_text_at(answer.json, "account", ""));
     size_t i = 0;
     json_t *set = NULL;
     json_array_foreach(sets, i, set)
@@ -185,10 +185,10 @@ static int zone_get(struct dns *dns, const char *zone, const char *name, const c
         /* Older versions do not filter. Newer ones leave disabled records out when they do, but not
          * the set's comment: such a set is there, and says whose it is. */
         json_t *ours = set_from(set);
-        bool empty = json_array_size(kit_get(ours, "records")) == 0;
+        bool empty = json_array_size(provost_at(ours, "records")) == 0;
         bool wanted = name == NULL ? !empty
-                                   : strcmp(kit_text(ours, "name", ""), name) == 0 &&
-                                         strcmp(kit_text(ours, "type", ""), type) == 0;
+                                   : strcmp(provost_text_at(ours, "name", ""), name) == 0 &&
+                                         strcmp(provost_text_at(ours, "type", ""), type) == 0;
         if (ours != NULL && wanted) {
             json_array_append(found.sets, ours);
         }
@@ -208,7 +208,7 @@ static int zone_create(struct dns *dns, const char *zone, json_t *sets, bool *re
     const char *what = kit_printf(kit, "create zone %s", zone);
     json_t *body =
         json_pack("{s:o, s:s, s:s, s:s, s:[], s:o}", "name", json_sprintf("%s.", zone), "kind",
-                  kit_text(kit->settings, "zone_kind", "Native"), "account", dns->ref,
+                  provost_text_at(kit->settings, "zone_kind", "Native"), "account", dns->ref,
                   "soa_edit_api", "DEFAULT", "nameservers", "rrsets", sets_to(sets, true));
     if (body == NULL) {
         return kit_end_memory(kit);
@@ -252,7 +252,7 @@ static int zone_delete(struct dns *dns, const char *zone)
 static void notify(struct dns *dns, const char *zone)
 {
     struct kit *kit = &dns->kit;
-    if (strcmp(kit_text(kit->settings, "zone_kind", "Native"), "Master") != 0) {
+    if (strcmp(provost_text_at(kit->settings, "zone_kind", "Native"), "Master") != 0) {
         return;
     }
     const char *path = kit_printf(kit, "/zones/%s./notify", zone);
@@ -311,7 +311,7 @@ static int zones_list(struct dns *dns, json_t **ret_zones)
     {
         json_array_append_new(zones, json_pack("{s:o, s:s}", "name",
                                                undotted(json_object_get(zone, "name")), "owner",
-                                               kit_text(zone, "account", "")));
+                                               provost_text_at(zone, "account", "")));
     }
     kit_answer_done(&answer);
     if (zones == NULL) {
@@ -332,17 +332,17 @@ static int test(struct dns *dns, const char **ret_text)
     if (answer.status == 404) {
         kit_answer_done(&answer);
         return kit_end(kit, PROVOST_INSTANCE_FAULT, "PowerDNS has no server \"%s\" (server_id)",
-                       kit_text(kit->settings, "server_id", "localhost"));
+                       provost_text_at(kit->settings, "server_id", "localhost"));
     }
     if (answer.status != 200) {
         return refused(dns, "ask the server", &answer);
     }
-    const char *version = kit_text(answer.json, "version", NULL);
+    const char *version = provost_text_at(answer.json, "version", NULL);
     if (version == NULL) {
         return not_powerdns(dns, "ask the server", &answer);
     }
-    const char *text =
-        kit_printf(kit, "PowerDNS %s %s", kit_text(answer.json, "daemon_type", "server"), version);
+    const char *text = kit_printf(kit, "PowerDNS %s %s",
+                                  provost_text_at(answer.json, "daemon_type", "server"), version);
     kit_answer_done(&answer);
     if (text == NULL) {
         return kit_end_memory(kit);

@@ -21,12 +21,13 @@ static int with_call(struct provost_call *call, int (*work)(struct dns *dns))
 
 static const char *status_of(struct dns *dns)
 {
-    json_t *set = kit_get(dns->kit.state, "record.set");
+    json_t *set = provost_at(dns->kit.state, "record.set");
     if (json_object_size(dns->kit.state) == 0) {
         return "none";
     }
-    return kit_bool(dns->kit.state, "suspended", kit_bool(set, "disabled", false)) ? "suspended"
-                                                                                   : "active";
+    return provost_bool_at(dns->kit.state, "suspended", provost_bool_at(set, "disabled", false))
+               ? "suspended"
+               : "active";
 }
 
 static int do_status(struct dns *dns)
@@ -56,7 +57,7 @@ static json_t *zone_rows(struct dns *dns)
 
 static json_t *quotas(struct dns *dns)
 {
-    json_t *limit = kit_get(dns->kit.input, "values.zones");
+    json_t *limit = provost_at(dns->kit.input, "values.zones");
     size_t used = json_object_size(json_object_get(dns->kit.state, "zones"));
     return json_pack("[{s:s, s:s, s:I, s:O?}]", "name", "zones", "label", "Zones", "used",
                      (json_int_t)used, "limit", limit);
@@ -80,14 +81,14 @@ static int zones(struct provost_call *call)
 
 static int view_record(struct dns *dns)
 {
-    json_t *set = kit_get(dns->kit.state, "record.set");
-    json_t *content = json_array_get(kit_get(set, "records"), 0);
+    json_t *set = provost_at(dns->kit.state, "record.set");
+    json_t *content = json_array_get(provost_at(set, "records"), 0);
     return kit_result(&dns->kit,
                       json_pack("{s:s, s:[{s:s, s:s, s:s}, {s:s, s:s, s:s}, {s:s, s:s, s:O?}]}",
                                 "status", status_of(dns), "fields", "name", "name", "label", "Name",
-                                "value", kit_text(set, "name", ""), "name", "type", "label", "Type",
-                                "value", kit_text(set, "type", ""), "name", "content", "label",
-                                "Points to", "value", content));
+                                "value", provost_text_at(set, "name", ""), "name", "type", "label",
+                                "Type", "value", provost_text_at(set, "type", ""), "name",
+                                "content", "label", "Points to", "value", content));
 }
 
 static int do_view(struct dns *dns)
@@ -114,8 +115,8 @@ static int view(struct provost_call *call)
 
 static json_t *record_row(struct dns *dns, const char *zone, json_t *set, const char *content)
 {
-    const char *name = kit_text(set, "name", "");
-    const char *type = kit_text(set, "type", "");
+    const char *name = provost_text_at(set, "name", "");
+    const char *type = provost_text_at(set, "type", "");
     bool mx = strcmp(type, "MX") == 0;
     bool target = mx || strcmp(type, "CNAME") == 0 || strcmp(type, "NS") == 0;
     const char *shown = content + (mx ? strcspn(content, " ") + 1 : 0);
@@ -125,9 +126,9 @@ static json_t *record_row(struct dns *dns, const char *zone, json_t *set, const 
     }
     char id[DNS_RECORD_ID];
     dns_record_id(name, type, content, id);
-    json_t *row =
-        json_pack("{s:s, s:s, s:s, s:I, s:s%, s:b}", "id", id, "name", name, "type", type, "ttl",
-                  (json_int_t)kit_int(set, "ttl", 0), "content", shown, length, "editable", 1);
+    json_t *row = json_pack("{s:s, s:s, s:s, s:I, s:s%, s:b}", "id", id, "name", name, "type", type,
+                            "ttl", (json_int_t)provost_int_at(set, "ttl", 0), "content", shown,
+                            length, "editable", 1);
     if (row != NULL && mx) {
         json_object_set_new(row, "priority", json_integer(strtol(content, NULL, 10)));
     }
@@ -174,7 +175,7 @@ static int do_records(struct dns *dns)
     struct kit *kit = &dns->kit;
     char zone[DNS_NAME_MAX];
     char why[DNS_WHY_MAX];
-    int error = dns_name_check(kit_text(kit->input, "query.zone", ""), DNS_ZONE, zone, why);
+    int error = dns_name_check(provost_text_at(kit->input, "query.zone", ""), DNS_ZONE, zone, why);
     if (error != 0) {
         return dns_end_check(dns, error, why);
     }
@@ -192,7 +193,8 @@ static int do_records(struct dns *dns)
     if (outcome != PROVOST_OK) {
         return outcome;
     }
-    json_t *page = record_page(dns, zone, found.sets, kit_int(kit->input, "query.offset", 0));
+    json_t *page =
+        record_page(dns, zone, found.sets, provost_int_at(kit->input, "query.offset", 0));
     dns_zone_done(&found);
     return kit_result(kit, page);
 }
@@ -257,7 +259,7 @@ static int add_records(struct dns *dns, json_t *items)
 {
     size_t i = 0;
     json_t *value = NULL;
-    json_array_foreach(kit_get(dns->kit.settings, "record_zones"), i, value)
+    json_array_foreach(provost_at(dns->kit.settings, "record_zones"), i, value)
     {
         struct dns_zone found = {0};
         int outcome = dns->driver->zone_get(dns, json_string_value(value), NULL, NULL, &found);
@@ -271,7 +273,8 @@ static int add_records(struct dns *dns, json_t *items)
         json_t *set = NULL;
         json_array_foreach(found.sets, j, set)
         {
-            add_item(items, kit_text(set, "owner", ""), "record", kit_text(set, "name", ""));
+            add_item(items, provost_text_at(set, "owner", ""), "record",
+                     provost_text_at(set, "name", ""));
         }
         dns_zone_done(&found);
     }
@@ -291,7 +294,8 @@ static int do_inventory(struct dns *dns)
     json_t *zone = NULL;
     json_array_foreach(all, i, zone)
     {
-        add_item(items, kit_text(zone, "owner", ""), "zone", kit_text(zone, "name", ""));
+        add_item(items, provost_text_at(zone, "owner", ""), "zone",
+                 provost_text_at(zone, "name", ""));
     }
     json_decref(all);
     outcome = add_records(dns, items);
@@ -299,7 +303,7 @@ static int do_inventory(struct dns *dns)
         json_decref(items);
         return outcome;
     }
-    int64_t offset = kit_int(kit->input, "query.offset", 0);
+    int64_t offset = provost_int_at(kit->input, "query.offset", 0);
     size_t from = offset < 0 ? 0 : (size_t)offset;
     json_t *page = json_array();
     for (i = from; i < json_array_size(items) && i - from < PAGE_ITEMS; i++) {

@@ -27,7 +27,7 @@ static int do_check(struct dns *dns)
     if (record) {
         return dns_single_want(dns);
     }
-    const char *zone = kit_text(kit->input, "params.zone", NULL);
+    const char *zone = provost_text_at(kit->input, "params.zone", NULL);
     return zone == NULL ? kit_state_set(kit) : dns_want_zone(dns, zone);
 }
 
@@ -48,7 +48,7 @@ static int claim(struct provost_call *call)
 
 static int do_unclaim(struct dns *dns)
 {
-    const char *zone = kit_text(dns->kit.state, "want", NULL);
+    const char *zone = provost_text_at(dns->kit.state, "want", NULL);
     return zone == NULL ? PROVOST_OK : dns_unclaim_zone(dns, zone);
 }
 
@@ -79,7 +79,7 @@ static int do_remove(struct dns *dns)
     if (dns_is_record(dns)) {
         outcome = dns_single_remove(dns);
     }
-    const char *want = kit_text(kit->state, "want", NULL);
+    const char *want = provost_text_at(kit->state, "want", NULL);
     if (outcome == PROVOST_OK && want != NULL) {
         outcome = dns_remove_zone(dns, want);
     }

@@ -12,9 +12,10 @@ static json_t *described(struct dns *dns, int *ret_outcome)
     char zone[DNS_NAME_MAX];
     char why[DNS_WHY_MAX];
     struct dns_record record = {0};
-    const char *content = kit_text(
-        kit->input, "params.public_ip",
-        kit_text(kit->input, "values.public_ip", kit_text(kit->input, "values.content", NULL)));
+    const char *content =
+        provost_text_at(kit->input, "params.public_ip",
+                        provost_text_at(kit->input, "values.public_ip",
+                                        provost_text_at(kit->input, "values.content", NULL)));
     if (content == NULL) {
         content = dns->policy.proxy_ip;
     }
@@ -26,12 +27,13 @@ static json_t *described(struct dns *dns, int *ret_outcome)
         return NULL;
     }
     const char *fallback = strchr(content, ':') != NULL ? "AAAA" : "A";
-    json_t *form = json_pack("{s:s, s:s, s:s, s:I}", "name", dns->ref, "type",
-                             kit_text(kit->input, "values.type", fallback), "content", content,
-                             "ttl", (json_int_t)kit_int(kit->input, "values.ttl", dns->policy.ttl));
-    int error = form == NULL
-                    ? DNS_NOMEM
-                    : dns_name_check(kit_text(kit->input, "values.zone", ""), DNS_ZONE, zone, why);
+    json_t *form =
+        json_pack("{s:s, s:s, s:s, s:I}", "name", dns->ref, "type",
+                  provost_text_at(kit->input, "values.type", fallback), "content", content, "ttl",
+                  (json_int_t)provost_int_at(kit->input, "values.ttl", dns->policy.ttl));
+    int error = form == NULL ? DNS_NOMEM
+                             : dns_name_check(provost_text_at(kit->input, "values.zone", ""),
+                                              DNS_ZONE, zone, why);
     if (error == 0) {
         error = dns_record_check(&dns->policy, zone, form, &record, why);
     }
@@ -53,15 +55,16 @@ static json_t *described(struct dns *dns, int *ret_outcome)
 /* PROVOST_OK: the name is free or ours; PROVOST_ABSENT: there is no such zone. */
 static int check_name(struct dns *dns, json_t *record)
 {
-    const char *zone = kit_text(record, "zone", "");
-    const char *name = kit_text(record, "set.name", "");
+    const char *zone = provost_text_at(record, "zone", "");
+    const char *name = provost_text_at(record, "set.name", "");
     struct dns_zone found = {0};
-    int outcome = dns->driver->zone_get(dns, zone, name, kit_text(record, "set.type", ""), &found);
+    int outcome =
+        dns->driver->zone_get(dns, zone, name, provost_text_at(record, "set.type", ""), &found);
     if (outcome != PROVOST_OK) {
         return outcome;
     }
     json_t *set = json_array_get(found.sets, 0);
-    bool taken = set != NULL && strcmp(kit_text(set, "owner", ""), dns->ref) != 0;
+    bool taken = set != NULL && strcmp(provost_text_at(set, "owner", ""), dns->ref) != 0;
     dns_zone_done(&found);
     if (taken) {
         return kit_end(&dns->kit, PROVOST_PERMANENT, "the name %s is taken by another record",
@@ -74,7 +77,7 @@ static int no_zone(struct dns *dns, json_t *record)
 {
     return kit_end(&dns->kit, PROVOST_PERMANENT,
                    "the product's zone %s is not at the nameserver; create it there first",
-                   kit_text(record, "zone", ""));
+                   provost_text_at(record, "zone", ""));
 }
 
 int dns_single_want(struct dns *dns)
@@ -101,7 +104,7 @@ static int write_set(struct dns *dns, json_t *record)
     if (sets == NULL) {
         return kit_end_memory(&dns->kit);
     }
-    int outcome = dns->driver->sets_write(dns, kit_text(record, "zone", ""), sets);
+    int outcome = dns->driver->sets_write(dns, provost_text_at(record, "zone", ""), sets);
     json_decref(sets);
     return outcome;
 }
@@ -117,14 +120,14 @@ int dns_single_write(struct dns *dns)
 static int remove_set(struct dns *dns, json_t *record)
 {
     struct dns_zone found = {0};
-    const char *zone = kit_text(record, "zone", "");
-    int outcome = dns->driver->zone_get(dns, zone, kit_text(record, "set.name", ""),
-                                        kit_text(record, "set.type", ""), &found);
+    const char *zone = provost_text_at(record, "zone", "");
+    int outcome = dns->driver->zone_get(dns, zone, provost_text_at(record, "set.name", ""),
+                                        provost_text_at(record, "set.type", ""), &found);
     if (outcome != PROVOST_OK) {
         return outcome == PROVOST_ABSENT ? PROVOST_OK : outcome;
     }
     json_t *set = json_array_get(found.sets, 0);
-    if (set != NULL && strcmp(kit_text(set, "owner", ""), dns->ref) == 0) {
+    if (set != NULL && strcmp(provost_text_at(set, "owner", ""), dns->ref) == 0) {
         json_object_set_new(set, "records", json_array());
         outcome = dns->driver->sets_write(dns, zone, found.sets);
         outcome = outcome == PROVOST_ABSENT ? PROVOST_OK : outcome;
@@ -143,7 +146,7 @@ int dns_single_enable(struct dns *dns, bool enabled)
 {
     struct kit *kit = &dns->kit;
     json_t *record = json_object_get(kit->state, "record");
-    bool keep = strcmp(kit_text(kit->input, "values.on_suspend", "disable"), "keep") == 0;
+    bool keep = strcmp(provost_text_at(kit->input, "values.on_suspend", "disable"), "keep") == 0;
     json_t *set = json_object_get(record, "set");
     if (set == NULL || (keep && !enabled)) {
         return PROVOST_OK;
@@ -162,8 +165,9 @@ static int replace(struct dns *dns, json_t *from, json_t *to)
     if (outcome == PROVOST_ABSENT) {
         outcome = no_zone(dns, to);
     }
-    bool same = strcmp(kit_text(from, "zone", ""), kit_text(to, "zone", "")) == 0 &&
-                strcmp(kit_text(from, "set.type", ""), kit_text(to, "set.type", "")) == 0;
+    bool same =
+        strcmp(provost_text_at(from, "zone", ""), provost_text_at(to, "zone", "")) == 0 &&
+        strcmp(provost_text_at(from, "set.type", ""), provost_text_at(to, "set.type", "")) == 0;
     return outcome == PROVOST_OK && !same ? remove_set(dns, from) : outcome;
 }
 

@@ -207,11 +207,11 @@ static int judge(struct search *search, const struct provost_resolve_result *fou
 int dns_verify(struct dns *dns, const char *zone)
 {
     json_t *settings = dns->kit.settings;
-    if (!kit_bool(settings, "verify_nameservers", true)) {
+    if (!provost_bool_at(settings, "verify_nameservers", true)) {
         return PROVOST_OK;
     }
     struct search search = {.dns = dns, .zone = zone, .deadline_ms = now_ms() + ALL_MS};
-    json_t *servers = kit_get(settings, "verify_servers");
+    json_t *servers = provost_at(settings, "verify_servers");
     int outcome =
         json_array_size(servers) > 0 ? given_servers(&search, servers) : find_parent(&search);
     if (outcome != PROVOST_OK) {

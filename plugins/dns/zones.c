@@ -85,8 +85,8 @@ static int check_claim(struct dns *dns, const char *zone, bool *ret_ours)
     if (error != 0) {
         return kit_end_error(kit, error, false, "see who has the zone");
     }
-    json_t *owner = kit_parse(value, strlen(value));
-    bool ours = strcmp(kit_text(owner, "ref", ""), dns->ref) == 0;
+    json_t *owner = provost_parse(value, strlen(value));
+    bool ours = strcmp(provost_text_at(owner, "ref", ""), dns->ref) == 0;
     json_decref(owner);
     if (!ours) {
         return kit_end(kit, PROVOST_PERMANENT, "the zone %s belongs to somebody else", zone);
@@ -142,11 +142,11 @@ int dns_want_zone(struct dns *dns, const char *zone)
 int dns_claim_zone(struct dns *dns)
 {
     struct kit *kit = &dns->kit;
-    const char *zone = kit_text(kit->state, "want", "");
+    const char *zone = provost_text_at(kit->state, "want", "");
     int error = kit->host->quota_take(kit->call, "zones", 1);
     if (error == PROVOST_E_EXHAUSTED) {
         return kit_end(kit, PROVOST_PERMANENT, "the plan allows %lld zones, and all are in use",
-                       (long long)kit_int(kit->input, "values.zones", 0));
+                       (long long)provost_int_at(kit->input, "values.zones", 0));
     }
     if (error != 0 && error != PROVOST_E_NOT_FOUND) {
         return kit_end_error(kit, error, false, "take one of the plan's zones");
@@ -188,8 +188,8 @@ int dns_unclaim_zone(struct dns *dns, const char *zone)
     if (error != 0) {
         return kit_end_error(kit, error, false, "see who has the zone");
     }
-    json_t *owner = kit_parse(value, strlen(value));
-    bool ours = strcmp(kit_text(owner, "ref", ""), dns->ref) == 0;
+    json_t *owner = provost_parse(value, strlen(value));
+    bool ours = strcmp(provost_text_at(owner, "ref", ""), dns->ref) == 0;
     json_decref(owner);
     if (!ours) {
         return PROVOST_OK;
@@ -203,7 +203,7 @@ int dns_unclaim_zone(struct dns *dns, const char *zone)
 /* "Doe.John@example.com" as an SOA's mailbox: "Doe\.John.example.com.". NULL: out of memory. */
 static const char *mailbox(struct dns *dns, const char *zone)
 {
-    const char *mail = kit_text(dns->kit.settings, "hostmaster", NULL);
+    const char *mail = provost_text_at(dns->kit.settings, "hostmaster", NULL);
     const char *at = mail == NULL ? NULL : strrchr(mail, '@');
     if (at == NULL) {
         return kit_printf(&dns->kit, "hostmaster.%s.", zone);
@@ -244,7 +244,7 @@ static json_t *default_sets(struct dns *dns, const char *zone)
     json_t *sets = json_pack("[{s:s, s:s, s:I, s:[o]}, {s:s, s:s, s:I, s:o}]", "name", zone, "type",
                              "SOA", "ttl", ttl, "records", soa, "name", zone, "type", "NS", "ttl",
                              ttl, "records", names);
-    const char *address = kit_text(kit->settings, "default_a", dns->policy.proxy_ip);
+    const char *address = provost_text_at(kit->settings, "default_a", dns->policy.proxy_ip);
     if (sets != NULL && address != NULL) {
         json_array_append_new(sets, json_pack("{s:s, s:s, s:I, s:[s]}", "name", zone, "type",
                                               strchr(address, ':') == NULL ? "A" : "AAAA", "ttl",
@@ -256,7 +256,7 @@ static json_t *default_sets(struct dns *dns, const char *zone)
 int dns_publish_zone(struct dns *dns)
 {
     struct kit *kit = &dns->kit;
-    const char *zone = kit_text(kit->state, "want", "");
+    const char *zone = provost_text_at(kit->state, "want", "");
     json_t *sets = default_sets(dns, zone);
     if (sets == NULL) {
         return kit_end_memory(kit);
@@ -326,7 +326,7 @@ int dns_enable_zone(struct dns *dns, const char *zone, bool enabled)
             kit_end(&dns->kit, PROVOST_PERMANENT, "the zone %s belongs to somebody else", zone);
     } else if (soa == NULL) {
         outcome = kit_end(&dns->kit, PROVOST_PERMANENT, "the zone %s has no SOA record", zone);
-    } else if (kit_bool(soa, "disabled", false) == enabled) {
+    } else if (provost_bool_at(soa, "disabled", false) == enabled) {
         if (json_object_set_new(soa, "disabled", json_boolean(!enabled)) != 0) {
             outcome = kit_end_memory(&dns->kit);
         } else {

@@ -36,7 +36,7 @@ int support_read(struct kit *kit, const char *key, json_t **ret_entry, uint64_t 
     if (error != 0) {
         return kit_end_error(kit, error, false, "look the key up");
     }
-    json_t *entry = kit_parse(value, strlen(value));
+    json_t *entry = provost_parse(value, strlen(value));
     if (entry == NULL) {
         return kit_end_memory(kit);
     }
@@ -69,15 +69,15 @@ int support_write(struct kit *kit, const char *key, bool *ret_taken)
     if (outcome != PROVOST_OK) {
         return outcome;
     }
-    bool taken = old != NULL && strcmp(kit_text(old, "ref", ""), kit->call->ref) != 0;
+    bool taken = old != NULL && strcmp(provost_text_at(old, "ref", ""), kit->call->ref) != 0;
     json_decref(old);
     *ret_taken = taken;
     if (taken) {
         return PROVOST_OK;
     }
     json_t *entry = json_pack("{s:s, s:s, s:s}", "ref", kit->call->ref, "status",
-                              kit_text(kit->state, "status", "active"), "tier",
-                              kit_text(kit->state, "tier", ""));
+                              provost_text_at(kit->state, "status", "active"), "tier",
+                              provost_text_at(kit->state, "tier", ""));
     char *value = entry == NULL ? NULL : json_dumps(entry, JSON_COMPACT);
     json_decref(entry);
     outcome = value == NULL ? kit_end_memory(kit) : put(kit, key, value, version);
@@ -93,7 +93,7 @@ int support_delete(struct kit *kit, const char *key)
     if (outcome != PROVOST_OK || old == NULL) {
         return outcome;
     }
-    bool ours = strcmp(kit_text(old, "ref", ""), kit->call->ref) == 0;
+    bool ours = strcmp(provost_text_at(old, "ref", ""), kit->call->ref) == 0;
     json_decref(old);
     return ours ? put(kit, key, NULL, version) : PROVOST_OK;
 }

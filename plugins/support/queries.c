@@ -17,7 +17,8 @@ static int with_call(struct provost_call *call, int (*work)(struct kit *kit))
 
 static int do_status(struct kit *kit)
 {
-    return kit_result(kit, json_pack("{s:s}", "status", kit_text(kit->state, "status", "none")));
+    return kit_result(kit,
+                      json_pack("{s:s}", "status", provost_text_at(kit->state, "status", "none")));
 }
 
 static int status(struct provost_call *call)
@@ -28,7 +29,7 @@ static int status(struct provost_call *call)
 static json_t *field(struct kit *kit, const char *name, const char *label)
 {
     return json_pack("{s:s, s:s, s:s}", "name", name, "label", label, "value",
-                     kit_text(kit->state, name, ""));
+                     provost_text_at(kit->state, name, ""));
 }
 
 static int do_view(struct kit *kit)
@@ -36,7 +37,7 @@ static int do_view(struct kit *kit)
     json_t *key = json_pack("{s:s, s:s, s:b, s:s}", "name", "support_key", "label", "Support key",
                             "secret", 1, "reveal", "support_key");
     return kit_result(kit, json_pack("{s:s, s:[o, o, o, o, o], s:[s]}", "status",
-                                     kit_text(kit->state, "status", "none"), "fields", key,
+                                     provost_text_at(kit->state, "status", "none"), "fields", key,
                                      field(kit, "status", "Status"), field(kit, "tier", "Tier"),
                                      field(kit, "email", "E-mail"), field(kit, "since", "Since"),
                                      "actions", "rotate"));
@@ -49,7 +50,7 @@ static int view(struct provost_call *call)
 
 static int do_reveal(struct kit *kit)
 {
-    const char *key = kit_text(kit->state, "key", NULL);
+    const char *key = provost_text_at(kit->state, "key", NULL);
     if (key == NULL) {
         return kit_end(kit, PROVOST_PERMANENT, "this service has no key");
     }
@@ -77,7 +78,7 @@ static void clean_key(const char *text, char key[SUPPORT_KEY_LENGTH + 2])
 static int do_check(struct kit *kit)
 {
     char key[SUPPORT_KEY_LENGTH + 2];
-    clean_key(kit_text(kit->input, "query.key", ""), key);
+    clean_key(provost_text_at(kit->input, "query.key", ""), key);
     json_t *entry = NULL;
     uint64_t version = 0;
     int outcome = support_read(kit, key, &entry, &version);
@@ -87,9 +88,9 @@ static int do_check(struct kit *kit)
     if (entry == NULL) {
         return kit_result(kit, json_pack("{s:b}", "valid", 0));
     }
-    const char *is = kit_text(entry, "status", "");
+    const char *is = provost_text_at(entry, "status", "");
     json_t *answer = json_pack("{s:b, s:s, s:s}", "valid", strcmp(is, "active") == 0, "status", is,
-                               "tier", kit_text(entry, "tier", ""));
+                               "tier", provost_text_at(entry, "tier", ""));
     json_decref(entry);
     return kit_result(kit, answer);
 }

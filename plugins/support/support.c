@@ -25,8 +25,8 @@ static int set_text(struct kit *kit, const char *member, const char *text)
 
 static const char *tier_of(struct kit *kit)
 {
-    const char *tier = kit_text(kit->input, "values.tier", "");
-    return tier[0] != '\0' ? tier : kit_text(kit->input, "service.plan", "");
+    const char *tier = provost_text_at(kit->input, "values.tier", "");
+    return tier[0] != '\0' ? tier : provost_text_at(kit->input, "service.plan", "");
 }
 
 static int set_since(struct kit *kit)
@@ -48,7 +48,7 @@ static int do_create(struct kit *kit)
         outcome = set_text(kit, "tier", tier_of(kit));
     }
     if (outcome == PROVOST_OK) {
-        outcome = set_text(kit, "email", kit_text(kit->input, "customer.email", ""));
+        outcome = set_text(kit, "email", provost_text_at(kit->input, "customer.email", ""));
     }
     if (outcome == PROVOST_OK) {
         outcome = set_since(kit);
@@ -65,7 +65,7 @@ static int do_remove(struct kit *kit)
 {
     const char *const members[] = {"key", "next", "previous"};
     for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++) {
-        const char *key = kit_text(kit->state, members[i], NULL);
+        const char *key = provost_text_at(kit->state, members[i], NULL);
         int outcome = key == NULL ? PROVOST_OK : support_delete(kit, key);
         if (outcome != PROVOST_OK) {
             return outcome;
@@ -113,7 +113,7 @@ static const struct provost_step terminate_steps[] = {
 
 static int publish(struct kit *kit)
 {
-    const char *key = kit_text(kit->state, "key", NULL);
+    const char *key = provost_text_at(kit->state, "key", NULL);
     if (key == NULL) {
         return kit_end(kit, PROVOST_PERMANENT, "this service has no key");
     }
@@ -154,7 +154,7 @@ static int unsuspend(struct provost_call *call)
 static int do_upgrade(struct kit *kit)
 {
     const char *next = tier_of(kit);
-    const char *tier = kit_text(kit->state, "tier", "");
+    const char *tier = provost_text_at(kit->state, "tier", "");
     if (strcmp(tier, next) == 0) {
         return publish(kit);
     }
@@ -173,8 +173,8 @@ static int upgrade(struct provost_call *call)
 static int do_undo_upgrade(struct kit *kit)
 {
     /* Where the upgrade was not recorded, the document still has the tier from before. */
-    const char *before = kit_text(kit->state, "tier_before", NULL);
-    bool recorded = strcmp(kit_text(kit->state, "tier", ""), tier_of(kit)) == 0;
+    const char *before = provost_text_at(kit->state, "tier_before", NULL);
+    bool recorded = strcmp(provost_text_at(kit->state, "tier", ""), tier_of(kit)) == 0;
     int outcome = before != NULL && recorded ? set_text(kit, "tier", before) : PROVOST_OK;
     json_object_del(kit->state, "tier_before");
     return outcome == PROVOST_OK ? publish(kit) : outcome;
@@ -231,7 +231,7 @@ static int do_drop_next(struct kit *kit)
             return outcome;
         }
     }
-    int outcome = support_delete(kit, kit_text(kit->state, "next", ""));
+    int outcome = support_delete(kit, provost_text_at(kit->state, "next", ""));
     if (outcome != PROVOST_OK) {
         return outcome;
     }
@@ -246,7 +246,7 @@ static int drop_next(struct provost_call *call)
 
 static int do_swap(struct kit *kit)
 {
-    int outcome = support_delete(kit, kit_text(kit->state, "key", ""));
+    int outcome = support_delete(kit, provost_text_at(kit->state, "key", ""));
     if (outcome != PROVOST_OK) {
         return outcome;
     }

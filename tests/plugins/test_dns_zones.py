@@ -234,7 +234,7 @@ def test_every_request_lost_after_it_was_carried_out(pdns, dns):
     ({"status": 429}, "temporary", "HTTP 429"),
     ({"status": 503}, "temporary", "HTTP 503"),
     ({"status": 500}, "temporary", "HTTP 500"),
-    ({"status": 302}, "instance_fault", "is the URL right?"),
+    ({"status": 302}, "instance_fault", "HTTP 302"),
     ({"status": 200}, "temporary", "cut short"),
     ({"status": 418}, "permanent", "PowerDNS refuses it: a fault of the test (HTTP 418)"),
 ])

@@ -117,16 +117,16 @@ static void test_documents(void **unused)
         call_with("{\"a\":{\"b\":\"text\",\"n\":7,\"t\":true,\"z\":null},\"s\":\"\"}");
     struct kit kit;
     assert_int_equal(kit_open(&kit, &call), PROVOST_OK);
-    assert_string_equal(kit_text(kit.input, "a.b", "no"), "text");
-    assert_string_equal(kit_text(kit.input, "a.n", "no"), "no");
-    assert_string_equal(kit_text(kit.input, "a.z", "no"), "no");
-    assert_string_equal(kit_text(kit.input, "a.b.c", "no"), "no");
-    assert_string_equal(kit_text(kit.input, "x.y", "no"), "no");
-    assert_string_equal(kit_text(NULL, "x", "no"), "no");
-    assert_int_equal(kit_int(kit.input, "a.n", 1), 7);
-    assert_int_equal(kit_int(kit.input, "a.b", 1), 1);
-    assert_true(kit_bool(kit.input, "a.t", false));
-    assert_true(kit_bool(kit.input, "a.x", true));
+    assert_string_equal(provost_text_at(kit.input, "a.b", "no"), "text");
+    assert_string_equal(provost_text_at(kit.input, "a.n", "no"), "no");
+    assert_string_equal(provost_text_at(kit.input, "a.z", "no"), "no");
+    assert_string_equal(provost_text_at(kit.input, "a.b.c", "no"), "no");
+    assert_string_equal(provost_text_at(kit.input, "x.y", "no"), "no");
+    assert_string_equal(provost_text_at(NULL, "x", "no"), "no");
+    assert_int_equal(provost_int_at(kit.input, "a.n", 1), 7);
+    assert_int_equal(provost_int_at(kit.input, "a.b", 1), 1);
+    assert_true(provost_bool_at(kit.input, "a.t", false));
+    assert_true(provost_bool_at(kit.input, "a.x", true));
     json_object_set_new(kit.state, "k", json_integer(1));
     assert_int_equal(kit_state_save(&kit), PROVOST_OK);
     assert_string_equal(said.document, "{\"k\":1}");
@@ -138,34 +138,12 @@ static void test_documents(void **unused)
 static void test_documents_that_are_none(void **unused)
 {
     (void)unused;
-    static const char *const inputs[] = {"[]", "{", "1", "{\"a\":1,\"a\":2}"};
+    static const char *const inputs[] = {"[]", "{", "1"};
     for (size_t i = 0; i < NELEMS(inputs); i++) {
         struct provost_call call = call_with(inputs[i]);
         struct kit kit;
         assert_int_equal(kit_open(&kit, &call), PROVOST_TEMPORARY);
     }
-}
-
-static void test_depth(void **unused)
-{
-    (void)unused;
-    char text[200] = "";
-    memset(text, '[', KIT_MAX_DEPTH);
-    memset(text + KIT_MAX_DEPTH, ']', KIT_MAX_DEPTH);
-    json_t *json = kit_parse(text, strlen(text));
-    assert_non_null(json);
-    json_decref(json);
-    memset(text, '[', KIT_MAX_DEPTH + 1);
-    memset(text + KIT_MAX_DEPTH + 1, ']', KIT_MAX_DEPTH + 1);
-    assert_null(kit_parse(text, strlen(text)));
-    static const char brackets[] = "\"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[\\\"[[[\"";
-    char array[100];
-    snprintf(array, sizeof(array), "[%s]", brackets);
-    json = kit_parse(array, strlen(array));
-    assert_non_null(json);
-    json_decref(json);
-    assert_null(kit_parse(NULL, 0));
-    assert_null(kit_parse("[1", 2));
 }
 
 static void test_errors(void **unused)
@@ -208,16 +186,15 @@ static void test_answers(void **unused)
         int once;
         const char *text;
     } cases[] = {
-        {200, "{\"a\":1}", PROVOST_OK, "{\"a\":1}"},
-        {404, "gone", PROVOST_OK, "gone"},
-        {409, "{\"error\":\"twice\"}", PROVOST_OK, "twice"},
-        {422, "{\"message\":\"bad\"}", PROVOST_OK, "bad"},
+        {200, "{\"a\":1}", PROVOST_OK, ""},
+        {404, "gone", PROVOST_OK, ": gone"},
+        {409, "{\"error\":\"twice\"}", PROVOST_OK, ": twice"},
+        {422, "{\"message\":\"bad\"}", PROVOST_OK, ": bad"},
         {418, "<html>teapot</html>", PROVOST_OK, ""},
         {401, "{\"error\":\"no\"}", PROVOST_INSTANCE_FAULT, "do it: HTTP 401: no"},
         {403, "", PROVOST_INSTANCE_FAULT, "do it: HTTP 403"},
-        {407, "", PROVOST_INSTANCE_FAULT, "do it: HTTP 407"},
-        {301, "", PROVOST_INSTANCE_FAULT, "do it: HTTP 301: is the URL right?"},
-        {101, "", PROVOST_INSTANCE_FAULT, "do it: HTTP 101: is the URL right?"},
+        {301, "", PROVOST_INSTANCE_FAULT, "do it: HTTP 301"},
+        {101, "", PROVOST_INSTANCE_FAULT, "do it: HTTP 101"},
         {429, "", PROVOST_TEMPORARY, "do it: HTTP 429"},
         {503, "line one\nline two", PROVOST_TEMPORARY, "do it: HTTP 503: line one"},
         {408, "", PROVOST_UNKNOWN, "do it: HTTP 408"},
@@ -282,7 +259,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_documents, setup, teardown),
         cmocka_unit_test_setup_teardown(test_documents_that_are_none, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_depth, setup, teardown),
         cmocka_unit_test_setup_teardown(test_errors, setup, teardown),
         cmocka_unit_test_setup_teardown(test_answers, setup, teardown),
         cmocka_unit_test_setup_teardown(test_body_and_errors_of_http, setup, teardown),
