@@ -38,18 +38,6 @@ static void say(struct pv_decision *ret, const struct pv_decide_in *in,
                    PV_STR_ARG(in->text));
 }
 
-int64_t pv_decide_backoff(const struct pv_plan *plan, const struct pv_rng *rng, uint32_t tries)
-{
-    int64_t most = plan->retry_initial_ms;
-    for (uint32_t i = 1; i < tries && most < plan->retry_cap_ms; i++) {
-        most *= plan->retry_factor;
-    }
-    if (most > plan->retry_cap_ms) {
-        most = plan->retry_cap_ms;
-    }
-    return most <= 0 ? 0 : (int64_t)pv_rng_below(rng, (uint64_t)most + 1);
-}
-
 static void go_on(const struct pv_decide_in *in, struct pv_cursor *cursor, struct pv_decision *ret);
 
 static void park(struct pv_decision *ret)
@@ -86,7 +74,7 @@ static void try_later(const struct pv_decide_in *in, const struct pv_cursor *cur
     if (cursor->undoing) {
         ret->reason[0] = '\0'; /* people want to know why it is undone */
     }
-    int64_t delay = pv_decide_backoff(in->plan, in->rng, in->tries);
+    int64_t delay = pv_plan_backoff(in->plan, in->rng, in->tries);
     if (in->retry_after_ms > delay) {
         delay = in->retry_after_ms;
     }
@@ -145,7 +133,7 @@ static void end_forward(const struct pv_decide_in *in, struct pv_cursor *cursor,
         if (!late) {
             cursor->passes = (uint16_t)(cursor->passes + 1);
             (void)pv_cursor_next(cursor, in->plan);
-            int64_t delay = pv_decide_backoff(in->plan, in->rng, cursor->passes);
+            int64_t delay = pv_plan_backoff(in->plan, in->rng, cursor->passes);
             defer(in, ret, PV_WAIT_RETRY, in->retry_after_ms > delay ? in->retry_after_ms : delay);
             ret->tries = cursor->passes;
             return;

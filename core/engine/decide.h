@@ -62,7 +62,5 @@ void pv_decide_lost(const struct pv_decide_in *in, bool culprit, struct pv_curso
  * when. */
 void pv_decide_unavailable(const struct pv_decide_in *in, int wait, int64_t due_ms,
                            struct pv_cursor *cursor, struct pv_decision *ret);
-/* The wait before attempt tries + 1: full jitter under an exponential cap. */
-int64_t pv_decide_backoff(const struct pv_plan *plan, const struct pv_rng *rng, uint32_t tries);
 
 #endif

@@ -164,3 +164,15 @@ int64_t pv_plan_quota(const struct pv_plan *plan, struct pv_str quota)
     }
     return -1;
 }
+
+int64_t pv_plan_backoff(const struct pv_plan *plan, const struct pv_rng *rng, uint32_t tries)
+{
+    int64_t most = plan->retry_initial_ms;
+    for (uint32_t i = 1; i < tries && most < plan->retry_cap_ms; i++) {
+        most *= plan->retry_factor;
+    }
+    if (most > plan->retry_cap_ms) {
+        most = plan->retry_cap_ms;
+    }
+    return most <= 0 ? 0 : (int64_t)pv_rng_below(rng, (uint64_t)most + 1);
+}

@@ -59,4 +59,7 @@ int pv_plan_decode(struct pv_str bytes, struct pv_arena *arena, struct pv_plan *
 /* The limit of a quota; -1 when the plan sets none. */
 int64_t pv_plan_quota(const struct pv_plan *plan, struct pv_str quota);
 
+/* The wait before attempt tries + 1: full jitter under an exponential cap. */
+int64_t pv_plan_backoff(const struct pv_plan *plan, const struct pv_rng *rng, uint32_t tries);
+
 #endif

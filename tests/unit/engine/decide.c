@@ -205,7 +205,7 @@ static void backoff_is_capped_and_jittered(void **state)
     int64_t greatest[12] = {0};
     for (int round = 0; round < 400; round++) {
         for (uint32_t tries = 1; tries < 12; tries++) {
-            int64_t wait = pv_decide_backoff(&s.plan, &s.rng, tries);
+            int64_t wait = pv_plan_backoff(&s.plan, &s.rng, tries);
             int64_t most = 1000LL << (tries - 1);
             assert_true(wait >= 0 && wait <= (most > 60000 ? 60000 : most));
             greatest[tries] = wait > greatest[tries] ? wait : greatest[tries];
