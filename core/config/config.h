@@ -125,7 +125,7 @@ struct pv_config {
     struct pv_str path;        /* of the main file */
     struct pv_str listen_host; /* "127.0.0.1", "::1" */
     uint16_t listen_port;      /* 0: the kernel chooses */
-    struct pv_str listen;      /* as configured */
+    struct pv_str listen;      /* "127.0.0.1:7070", "[::1]:7070" */
     struct pv_str admin_socket;
     struct pv_str admin_group; /* "": the daemon's own group */
     struct pv_str store;       /* as configured */

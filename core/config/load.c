@@ -175,6 +175,21 @@ static bool is_loopback(const char *host)
            strcmp(host, "::1") == 0;
 }
 
+static struct pv_str formatted(struct pv_loading *loading, const char *fmt, ...) PV_PRINTF(2, 3);
+
+static struct pv_str formatted(struct pv_loading *loading, const char *fmt, ...)
+{
+    char text[PATH_MAX];
+    va_list ap;
+    va_start(ap, fmt);
+    int len = vsnprintf(text, sizeof(text), fmt, ap);
+    va_end(ap);
+    if (len < 0 || (size_t)len >= sizeof(text)) {
+        return (struct pv_str){NULL, 0};
+    }
+    return pv_arena_copy(&loading->config->arena, (struct pv_str){text, (size_t)len});
+}
+
 static int set_listen(struct pv_loading *loading)
 {
     struct pv_config *config = loading->config;
@@ -213,25 +228,10 @@ static int set_listen(struct pv_loading *loading)
                         host);
         return PV_EINVAL;
     }
-    config->listen = text;
+    config->listen = formatted(loading, bracketed ? "[%s]:%d" : "%s:%d", host, (int)port);
     config->listen_host = pv_load_copy(loading, name);
     config->listen_port = (uint16_t)port;
-    return config->listen_host.ptr ? PV_OK : PV_ENOMEM;
-}
-
-static struct pv_str formatted(struct pv_loading *loading, const char *fmt, ...) PV_PRINTF(2, 3);
-
-static struct pv_str formatted(struct pv_loading *loading, const char *fmt, ...)
-{
-    char text[PATH_MAX];
-    va_list ap;
-    va_start(ap, fmt);
-    int len = vsnprintf(text, sizeof(text), fmt, ap);
-    va_end(ap);
-    if (len < 0 || (size_t)len >= sizeof(text)) {
-        return (struct pv_str){NULL, 0};
-    }
-    return pv_arena_copy(&loading->config->arena, (struct pv_str){text, (size_t)len});
+    return config->listen.ptr && config->listen_host.ptr ? PV_OK : PV_ENOMEM;
 }
 
 static int set_store(struct pv_loading *loading)

@@ -3,6 +3,7 @@
  * descriptors that a host must not have. */
 #include "core/base/hash.h"
 #include "core/base/log.h"
+#include "core/config/json.h"
 #include "core/daemon/daemon.h"
 
 #include <stdio.h>
@@ -30,6 +31,7 @@ int main(int argc, char **argv)
         pv_log_plain(PV_ERROR, "no source of random numbers");
         return PV_EXIT_FAILED;
     }
+    pv_json_setup();
     status = pv_daemon_load(&daemon, &options);
     if (status < 0) {
         const struct pv_config_log *log = &daemon.live.config->log;

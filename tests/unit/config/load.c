@@ -37,6 +37,15 @@ static void defaults(void **state)
     pv_config_free(config);
 }
 
+static void localhost_is_an_address(void **state)
+{
+    struct fixture *fixture = *state;
+    struct pv_config *config = fixture_good(fixture, "listen: localhost:7071\n");
+    assert_text(config->listen, "127.0.0.1:7071");
+    assert_text(config->listen_host, "127.0.0.1");
+    pv_config_free(config);
+}
+
 static void paths_are_relative_to_the_file(void **state)
 {
     struct fixture *fixture = *state;
@@ -458,6 +467,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_open, fixture_close)
     const struct CMUnitTest tests[] = {
         TEST(defaults),
+        TEST(localhost_is_an_address),
         TEST(paths_are_relative_to_the_file),
         TEST(a_whole_file),
         TEST(pools),
