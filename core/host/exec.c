@@ -22,6 +22,7 @@
 
 struct program {
     struct pv_host *host;
+    struct pv_link link;  /* in host->programs until it has been reaped */
     struct pv_wait *wait; /* NULL: nobody waits any more */
     uv_process_t process;
     uv_pipe_t in;
@@ -33,7 +34,6 @@ struct program {
     struct pv_buf output;
     struct pv_buf errors;
     struct pv_timer timer;
-    bool spawned;
     bool exited;
     bool finished;
     int64_t exit_status;
@@ -80,6 +80,7 @@ static void finish(struct program *p)
         return;
     }
     p->finished = true;
+    pv_list_remove(&p->link);
     pv_timer_stop(p->host, &p->timer);
     close_handle((uv_handle_t *)&p->process);
     close_handle((uv_handle_t *)&p->in);
@@ -125,6 +126,13 @@ static void end_program(struct program *p, int result)
     }
 }
 
+void pv_exec_close(struct pv_host *host)
+{
+    for (struct pv_link *l = host->programs.next; l != &host->programs; l = l->next) {
+        kill_group(PV_CONTAINER(l, struct program, link), SIGKILL);
+    }
+}
+
 static void on_timeout(struct pv_timer *timer)
 {
     end_program(PV_CONTAINER(timer, struct program, timer), PROVOST_E_TIMEOUT);
@@ -137,7 +145,9 @@ static void on_exit_status(uv_process_t *process, int64_t exit_status, int numbe
     p->exit_status = exit_status;
     p->signal = number;
     finish_if_over(p);
-    if (!p->finished) {
+    if (!p->finished && p->host->closed != NULL) {
+        finish(p); /* there are no timers any more */
+    } else if (!p->finished) {
         p->timer.fire = on_kill_time;
         if (pv_timer_start(p->host, &p->timer, pv_host_now(p->host) + DRAIN_MS) != 0) {
             finish(p);
@@ -253,7 +263,7 @@ static int spawn(struct program *p, const struct provost_exec_request *req)
     if (code != 0) {
         return code;
     }
-    p->spawned = true;
+    pv_list_push(&p->host->programs, &p->link);
     p->streams_open = 2;
     uv_read_start((uv_stream_t *)&p->out, on_room, on_output);
     uv_read_start((uv_stream_t *)&p->err, on_room, on_output);

@@ -7,6 +7,7 @@
 
 #include <assert.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -390,6 +391,7 @@ int pv_host_new(uv_loop_t *loop, const struct pv_host_opts *opts,
     pv_map_init(&host->calls);
     pv_list_init(&host->ready);
     pv_list_init(&host->cancels);
+    pv_list_init(&host->programs);
     pv_heap_init(&host->timers);
     pv_co_pool_init(&host->pool, PV_CO_STACK_BYTES, IDLE_STACKS);
     host->page = opts->page;
@@ -412,6 +414,8 @@ int pv_host_new(uv_loop_t *loop, const struct pv_host_opts *opts,
         free_host(host);
         return pv_err_set(err, status, "cannot start the plugin host: %s", pv_status_text(status));
     }
+    /* A program that does not read its input must not end this process. */
+    signal(SIGPIPE, SIG_IGN);
     host->page->magic = PV_PAGE_MAGIC;
     host->page->slots = PV_PAGE_SLOTS;
     start_handles(host);
@@ -465,6 +469,7 @@ void pv_host_close(struct pv_host *host, void (*closed)(void *user), void *user)
         (uv_handle_t *)&host->check, (uv_handle_t *)&host->idle,
     };
     host->closing = sizeof(handles) / sizeof(handles[0]);
+    pv_exec_close(host);
     pv_http_close(host->http);
     pv_dns_close(host->dns);
     for (size_t i = 0; i < sizeof(handles) / sizeof(handles[0]); i++) {

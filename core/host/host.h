@@ -36,7 +36,7 @@ struct pv_host_callbacks {
 };
 
 /* callbacks are copied, what opts points to is borrowed until the host is closed. Nothing runs
- * before the HELLO frame is fed. */
+ * before the HELLO frame is fed. SIGPIPE is ignored from here on. */
 int pv_host_new(uv_loop_t *loop, const struct pv_host_opts *opts,
                 const struct pv_host_callbacks *callbacks, struct pv_host **ret_host,
                 struct pv_err *err) PV_MUST_CHECK;

@@ -72,6 +72,8 @@ struct pv_host {
     struct pv_link cancels;
     struct pv_co_pool pool;
 
+    struct pv_link programs; /* of exec, not reaped yet */
+
     struct pv_heap timers;
     uv_timer_t timer;
     uv_timer_t heartbeat;
@@ -224,7 +226,10 @@ int pv_call_secret_new(struct provost_call *pub, const char *name, const char *a
 bool pv_struct_in(void *to, size_t to_size, const void *from, size_t least);
 void pv_struct_out(void *to, size_t to_size, const void *from, size_t from_size);
 
-/* ---- http.c, dns.c ---- */
+/* ---- exec.c, http.c, dns.c ---- */
+
+/* Ends the programs of canceled calls at once; each holds the host until it has been reaped. */
+void pv_exec_close(struct pv_host *host);
 
 int pv_http_new(struct pv_host *host, struct pv_http **ret_http);
 void pv_http_close(struct pv_http *http); /* holds the host until it is gone */

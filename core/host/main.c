@@ -243,7 +243,6 @@ static int describe(const char *module)
 int main(int argc, char **argv)
 {
     pv_log_setup(STDERR_FILENO, -1, PV_INFO, "provost-host");
-    signal(SIGPIPE, SIG_IGN);
     signal(SIGINT, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
     if (pv_base_init() != 0) {

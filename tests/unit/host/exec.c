@@ -9,8 +9,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static struct kit kit;
+static char folder[] = "/tmp/provost-exec-XXXXXX";
 
 static struct provost_exec_request request;
 static struct provost_exec_result seen;
@@ -153,12 +155,17 @@ static void a_leftover_child_is_not_awaited(void **state)
 static void cancel_ends_it(void **state)
 {
     (void)state;
-    const char *const argv[] = {"/bin/sh", "-c",
-                                "trap '' TERM; echo $$ >&2; while :; do sleep 60; done", NULL};
+    char mark[64];
+    snprintf(mark, sizeof(mark), "%s/mark", folder);
+    const char *const argv[] = {
+        "/bin/sh", "-c", "trap '' TERM; : > \"$1\"; while :; do sleep 60; done", "sh", mark, NULL};
     request.argv = argv;
     struct pv_wire_step frame = kit_step("exec", NULL);
     kit_send(&kit, 1, &frame);
-    kit_turn(&kit);
+    while (access(mark, F_OK) != 0) {
+        kit_turn(&kit); /* until the shell ignores SIGTERM */
+    }
+    unlink(mark);
     kit_cancel(&kit, 1);
     assert_int_equal(kit_wait(&kit, 1)->code, PV_OUT_CANCELED);
     /* kit_stop waits until the host has ended and reaped it. */
@@ -185,8 +192,10 @@ int main(void)
         WITH_HOST(a_leftover_child_is_not_awaited), WITH_HOST(cancel_ends_it),
         cmocka_unit_test(it_must_be_declared),
     };
-    if (pv_base_init() != 0) {
+    if (pv_base_init() != 0 || mkdtemp(folder) == NULL) {
         return 1;
     }
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    rmdir(folder);
+    return failed;
 }
