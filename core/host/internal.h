@@ -201,6 +201,12 @@ extern const struct provost_host pv_host_table;
 int pv_call_sleep(struct provost_call *pub, uint32_t ms);
 int pv_call_http(struct provost_call *pub, const struct provost_http_request *request,
                  struct provost_http_response *response);
+/* The same with a line of trace. */
+int pv_trace_exec(struct provost_call *pub, const struct provost_exec_request *request,
+                  struct provost_exec_result *result);
+int pv_trace_resolve(struct provost_call *pub, const struct provost_resolve_request *request,
+                     struct provost_resolve_result *result);
+int pv_trace_sleep(struct provost_call *pub, uint32_t ms);
 int pv_call_exec(struct provost_call *pub, const struct provost_exec_request *request,
                  struct provost_exec_result *result);
 int pv_call_resolve(struct provost_call *pub, const struct provost_resolve_request *request,

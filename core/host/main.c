@@ -9,6 +9,7 @@
 #include "core/host/host.h"
 #include "core/host/restrict.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -178,7 +179,6 @@ static struct pv_page *map_page(struct pv_err *err)
         pv_err_set(err, PV_EIO, "cannot map the status page: %m");
         return NULL;
     }
-    close(PAGE_FD); /* the mapping stays; programs that a plugin runs have no use for it */
     return page;
 }
 
@@ -188,7 +188,7 @@ static int fail(const char *what, int exit_status)
     return exit_status;
 }
 
-static int serve(int parent)
+static int serve(int parent, bool trace)
 {
     struct pv_err err = {0};
     if (pv_host_tie(parent, &err) != 0) {
@@ -200,7 +200,7 @@ static int serve(int parent)
     }
     pv_crash_install();
     static struct process p;
-    const struct pv_host_opts opts = {.page = page, .own_process = true};
+    const struct pv_host_opts opts = {.page = page, .own_process = true, .trace = trace};
     const struct pv_host_callbacks callbacks = {.out = on_frames, .ended = on_ended, .user = &p};
     if (uv_loop_init(&p.loop) != 0 || uv_pipe_init(&p.loop, &p.socket, 0) != 0 ||
         uv_pipe_open(&p.socket, SOCKET_FD) != 0) {
@@ -252,14 +252,17 @@ int main(int argc, char **argv)
         return describe(argv[2]);
     }
     int64_t parent = 0;
+    bool trace = argc > 1 && strcmp(argv[argc - 1], "--trace") == 0;
+    argc -= trace ? 1 : 0;
     bool parent_given = argc == 2 && strncmp(argv[1], "--parent=", 9) == 0 &&
                         pv_str_to_i64(pv_str(argv[1] + 9), &parent) == 0 && parent > 0 &&
                         parent <= INT32_MAX;
     if (argc != 1 && !parent_given) {
-        fputs("usage: provost-host [--parent=PID]\n       provost-host --describe MODULE\n"
+        fputs("usage: provost-host [--parent=PID] [--trace]\n"
+              "       provost-host --describe MODULE\n"
               "provostd starts it, with a socket as descriptor 3 and the status page as 4.\n",
               stderr);
         return EXIT_USAGE;
     }
-    return serve((int)parent);
+    return serve((int)parent, trace);
 }
