@@ -76,8 +76,7 @@ int pv_cli_read(const char *path, size_t max_bytes, char **ret_text, size_t *ret
     return status;
 }
 
-/* ---- Calls of the daemon ------------------------------------------------------------------------
- */
+/* ---- Calls of the daemon ---- */
 
 static int need_client(struct pv_cli *cli)
 {

@@ -44,8 +44,7 @@ const char *pv_cli_arg(const struct pv_cli *cli, size_t index);
 int pv_cli_read(const char *path, size_t max_bytes, char **ret_text, size_t *ret_len,
                 struct pv_err *err) PV_MUST_CHECK;
 
-/* ---- Calls of the daemon ------------------------------------------------------------------------
- */
+/* ---- Calls of the daemon ---- */
 
 /* Calls the daemon. PV_EXIT_OK: *ret_answer holds an answer of 2xx, and with --json its body has
  * been printed. Otherwise the reason has been printed and the exit status is returned; nothing is

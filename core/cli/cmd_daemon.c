@@ -74,8 +74,7 @@ const struct pv_cli_command pv_cli_status[] = {
     {0},
 };
 
-/* ---- explain
- * -------------------------------------------------------------------------------------- */
+/* ---- explain ---- */
 
 /* A sentence, or several of them. */
 static void put_paragraph(struct pv_cli *cli, const char *title, const json_t *value)
@@ -134,8 +133,7 @@ const struct pv_cli_command pv_cli_explain[] = {
     {0},
 };
 
-/* ---- reload, moves, version
- * ------------------------------------------------------------------------- */
+/* ---- reload, moves, version ---- */
 
 static int reload(struct pv_cli *cli)
 {

@@ -2,7 +2,7 @@
 /* provost plugin: what the daemon has loaded, and what a module declares; the tools of a plugin's
  * author are in files of their own. */
 #include "core/cli/groups.h"
-#include "core/cli/plugin.h"
+#include "core/cli/plugin_tools.h"
 #include "core/cli/request.h"
 
 #include "core/base/alloc.h"
@@ -115,5 +115,24 @@ const struct pv_cli_command pv_cli_plugin[] = {
          "provostd does. The module is loaded by provost-host, never by this program.\n\n"
          "  provost plugin describe build/dns.so",
      .run = describe},
+    {.name = "run",
+     .args = "MODULE [OPERATION]",
+     .summary = "run one operation of a plugin in the foreground, and show all it does",
+     .details =
+         "The plugin runs in a real host. Each step, each call of a backend with its answer and "
+         "time, "
+         "each change of the state document is shown, with secrets masked. Outcomes are followed "
+         "up as "
+         "provostd does it: what is temporary is tried again, what is unknown is looked up, what "
+         "fails for good is undone. What the store would answer (keys, pools, quotas, secrets) "
+         "comes "
+         "from memory, or from the file of --state.\n\n"
+         "  provost plugin run build/dns.so create --settings settings.json --event event.json\n"
+         "  provost plugin run build/dns.so --query test --settings settings.json\n\n"
+         "Exits with 0 when it is done, 1 when it failed, 5 when it would need an operator, 6 when "
+         "it is "
+         "not over. Ctrl-C cancels the operation.",
+     .options = pv_cli_plugin_run_options,
+     .run = pv_cli_plugin_run},
     {0},
 };

@@ -52,8 +52,7 @@ static const struct section more[] = {
     {NULL, NULL},
 };
 
-/* ---- The page for man
- * ----------------------------------------------------------------------------- */
+/* ---- The page for man ---- */
 
 /* Text for troff: a line may not begin with a dot or an apostrophe, "-" is an option's dash, and
  * `code` is bold. */
@@ -183,8 +182,7 @@ void pv_cli_man(const char *version, struct pv_buf *out)
     pv_buf_c(out, ".SH SEE ALSO\n\\fBprovostd\\fR(8)\n");
 }
 
-/* ---- The page in Markdown
- * ------------------------------------------------------------------------- */
+/* ---- The page in Markdown ---- */
 
 static void md_paragraphs(struct pv_buf *out, const char *text)
 {

@@ -45,8 +45,7 @@ size_t pv_text_width(struct pv_str text);
 /* Appends text, with its end cut off as "…" where it is wider than `width` columns. */
 void pv_text_cut(struct pv_buf *buf, struct pv_str text, size_t width);
 
-/* ---- Tables -------------------------------------------------------------------------------------
- */
+/* ---- Tables ---- */
 
 #define PV_TABLE_COLUMNS 12
 
@@ -79,8 +78,7 @@ void pv_table_cell_c(struct pv_table *table, const char *text);
 int pv_table_print(const struct pv_table *table, const struct pv_out *out,
                    struct pv_buf *ret_text) PV_MUST_CHECK;
 
-/* ---- Views of JSON
- * -------------------------------------------------------------------------------- */
+/* ---- Views of JSON ---- */
 
 enum pv_view_kind {
     PV_VIEW_TEXT = 0, /* strings as they are, numbers, true/false; arrays joined by ", " */

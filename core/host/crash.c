@@ -45,7 +45,7 @@ static void write_line(const char *what)
     char line[512];
     size_t len = 0;
     add_raw(line, sizeof(line), &len,
-            "{\"level\":\"error\",\"program\":\"provost-host\",\"msg\":\"");
+            "{\"level\":\"error\",\"program\":\"provost-host\",\"message\":\"");
     add(line, sizeof(line), &len, what);
     add(line, sizeof(line), &len, " in ");
     add(line, sizeof(line), &len, at_label != NULL ? at_label : "the host itself");

@@ -7,9 +7,11 @@
 #include "core/base/fault.h"
 #include "core/base/secret.h"
 
+#include <linux/close_range.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define TIMEOUT_MS 30000u
 #define KILL_AFTER_MS 2000
@@ -253,6 +255,9 @@ static int spawn(struct program *p, const struct provost_exec_request *req)
         .stdio_count = 3,
         .stdio = stdio,
     };
+    /* Nothing of the host goes along but the three streams: not the socket to the daemon, not what
+     * libraries and the plugin opened without care. */
+    close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC);
     int code = uv_spawn(p->host->loop, &p->process, &options);
     p->process.data = p;
     if (code != 0) {

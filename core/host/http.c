@@ -19,6 +19,9 @@
 #define HEAD_MAX (64u * 1024)
 #define REDIRECTS_MAX 5
 #define IDLE_REUSE_S 30L
+/* Servers close idle connections, some after five seconds; a request that meets the close is lost,
+ * and what must not be repeated is then unknown. */
+#define IDLE_REUSE_ONCE_S 4L
 #define USER_AGENT "provost/1"
 
 struct request {
@@ -211,7 +214,7 @@ static void set_options(struct request *r, CURL *easy)
     curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, timeout);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
                      timeout < (long)CONNECT_TIMEOUT_MS ? timeout : (long)CONNECT_TIMEOUT_MS);
-    curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, IDLE_REUSE_S);
+    curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, r->idempotent ? IDLE_REUSE_S : IDLE_REUSE_ONCE_S);
     curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, 8192L);
     curl_easy_setopt(easy, CURLOPT_USERAGENT, USER_AGENT);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, r->curl_error);

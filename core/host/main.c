@@ -9,7 +9,6 @@
 #include "core/host/host.h"
 #include "core/host/restrict.h"
 
-#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -179,6 +178,7 @@ static struct pv_page *map_page(struct pv_err *err)
         pv_err_set(err, PV_EIO, "cannot map the status page: %m");
         return NULL;
     }
+    close(PAGE_FD); /* the mapping stays; programs that a plugin runs have no use for it */
     return page;
 }
 

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Plays an operation, an action, a query or a single function of one plugin in a real host: with
+ * the engine's own rules for outcomes, and the local store for what the store would answer. Blocks;
+ * one thread. */
+#ifndef PV_CLI_PLAY_H
+#define PV_CLI_PLAY_H
+
+#include "core/cli/local.h"
+#include "core/config/describe.h"
+#include "core/host/mask.h"
+
+struct pv_child;
+
+/* What somebody watching is told. Texts are masked and borrowed. Any function may be NULL. */
+struct pv_play_view {
+    void *ctx;
+    void (*begin)(void *ctx, struct pv_str step, const char *kind, uint32_t attempt);
+    void (*log)(void *ctx, int level, struct pv_str text);
+    void (*progress)(void *ctx, int percent, struct pv_str text);
+    void (*asked)(void *ctx, struct pv_str text); /* "secret_new password: ok" */
+    void (*state)(void *ctx, const json_t *before, const json_t *after);
+    void (*end)(void *ctx, struct pv_str step, const char *kind, const char *outcome,
+                struct pv_str text, int64_t ms);
+    void (*waits)(void *ctx, const char *why, int64_t ms);
+};
+
+struct pv_play {
+    /* what is played; borrowed */
+    const char *host;   /* path of provost-host */
+    const char *module; /* absolute path */
+    const struct pv_plugin *plugin;
+    const char *component;
+    struct pv_str settings; /* JSON, secrets included */
+    struct pv_str input;    /* JSON */
+    struct pv_local *local;
+    struct pv_play_view view;
+    int type;                              /* enum pv_op_type; 0: a query */
+    const struct pv_plugin_action *action; /* with PV_OP_ACTION */
+    const struct pv_plugin_query *query;   /* with 0 */
+    bool query_of_service;
+    const char *only_step; /* this step alone; NULL: all */
+    int only_kind;         /* with only_step: one call of this enum pv_call_kind; -1: as usual */
+    uint32_t attempts;     /* of one step; then it is left as it is */
+    bool no_waiting;       /* do not wait between attempts and polls */
+    int64_t stuck_after_ms;
+
+    /* in between */
+    struct pv_mask mask; /* secrets that are known */
+    struct pv_child *child;
+    char data_dir[64];
+    uint64_t calls;
+    struct pv_id op;
+};
+
+enum pv_play_end {
+    PV_PLAY_DONE = 0,
+    PV_PLAY_FAILED,         /* permanent; a create, upgrade or action is undone */
+    PV_PLAY_NEEDS_OPERATOR, /* parked */
+    PV_PLAY_UNFINISHED,     /* attempts ran out, or it waits for a signal */
+    PV_PLAY_CANCELED,
+};
+
+struct pv_play_result {
+    enum pv_play_end end;
+    int outcome; /* enum pv_outcome_code of the last call; -1: the host was lost */
+    char reason[480];
+    json_t *result; /* what a query answered or an action shows; the caller's reference; may be NULL
+                     */
+};
+
+/* "done", "failed", "needs_operator", "unfinished", "canceled". Static storage. */
+const char *pv_play_end_name(enum pv_play_end end);
+/* "ok", "temporary", …; "lost" for -1. Static storage. */
+const char *pv_play_outcome_name(int outcome);
+/* The secrets of the settings go into the mask; call first. */
+int pv_play_init(struct pv_play *play, const json_t *settings) PV_MUST_CHECK;
+void pv_play_done(struct pv_play *play);
+/* 0: it was played, see ret_result. Otherwise the host could not be started or memory ran out. */
+int pv_play_run(struct pv_play *play, struct pv_play_result *ret_result,
+                struct pv_err *err) PV_MUST_CHECK;
+/* Cancels what is being played; from a signal handler. */
+void pv_play_interrupt(void);
+
+#endif
