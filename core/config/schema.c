@@ -42,9 +42,15 @@ static json_t *of_type(const char *type)
     return with(json_object(), "type", json_string(type));
 }
 
-static json_t *closed_object(void)
+/* A mapping of the file; "plans: {basic: }" is one too. */
+static json_t *mapping(void)
 {
-    return with(of_type("object"), "additionalProperties", json_false());
+    return with(json_object(), "type", types("object", "null"));
+}
+
+static json_t *closed(json_t *object)
+{
+    return with(object, "additionalProperties", json_false());
 }
 
 /* ---- one value ---- */
@@ -141,7 +147,7 @@ json_t *pv_fields_schema(const struct pv_fields *fields)
             required = NULL;
         }
     }
-    return with(with(closed_object(), "properties", properties), "required", required);
+    return with(with(closed(of_type("object")), "properties", properties), "required", required);
 }
 
 /* ---- the tables of the file ---- */
@@ -174,13 +180,13 @@ static json_t *option_schema(const struct pv_option *option)
         schema = table_schema(option->sub);
         break;
     case PV_O_ENTRIES:
-        schema = with(of_type("object"), "additionalProperties", table_schema(option->sub));
+        schema = with(mapping(), "additionalProperties", table_schema(option->sub));
         break;
     case PV_O_ITEMS:
         schema = with(of_type("array"), "items", table_schema(option->sub));
         break;
     case PV_O_NODE:
-        schema = of_type("object");
+        schema = mapping();
         break;
     default:
         schema = leaf_schema(option);
@@ -200,7 +206,7 @@ static json_t *table_schema(const struct pv_option *table)
             required = NULL;
         }
     }
-    return with(with(closed_object(), "properties", properties), "required", required);
+    return with(with(closed(mapping()), "properties", properties), "required", required);
 }
 
 /* ---- what a configuration adds ---- */
@@ -235,7 +241,7 @@ static json_t *values_schema(const struct pv_config_product *product)
                 with(properties, fields->items[k].name.ptr, field_schema(&fields->items[k]));
         }
     }
-    return with(closed_object(), "properties", properties);
+    return with(closed(mapping()), "properties", properties);
 }
 
 static json_t *products_schema(const struct pv_config *config)
@@ -245,7 +251,7 @@ static json_t *products_schema(const struct pv_config *config)
         const struct pv_config_product *product = &config->products[i];
         json_t *plan = values_schema(product);
         json_t *members = with(json_object(), "values", values_schema(product));
-        members = with(members, "plans", with(of_type("object"), "additionalProperties", plan));
+        members = with(members, "plans", with(mapping(), "additionalProperties", plan));
         names = narrowed(names, product->name, members);
     }
     return with(json_object(), "properties", names);
