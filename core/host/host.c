@@ -15,7 +15,7 @@
 #define OUT_MAX ((size_t)64 * 1024 * 1024)
 #define IN_MAX ((size_t)PV_FRAME_MAX + PV_FRAME_HEADER + 256 * 1024)
 #define HEARTBEAT_MS 200
-#define IDLE_STACKS 128
+#define IDLE_STACKS 256
 #define OPEN_ERROR_BYTES 512
 
 /* ---- Output, and the end ---- */
