@@ -33,6 +33,13 @@ static void on_ask(void *ctx, uint64_t call, const struct pv_wire_ask *ask)
     pv_engine_ask(daemon->engine, call, ask);
 }
 
+static void on_query_ask(void *ctx, uint64_t call, const struct pv_query_ask *ask)
+{
+    struct pv_daemon *daemon = ctx;
+    pv_engine_query_ask(daemon->engine, call, ask->instance, ask->component, ask->service,
+                        ask->frame);
+}
+
 static void on_progress(void *ctx, uint64_t call, int percent, struct pv_str text)
 {
     struct pv_daemon *daemon = ctx;
@@ -133,6 +140,7 @@ struct pv_hosts_options pv_daemon_hosts_options(struct pv_daemon *daemon)
                    .outcome = on_outcome,
                    .lost = on_lost,
                    .ask = on_ask,
+                   .query_ask = on_query_ask,
                    .progress = on_progress,
                    .gone = on_gone},
         .instance = instance_spec,

@@ -10,6 +10,7 @@ struct ask {
     struct pv_engine *engine;
     uint64_t call;
     uint32_t ask;
+    bool query;            /* of a query: there is no operation */
     struct pv_buf strings; /* copies of what the frame lent */
 };
 
@@ -53,14 +54,14 @@ static void ask_done(struct pv_req *req)
                                                     (int64_t)r->ret_number, value);
         reply.value = pv_str(reply.status ? "the pool is not configured any more" : value);
     }
-    struct pv_active *active = pv_active_of_call(engine, ask->call);
+    struct pv_active *active = ask->query ? NULL : pv_active_of_call(engine, ask->call);
     if (active && !req->status && r->kind == PV_ASK_STATE_SAVE) {
         const struct pv_plan_step *step = &active->plan.steps[active->cursor.step];
         struct pv_active_doc *doc = NULL;
         struct pv_str component = active->plan.components[step->component].name;
         reply.status = pv_active_set_doc(active, component, r->text, &doc);
     }
-    if (active) {
+    if (active || ask->query) {
         answer(engine, ask->call, &reply);
     }
     ask_free(ask);
@@ -151,6 +152,46 @@ void pv_engine_ask(struct pv_engine *engine, uint64_t call, const struct pv_wire
     }
     if (status) {
         refuse(engine, call, frame->ask, status, why);
+        ask_free(ask);
+        return;
+    }
+    engine->requests++;
+}
+
+void pv_engine_query_ask(struct pv_engine *engine, uint64_t call, struct pv_str instance,
+                         struct pv_str component, struct pv_id service,
+                         const struct pv_wire_ask *frame)
+{
+    struct ask *ask = frame->kind == PV_ASK_KV_GET ? pv_calloc(1, sizeof(*ask)) : NULL;
+    if (!ask) {
+        bool denied = frame->kind != PV_ASK_KV_GET;
+        refuse(engine, call, frame->ask, denied ? PV_EDENIED : PV_ENOMEM,
+               denied ? "a query keeps nothing" : pv_status_text(PV_ENOMEM));
+        return;
+    }
+    ask->engine = engine;
+    ask->call = call;
+    ask->ask = frame->ask;
+    ask->query = true;
+    pv_buf_init(&ask->strings, PV_MAX_STATE_DOC);
+    pv_req_init(&ask->reserve.req, PV_REQ_RESERVE, ask_done, ask);
+    struct piece of_instance = keep(&ask->strings, instance);
+    struct piece of_component = keep(&ask->strings, component);
+    struct piece name = keep(&ask->strings, frame->name);
+    struct pv_reserve *r = &ask->reserve;
+    r->service = service;
+    r->now_ms = pv_engine_wall(engine);
+    r->kind = PV_ASK_KV_GET;
+    r->scope = frame->scope;
+    int status = ask->strings.status;
+    if (!status) {
+        r->instance = view(&ask->strings, of_instance);
+        r->component = view(&ask->strings, of_component);
+        r->name = view(&ask->strings, name);
+        status = pv_store_submit(engine->o.store, &r->req);
+    }
+    if (status) {
+        refuse(engine, call, frame->ask, status, pv_status_text(status));
         ask_free(ask);
         return;
     }

@@ -96,6 +96,11 @@ void pv_engine_outcome(struct pv_engine *engine, uint64_t call,
 void pv_engine_lost(struct pv_engine *engine, uint64_t call, enum pv_lost lost,
                     int64_t last_send_mono_ms, struct pv_str text);
 void pv_engine_ask(struct pv_engine *engine, uint64_t call, const struct pv_wire_ask *ask);
+/* A query reads a key of its instance, or (service not zero) of its service's component; answered
+ * to the runner, if the query is still there. Anything but PV_ASK_KV_GET is refused. */
+void pv_engine_query_ask(struct pv_engine *engine, uint64_t call, struct pv_str instance,
+                         struct pv_str component, struct pv_id service,
+                         const struct pv_wire_ask *ask);
 void pv_engine_progress(struct pv_engine *engine, uint64_t call, int percent, struct pv_str text);
 /* The latest progress line of a running operation, or none. Borrowed until the loop turns. */
 struct pv_str pv_engine_progress_text(struct pv_engine *engine, struct pv_id op);

@@ -283,7 +283,8 @@ struct pv_pool_range {
 };
 
 /* kv, pools, quotas, secrets and state_save, under the fence; keyed by (op, run, component, step,
- * name), so that a repeated step gets the same answer. kind: enum pv_ask_kind of message.h. */
+ * name), so that a repeated step gets the same answer. kind: enum pv_ask_kind of message.h. op zero
+ * with PV_ASK_KV_GET: a query reads, without a fence. */
 struct pv_reserve {
     struct pv_req req;
     struct pv_id service;

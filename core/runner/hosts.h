@@ -26,12 +26,23 @@ struct pv_instance_spec {
     uint64_t memory_max;      /* resident bytes; 0: no limit */
 };
 
+/* What a query asks for, and of what. Strings are borrowed until the callback returns. */
+struct pv_query_ask {
+    struct pv_str instance;
+    struct pv_str component;         /* none: a query of the instance */
+    struct pv_id service;            /* zero: a query of the instance */
+    const struct pv_wire_ask *frame; /* PV_ASK_KV_GET */
+};
+
 struct pv_hosts_events {
     void *ctx;
     void (*outcome)(void *ctx, uint64_t call, const struct pv_wire_outcome *outcome);
     void (*lost)(void *ctx, uint64_t call, enum pv_lost lost, int64_t last_send_mono_ms,
                  struct pv_str text);
     void (*ask)(void *ctx, uint64_t call, const struct pv_wire_ask *ask);
+    /* A query reads a key; the answer goes to the table's `answer` as well. NULL: queries may not.
+     */
+    void (*query_ask)(void *ctx, uint64_t call, const struct pv_query_ask *ask);
     void (*progress)(void *ctx, uint64_t call, int percent, struct pv_str text);
     /* The spawner died: nothing can be started any more, and every host is dying. */
     void (*gone)(void *ctx);

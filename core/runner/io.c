@@ -150,6 +150,14 @@ static void on_ask(struct host *host, const struct pv_frame *frame)
         refuse(host, 0, "an ASK of a call that it does not have");
         return;
     }
+    if ((call->id & PV_CALL_QUERY) && ask.kind == PV_ASK_KV_GET && events->query_ask) {
+        const struct pv_query_ask of = {.instance = host->instance->name,
+                                        .component = pv_str(call->component),
+                                        .service = call->service,
+                                        .frame = &ask};
+        events->query_ask(events->ctx, call->id, &of);
+        return;
+    }
     if (call->id & PV_CALL_QUERY) {
         struct pv_wire_answer answer = {
             .ask = ask.ask, .status = PV_EDENIED, .value = PV_STR("a query keeps nothing")};

@@ -70,6 +70,23 @@ static int kv_get(struct reserving *r)
     return status;
 }
 
+/* For a query: there is no operation, and so no fence. A service's own keys need the service. */
+static int query_kv_get(struct reserving *r)
+{
+    if (r->in->scope == 0) {
+        struct pv_logic *logic = r->logic;
+        int status =
+            ops_of(logic)->svc_by_id(logic->rows, r->in->service, &logic->scratch, &r->svc);
+        if (status == PV_ENOTFOUND) {
+            return pv_logic_refuse(&r->in->req, PV_ENOTFOUND, "there is no value under this key");
+        }
+        if (status) {
+            return status;
+        }
+    }
+    return kv_get(r);
+}
+
 static struct pv_id kv_writer(const struct reserving *r)
 {
     uint8_t run[4];
@@ -381,6 +398,9 @@ int pv_logic_reserve(struct pv_logic *logic, struct pv_reserve *in)
     if (in->name.len > MAX_KEY || in->pool.len > PV_MAX_NAME || in->component.len > PV_MAX_NAME ||
         in->step.len > PV_MAX_NAME || in->instance.len > PV_MAX_NAME) {
         return pv_logic_refuse(&in->req, PV_ETOOBIG, "the name is longer than %d bytes", MAX_KEY);
+    }
+    if (pv_id_is_zero(in->op) && in->kind == PV_ASK_KV_GET) {
+        return query_kv_get(&r);
     }
     int status = ops_of(logic)->svc_by_id(logic->rows, in->service, &logic->scratch, &r.svc);
     if (status && status != PV_ENOTFOUND) {

@@ -47,6 +47,18 @@ static int get(struct fix *f, struct step *s, int scope, const char *key, const 
     return status;
 }
 
+static int query_get(struct fix *f, struct pv_reserve question, const char *want)
+{
+    struct pv_reserve r = question;
+    pv_req_init(&r.req, PV_REQ_RESERVE, NULL, NULL);
+    int status = run_reserve(f, &r);
+    if (!status) {
+        assert_true(pv_str_eq_c(r.ret_value, want));
+    }
+    pv_req_done(&r.req);
+    return status;
+}
+
 static void kv_compares_and_sets(void **state)
 {
     struct fix *f = fix_of(state);
@@ -75,6 +87,21 @@ static void kv_compares_and_sets(void **state)
     assert_int_equal(put(f, &a, 0, "zone", "\"mine\"", 0, &version), 0);
     assert_int_equal(get(f, &b, 0, "zone", "", 0), PV_ENOTFOUND);
     assert_int_equal(get(f, &a, 0, "zone", "\"mine\"", 1), 0);
+    /* A query reads without an operation: keys of the instance, and of a service that it names. */
+    struct pv_reserve q = {.kind = PV_ASK_KV_GET, .scope = 1, .name = PV_STR("zone")};
+    struct pv_reserve of_step = reserve_of(f, a.k, PV_ASK_KV_GET, "zone");
+    q.instance = of_step.instance;
+    q.component = of_step.component;
+    pv_req_done(&of_step.req);
+    assert_int_equal(query_get(f, q, "\"c\""), 0);
+    q.scope = 0;
+    assert_int_equal(query_get(f, q, ""), PV_ENOTFOUND);
+    q.service = a.k->service;
+    assert_int_equal(query_get(f, q, "\"mine\""), 0);
+    q.service = b.k->service;
+    assert_int_equal(query_get(f, q, ""), PV_ENOTFOUND);
+    q.kind = PV_ASK_KV_PUT;
+    assert_int_equal(query_get(f, q, ""), PV_EFENCED);
     end_step(&b);
     end_step(&a);
     fix_restart(f);
