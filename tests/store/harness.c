@@ -13,22 +13,29 @@
 static const uint8_t test_keys[64] = {1, 2, 3, 4, 5, 6, 7, 8};
 static size_t outstanding;
 
+int fix_open_again(struct fix *f, struct pv_err *err)
+{
+    struct pv_sqlite_options options = {.path = f->path, .keyring = f->keyring, .migrate = true};
+    int status = pv_sqlite_open(&f->loop, &options, &f->store, err);
+    if (!status) {
+        f->deployment = f->store->deployment;
+    }
+    return status;
+}
+
 static void open_store(struct fix *f)
 {
     if (f->kind == STORE_MEM) {
         assert_int_equal(pv_mem_store_open(f->keyring, f->deployment, &f->store), 0);
         return;
     }
-    struct pv_sqlite_options options = {.path = f->path, .keyring = f->keyring, .migrate = true};
     struct pv_err err = {0};
-    int status = pv_sqlite_open(&f->loop, &options, &f->store, &err);
-    if (status) {
+    if (fix_open_again(f, &err)) {
         fail_msg("%s", err.text);
     }
-    f->deployment = f->store->deployment;
 }
 
-void fix_open(struct fix *f, enum store_kind kind)
+static void begin(struct fix *f, enum store_kind kind)
 {
     *f = (struct fix){.kind = kind, .now_ms = 1000000};
     f->deployment.b[0] = 7;
@@ -36,6 +43,26 @@ void fix_open(struct fix *f, enum store_kind kind)
     assert_int_equal(pv_base_init(), 0);
     assert_int_equal(pv_keyring_fixed(test_keys, &f->keyring), 0);
     assert_int_equal(uv_loop_init(&f->loop), 0);
+}
+
+void fix_open_as(struct fix *f, struct pv_id deployment)
+{
+    begin(f, STORE_MEM);
+    f->deployment = deployment;
+    open_store(f);
+}
+
+void fix_open_in(struct fix *f, const char *folder)
+{
+    begin(f, STORE_SQLITE);
+    f->keep = true;
+    snprintf(f->path, sizeof(f->path), "%s/provost.db", folder);
+    open_store(f);
+}
+
+void fix_open(struct fix *f, enum store_kind kind)
+{
+    begin(f, kind);
     if (kind == STORE_SQLITE) {
         const char *base = getenv("TMPDIR");
         snprintf(f->folder, sizeof(f->folder), "%.40s/pv-store-XXXXXX", base ? base : "/tmp");
@@ -50,7 +77,7 @@ static void closed(void *user)
     *(bool *)user = true;
 }
 
-static void close_store(struct fix *f)
+void fix_shut(struct fix *f)
 {
     bool done = false;
     f->store->ops->close(f->store, closed, &done);
@@ -80,12 +107,12 @@ static void remove_folder(const char *folder)
 void fix_close(struct fix *f)
 {
     if (f->store) {
-        close_store(f);
+        fix_shut(f);
     }
     uv_run(&f->loop, UV_RUN_DEFAULT);
     assert_int_equal(uv_loop_close(&f->loop), 0);
     pv_keyring_free(f->keyring);
-    if (f->kind == STORE_SQLITE) {
+    if (f->kind == STORE_SQLITE && !f->keep) {
         remove_folder(f->folder);
     }
 }
@@ -97,7 +124,7 @@ void fix_restart(struct fix *f)
         pv_mem_store_crash(f->store);
         return;
     }
-    close_store(f);
+    fix_shut(f);
     open_store(f);
 }
 

@@ -21,6 +21,7 @@ struct fix {
     uv_loop_t loop;
     char folder[64]; /* sqlite: of its own, removed at the end */
     char path[96];
+    bool keep; /* the folder is the caller's */
     int64_t now_ms;
     uint64_t next_id;
     struct pv_id deployment;
@@ -34,7 +35,14 @@ int teardown_store(void **state);
 struct fix *fix_of(void **state);
 
 void fix_open(struct fix *f, enum store_kind kind);
+/* A memory store that computes the same ids as another store. */
+void fix_open_as(struct fix *f, struct pv_id deployment);
+/* SQLite in a folder of the caller's, which stays. */
+void fix_open_in(struct fix *f, const char *folder);
 void fix_close(struct fix *f);
+/* Closes the store only; fix_open_again opens it, and gives the error back. */
+void fix_shut(struct fix *f);
+int fix_open_again(struct fix *f, struct pv_err *err);
 /* The process goes away and comes back. */
 void fix_restart(struct fix *f);
 

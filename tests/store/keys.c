@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The keys file: made once with the right mode, read again, refused when it is wrong. */
+#include "tests/unit/unit.h"
+
+#include "core/store/logic.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static char folder[64];
+static char path[96];
+
+static int setup(void **state)
+{
+    (void)state;
+    const char *base = getenv("TMPDIR");
+    snprintf(folder, sizeof(folder), "%.40s/pv-keys-XXXXXX", base ? base : "/tmp");
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof(path), "%s/keys", folder);
+    return pv_base_init();
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    unlink(path);
+    assert_int_equal(rmdir(folder), 0); /* no temporary file is left either */
+    return 0;
+}
+
+static void write_file(const char *text, mode_t mode)
+{
+    unlink(path);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fputs(text, file);
+    fclose(file);
+    assert_int_equal(chmod(path, mode), 0);
+}
+
+#define HEX1 "0101010101010101010101010101010101010101010101010101010101010101"
+#define HEX2 "0202020202020202020202020202020202020202020202020202020202020202"
+
+static void is_made_once_and_read_again(void **state)
+{
+    (void)state;
+    struct pv_keyring *first = NULL;
+    struct pv_keyring *again = NULL;
+    struct pv_err err = {0};
+    assert_int_equal(pv_keyring_open(path, &first, &err), 0);
+    struct stat st;
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
+    assert_int_equal(pv_keyring_open(path, &again, &err), 0);
+    struct pv_buf sealed;
+    pv_buf_init(&sealed, 4096);
+    assert_int_equal(pv_keyring_seal(first, PV_STR("row"), PV_STR("text"), &sealed), 0);
+    struct pv_arena arena;
+    pv_arena_init(&arena);
+    struct pv_str plain;
+    assert_int_equal(pv_keyring_unseal(again, PV_STR("row"), pv_buf_view(&sealed), &arena, &plain),
+                     0);
+    assert_true(pv_str_eq_c(plain, "text"));
+    assert_int_equal(
+        pv_keyring_unseal(again, PV_STR("other"), pv_buf_view(&sealed), &arena, &plain),
+        PV_ECRYPTO);
+    sealed.ptr[sealed.len - 1] ^= 1;
+    assert_int_equal(pv_keyring_unseal(again, PV_STR("row"), pv_buf_view(&sealed), &arena, &plain),
+                     PV_ECRYPTO);
+    sealed.ptr[0] ^= 64; /* an unknown key */
+    assert_int_equal(pv_keyring_unseal(again, PV_STR("row"), pv_buf_view(&sealed), &arena, &plain),
+                     PV_ECRYPTO);
+    assert_int_equal(pv_keyring_unseal(again, PV_STR("row"), PV_STR("x"), &arena, &plain),
+                     PV_ECRYPTO);
+    struct pv_hash a = pv_keyring_mac(first, PV_STR("event"));
+    assert_true(pv_hash_eq(a, pv_keyring_mac(again, PV_STR("event"))));
+    pv_arena_done(&arena);
+    pv_buf_done(&sealed);
+    pv_keyring_free(first);
+    pv_keyring_free(again);
+    pv_keyring_free(NULL);
+}
+
+static void an_old_key_still_unseals(void **state)
+{
+    (void)state;
+    struct pv_err err = {0};
+    struct pv_keyring *old = NULL;
+    struct pv_keyring *both = NULL;
+    write_file("# made by hand\n\nkey 1 " HEX1 "\nmac " HEX2 "\n", 0600);
+    assert_int_equal(pv_keyring_open(path, &old, &err), 0);
+    write_file("key 1 " HEX1 "\nkey 2 " HEX2 "\nmac " HEX2, 0600);
+    assert_int_equal(pv_keyring_open(path, &both, &err), 0);
+    struct pv_buf sealed;
+    pv_buf_init(&sealed, 4096);
+    struct pv_arena arena;
+    pv_arena_init(&arena);
+    struct pv_str plain;
+    assert_int_equal(pv_keyring_seal(old, PV_STR("row"), PV_STR("text"), &sealed), 0);
+    assert_int_equal(pv_keyring_unseal(both, PV_STR("row"), pv_buf_view(&sealed), &arena, &plain),
+                     0);
+    pv_buf_clear(&sealed);
+    assert_int_equal(pv_keyring_seal(both, PV_STR("row"), PV_STR("text"), &sealed), 0);
+    assert_int_equal(pv_keyring_unseal(old, PV_STR("row"), pv_buf_view(&sealed), &arena, &plain),
+                     PV_ECRYPTO);
+    pv_arena_done(&arena);
+    pv_buf_done(&sealed);
+    pv_keyring_free(old);
+    pv_keyring_free(both);
+}
+
+static void a_wrong_file_is_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        mode_t mode;
+        int status;
+        const char *says;
+    } cases[] = {
+        {"key 1 " HEX1 "\nmac " HEX2 "\n", 0640, PV_EDENIED, "chmod 600"},
+        {"key 1 " HEX1 "\n", 0600, PV_ESYNTAX, "no mac"},
+        {"mac " HEX1 "\n", 0600, PV_ESYNTAX, "no key"},
+        {"", 0600, PV_ESYNTAX, "no key"},
+        {"key 1 0102\nmac " HEX2 "\n", 0600, PV_ESYNTAX, "line 1"},
+        {"mac " HEX2 "\nkey x " HEX1 "\n", 0600, PV_ESYNTAX, "line 2"},
+        {"lock 1 " HEX1 "\n", 0600, PV_ESYNTAX, "line 1"},
+        {"mac " HEX1 "\nmac " HEX2 "\n", 0600, PV_ESYNTAX, "line 2"},
+    };
+    for (size_t i = 0; i < PV_COUNT(cases); i++) {
+        write_file(cases[i].text, cases[i].mode);
+        struct pv_keyring *keyring = NULL;
+        struct pv_err err = {0};
+        assert_int_equal(pv_keyring_open(path, &keyring, &err), cases[i].status);
+        assert_non_null(strstr(err.text, cases[i].says));
+        assert_non_null(strstr(err.text, path));
+    }
+}
+
+static void a_folder_that_is_not_there_is_told(void **state)
+{
+    (void)state;
+    char missing[128];
+    snprintf(missing, sizeof(missing), "%s/none/keys", folder);
+    struct pv_keyring *keyring = NULL;
+    struct pv_err err = {0};
+    assert_int_equal(pv_keyring_open(missing, &keyring, &err), PV_ENOTFOUND);
+    assert_non_null(strstr(err.text, missing));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(is_made_once_and_read_again, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_old_key_still_unseals, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_wrong_file_is_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_folder_that_is_not_there_is_told, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
