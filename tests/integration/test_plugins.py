@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The plugins that come with Provost, through the whole of it: an event in, dig out."""
 
+import provost as daemons
 import powerdns
 import pytest
 from daemon import SLOW
@@ -28,6 +29,10 @@ def shop(make_provost, pdns):
                 "url": pdns.url, "api_key": pdns.key, "nameservers": NS, "proxy_ip": "203.0.113.10",
                 "verify_nameservers": False}},
             "support": {"module": "support"}},
+        "sources": {"paymenter": {
+            "compat": "paymenter-backend",
+            "products": {"site": "wordpress", "support": "support", "dns": "dns"},
+            "plans": {"site": "basic", "support": "basic", "dns": "basic"}}},
         "products": {
             "wordpress": {
                 "components": [
@@ -197,3 +202,85 @@ def test_instances_say_whether_they_work(shop, pdns):
     pdns.stop()
     assert shop.admin("POST", "/v1/instances/pdns/test").json["ok"] is False
     assert name
+
+
+# ---- as Paymenter's extensions call it: the bodies of the seed ----
+
+
+@pytest.fixture
+def paymenter(shop):
+    """paymenter(path, **body): a call of its extensions."""
+    made = shop.admin("POST", "/v1/tokens", {"source": "paymenter", "scopes": daemons.ALL_SCOPES})
+    assert made.status == 201, made
+
+    def call(path, **body):
+        return shop.call("POST", path, body, token=made.json["token"])
+
+    return call
+
+
+def good(answer):
+    assert answer.status == 200 and answer.json["success"] is True, answer
+    assert "pending" not in answer.json, answer
+    return answer.json
+
+
+def paymenter_service(shop, external_id):
+    found = shop.admin("GET", f"/v1/services?source=paymenter&external_id={external_id}")
+    assert found.status == 200, found
+    return found.json["services"][0]
+
+
+def test_create_site_and_delete_site(shop, pdns, paymenter):
+    order = {"service_id": "12345", "email": "customer@example.com", "plan": "basic",
+             "public_ip": "203.0.113.10"}
+    created = paymenter("/create-site", **order)
+    assert created.status == 200 and created.json["success"] is True
+    op = created.json["operation"]
+    # It goes on in the background; whatever comes next waits for it.
+    good(paymenter("/suspend", service_id="12345"))
+    name = f"{paymenter_service(shop, 'site/12345')['ref']}.{ZONE}"
+    assert pdns.rcode(name) == "NXDOMAIN"
+    assert shop.admin("GET", f"/v1/operations/{op}").json["state"] == "done"
+    good(paymenter("/unsuspend", service_id="12345"))
+    assert pdns.dig(name) == ["203.0.113.10"]
+    good(paymenter("/wp/upgrade/", service_id="12345", plan="premium"))
+    assert pdns.dig(name) == ["203.0.113.10"]
+    good(paymenter("/delete-site", service_id="12345"))
+    assert pdns.rcode(name) == "NXDOMAIN"
+    assert {s["type"] for s in pdns.api("GET", f"/zones/{ZONE}.")["rrsets"]} == {"SOA", "NS"}
+
+
+def test_support_create_returns_the_key(shop, paymenter):
+    order = {"service_id": "12345", "email": "customer@example.com", "firstname": "John",
+             "lastname": "Doe"}
+    key = good(paymenter("/support/create", **order))["support_key"]
+    assert good(paymenter("/support/create", **order))["support_key"] == key
+    assert check(shop, key)["valid"] is True
+    good(paymenter("/support/suspend", service_id="12345"))
+    assert check(shop, key)["status"] == "suspended"
+    good(paymenter("/support/unsuspend", service_id="12345"))
+    good(paymenter("/support/terminate", service_id="12345"))
+    assert check(shop, key) == {"valid": False}
+
+
+def test_custom_domains(pdns, paymenter):
+    owner = {"service_id": "12345", "email": "customer@example.com"}
+    good(paymenter("/customdomain/add/zone", **owner, zone="example.com"))
+    good(paymenter("/customdomain/add/zone", **owner, zone="example.org"))
+    assert pdns.dig("example.com", "NS") == [n + "." for n in NS]
+    good(paymenter("/customdomain/add/record", **owner, zone="example.com", name="www", type="A",
+                   content="PROXYSRV"))
+    assert pdns.dig("www.example.com") == ["203.0.113.10"]
+    refused = paymenter("/customdomain/add/record", **owner, zone="example.com", name="@",
+                        type="CNAME", content="example.net")
+    assert refused.status >= 400 and "cannot be a CNAME" in refused.json["error"], refused
+    full = paymenter("/customdomain/add/zone", **owner, zone="example.net")
+    assert full.status == 409 and full.json["success"] is False, full
+    records = good(paymenter("/customdomain/list/records", **owner, zone="example.com"))
+    assert "www.example.com" in str(records)
+    good(paymenter("/customdomain/delete/record", **owner, zone="example.com", name="www", type="A",
+                   content="PROXYSRV"))
+    assert pdns.dig("www.example.com") == []
+    good(paymenter("/customdomain/delete/zone", **owner, zone="example.org"))
+    assert "example.org" not in pdns.zones()
