@@ -249,7 +249,8 @@ struct provost_host {
     /* 64 hexadecimal digits: a hash of (operation, run, component, step, direction, label). */
     int (*idempotency_key)(struct provost_call *call, const char *label, const char **ret_key);
 
-    /* (waits) value is JSON text; PROVOST_E_NOT_FOUND when there is none. version counts from 1. */
+    /* (waits) value is JSON text; PROVOST_E_NOT_FOUND when there is none. version counts from 1. Of
+     * what is durable, the only call that a query may make. */
     int (*kv_get)(struct provost_call *call, int scope, const char *key, const char **ret_value,
                   uint64_t *ret_version);
     /* (waits, durable) expected_version 0: must not exist yet. value NULL: delete. 16 KiB. */
