@@ -33,12 +33,30 @@ void pv_check_problem(struct pv_problems *problems, const struct pv_check_at *at
     pv_problem_add(problems, place, (struct pv_str){path, (size_t)len}, code, "%s", text);
 }
 
+/* A name as a part of a JSON pointer; what does not fit is cut. */
+static struct pv_str pointer_part(struct pv_str name, char *out, size_t size)
+{
+    size_t len = 0;
+    for (size_t i = 0; i < name.len && len + 2 < size; i++) {
+        bool escaped = name.ptr[i] == '~' || name.ptr[i] == '/';
+        if (escaped) {
+            out[len++] = '~';
+        }
+        out[len++] = !escaped ? name.ptr[i] : name.ptr[i] == '~' ? '0' : '1';
+    }
+    return (struct pv_str){out, len};
+}
+
 void pv_check_unknown(struct pv_problems *problems, const struct pv_check_at *at,
                       const struct pv_place *place, struct pv_str member, const char *const *known,
                       size_t known_count)
 {
     const char *noun = at->separator == '/' ? "field" : "key";
     const char *nearest = pv_str_nearest(member, known, known_count);
+    char part[MAX_PATH];
+    if (at->separator == '/') {
+        member = pointer_part(member, part, sizeof(part));
+    }
     if (nearest) {
         pv_check_problem(problems, at, place, member, at->unknown,
                          "unknown %s; did you mean \"%s\"?", noun, nearest);

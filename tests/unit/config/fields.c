@@ -187,6 +187,35 @@ static void partial(void **state)
     pv_plugin_unref(plugin);
 }
 
+static void paths_are_json_pointers(void **state)
+{
+    (void)state;
+    const struct pv_check_at at = {PV_STR("/params"), '/', "u", "i", "m"};
+    struct pv_plugin *plugin = plugin_with("\"type\":\"list\"");
+    struct pv_problems problems;
+    json_t *checked = NULL;
+    json_t *given = json_loads("{\"a/b~c\":1,\"f\":[\"x\",5]}", 0, NULL);
+    pv_problems_init(&problems);
+    assert_int_equal(pv_fields_check(given, &plugin->checkout, &at, 0, &problems, &checked),
+                     PV_EINVAL);
+    assert_true(pv_str_eq_c(problems.items[0].path, "/params/a~1b~0c"));
+    assert_true(pv_str_eq_c(problems.items[1].path, "/params/f/1"));
+    json_decref(given);
+    pv_problems_done(&problems);
+    /* a name of any length */
+    char name[2000];
+    memset(name, '/', sizeof(name) - 1);
+    name[sizeof(name) - 1] = '\0';
+    given = json_pack("{s:i}", name, 1);
+    pv_problems_init(&problems);
+    assert_int_equal(pv_fields_check(given, &plugin->checkout, &at, 0, &problems, &checked),
+                     PV_EINVAL);
+    assert_true(problems.items[0].path.len > 500 && problems.items[0].path.len < 600);
+    json_decref(given);
+    pv_problems_done(&problems);
+    pv_plugin_unref(plugin);
+}
+
 static void text_is_cut_in_messages(void **state)
 {
     (void)state;
@@ -253,6 +282,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_type),
         cmocka_unit_test(partial),
+        cmocka_unit_test(paths_are_json_pointers),
         cmocka_unit_test(text_is_cut_in_messages),
         cmocka_unit_test(problems_are_bounded),
     };
