@@ -57,7 +57,7 @@ static void write_line(const char *what)
 static void mark_page(void)
 {
     if (at_page != NULL && at_call != 0) {
-        atomic_store(&at_page->current, at_call);
+        atomic_store(&at_page->crashed, at_call);
     }
 }
 

@@ -13,7 +13,8 @@ uint64_t pv_judge_culprit(const struct pv_page *page, const struct pv_verdict_of
     if (verdict->named != 0) {
         return verdict->named;
     }
-    return atomic_load_explicit(&page->current, memory_order_relaxed);
+    uint64_t crashed = atomic_load_explicit(&page->crashed, memory_order_relaxed);
+    return crashed != 0 ? crashed : atomic_load_explicit(&page->current, memory_order_relaxed);
 }
 
 enum pv_lost pv_judge_call(const struct pv_page *page, const struct pv_verdict_of_end *verdict,

@@ -31,6 +31,8 @@ struct pv_page {
     _Atomic int64_t heartbeat_ms; /* CLOCK_MONOTONIC, each turn of the loop, 200 ms at most */
     _Atomic uint64_t current;     /* the call on the processor now, 0 when it is the loop */
     _Atomic int64_t current_since_ms;
+    _Atomic uint64_t crashed; /* the call that raised the fatal signal or called exit; 0: not known
+                               */
     struct pv_page_slot slot[PV_PAGE_SLOTS];
 };
 

@@ -62,7 +62,7 @@ static int read_instance(void *ctx, struct pv_str name, struct pv_instance_spec 
     if (f->instance_status != 0) {
         return pv_err_set(err, f->instance_status, "settings: no such file");
     }
-    ret_spec->module = pv_str(fake_host_path);
+    ret_spec->module = pv_str(f->module != NULL ? f->module : fake_host_path);
     ret_spec->memory_max = f->memory_max;
     ret_spec->idle_after_ms = f->idle_after_ms;
     ret_spec->stuck_after_ms = f->stuck_after_ms;

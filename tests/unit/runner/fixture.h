@@ -29,7 +29,8 @@ struct fixture {
     struct pv_runner runner;
     struct told told[MAX_CALLS]; /* by call number */
     struct told queried;
-    char settings[256]; /* of the instance "one" */
+    const char *module; /* of the instance "one"; NULL: any will do for fake_host */
+    char settings[256]; /* of the same */
     uint64_t memory_max;
     int64_t idle_after_ms;
     int64_t stuck_after_ms;
