@@ -15,7 +15,7 @@ MODULE, PROVOST = sys.argv[1:3]
 
 
 class Backend(BaseHTTPRequestHandler):
-    """Objects in memory; `refuse` makes it answer 422."""
+    """Objects in memory. `refuse`: it answers 422; `lose`: the next answer to a POST gets lost."""
 
     def answer(self, status, body=None):
         data = json.dumps(body or {}).encode()
@@ -34,8 +34,13 @@ class Backend(BaseHTTPRequestHandler):
         elif self.server.refuse:
             self.answer(422, {"error": "refused by the test"})
         elif self.command == "POST":
-            objects[body["ref"]] = {"id": "object-1", "enabled": True, **body}
-            self.answer(201, objects[body["ref"]])
+            self.server.created += 1
+            objects[body["ref"]] = {"id": f"object-{self.server.created}", "enabled": True, **body}
+            if self.server.lose:
+                self.server.lose = False
+                self.close_connection = True
+            else:
+                self.answer(201, objects[body["ref"]])
         elif self.command == "GET" and not ref:
             self.answer(200, {"objects": list(objects.values())})
         elif ref not in objects:
@@ -56,7 +61,8 @@ class Backend(BaseHTTPRequestHandler):
 class Life(unittest.TestCase):
     def setUp(self):
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Backend)
-        self.server.objects, self.server.refuse = {}, False
+        self.server.objects, self.server.created = {}, 0
+        self.server.refuse = self.server.lose = False
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
         self.addCleanup(self.server.server_close)
         self.addCleanup(self.server.shutdown)
@@ -64,21 +70,47 @@ class Life(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.folder = Path(folder.name)
 
-    def run_operation(self, name, token="secret"):
+    def file(self, name, value):
+        path = self.folder / name
+        path.write_text(json.dumps(value))
+        return str(path)
+
+    def run_operation(self, name, token="secret", **files):
         settings = {"url": f"http://127.0.0.1:{self.server.server_port}", "token": token}
         event = {"id": "1", "type": f"service.{name}", "customer": {"email": "a@example.com"},
                  "service": {"id": "1", "product": "test", "plan": "test"}}
-        (self.folder / "settings.json").write_text(json.dumps(settings))
-        (self.folder / "event.json").write_text(json.dumps(event))
-        return subprocess.run(
-            [PROVOST, "plugin", "run", MODULE, name, "--settings", str(self.folder / "settings.json"),
-             "--event", str(self.folder / "event.json")], capture_output=True, text=True, timeout=30)
+        command = [PROVOST, "plugin", "run", MODULE, name, "--no-wait",
+                   "--settings", self.file("settings.json", settings),
+                   "--event", self.file("event.json", event),
+                   "--state", str(self.folder / "state.json")]
+        for option, value in files.items():
+            command += [f"--{option}", self.file(f"{option}.json", value)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        self.assertNotIn("secret", done.stdout + done.stderr)
+        return done
 
-    def test_create(self):
-        done = self.run_operation("create")
+    def succeed(self, name, **files):
+        done = self.run_operation(name, **files)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
-        self.assertEqual([o["size"] for o in self.server.objects.values()], [1 << 30])
-        self.assertNotIn("secret", done.stdout)
+        return list(self.server.objects.values())
+
+    def test_a_whole_life(self):
+        self.assertEqual([o["size"] for o in self.succeed("create")], [1 << 30])
+        self.assertEqual([o["enabled"] for o in self.succeed("suspend")], [False])
+        self.assertEqual([o["enabled"] for o in self.succeed("unsuspend")], [True])
+        upgrade = {"values": {"size": "2GiB"}, "previous": {"size": "1GiB"}}
+        self.assertEqual([o["size"] for o in self.succeed("upgrade", **upgrade)], [2 << 30])
+        self.assertEqual(self.succeed("terminate"), [])
+
+    def test_a_lost_answer_makes_no_second_object(self):
+        self.server.lose = True
+        self.assertEqual(len(self.succeed("create")), 1)
+        self.assertEqual(self.server.created, 1)
+
+    def test_what_somebody_else_deleted_can_be_terminated(self):
+        self.succeed("create")
+        self.server.objects.clear()
+        self.succeed("terminate")
 
     def test_what_the_backend_refuses_fails(self):
         self.server.refuse = True
