@@ -57,7 +57,8 @@ def made(root, build, tmp_path_factory):
             path.unlink()
             path.with_name(path.name.replace("@NAME@", "my-plugin")).write_text(text, encoding="utf-8")
     config = next(prefix.rglob("provost.pc")).parent
-    env = dict(os.environ, PKG_CONFIG_PATH=str(config), PKG_CONFIG_SYSROOT_DIR=str(prefix))
+    env = dict(os.environ, PKG_CONFIG_PATH=str(config), PKG_CONFIG_SYSROOT_DIR=str(prefix),
+               PATH=f"{build}:{os.environ['PATH']}")
     subprocess.run(["meson", "setup", str(folder / "out"), str(source), "--werror"], check=True, env=env,
                    stdout=subprocess.DEVNULL)
     subprocess.run(["meson", "compile", "-C", str(folder / "out")], check=True, env=env,
@@ -75,13 +76,20 @@ def test_the_template_is_a_module(made):
     assert exported(made / "out/my-plugin.so") == ["provost_plugin_entry"]
 
 
+def test_the_templates_own_test_passes(made):
+    ran = subprocess.run(["meson", "test", "-C", str(made / "out"), "--print-errorlogs"],
+                         capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stdout
+    assert "Ok:                 1" in ran.stdout, ran.stdout
+
+
 def test_the_templates_plugin_lives(made, drive):
     """Against the backend of its own test."""
     script = (made / "my-plugin/test/test.py").read_text(encoding="utf-8")
     space = {"__name__": "backend"}
     exec(script.replace("MODULE, PROVOST = sys.argv[1:3]", ""), space)
     server = space["ThreadingHTTPServer"](("127.0.0.1", 0), space["Backend"])
-    server.objects, server.refuse = {}, False
+    server.objects, server.created, server.refuse, server.lose = {}, 0, False, False
     space["threading"].Thread(target=server.serve_forever, daemon=True).start()
     try:
         one = drive(str(made / "out/my-plugin"),
