@@ -287,7 +287,7 @@ static void describe(const struct host *host, enum pv_host_end end, char *out, s
     const char *const text[] = {
         [PV_END_STUCK] = host->ready ? "the plugin did not yield and its host was killed"
                                      : "the plugin's host was not ready in time",
-        [PV_END_MEMORY] = "the plugin's host grew over memory_max and was killed",
+        [PV_END_MEMORY] = "the plugin's host grew over its memory limit and was killed",
         [PV_END_GARBAGE] = "the plugin's host sent what makes no sense and was killed",
         [PV_END_OVERDUE] = "a call did not end when its time was over and its host was killed",
         [PV_END_KILLED] = "the plugin's host was killed from outside",

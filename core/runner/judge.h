@@ -11,7 +11,7 @@
 enum pv_host_end {
     PV_END_CRASHED = 1, /* a signal that is the plugin's own doing, or an exit nobody asked for */
     PV_END_STUCK = 2,   /* killed by the watchdog */
-    PV_END_MEMORY = 3,  /* killed over memory_max */
+    PV_END_MEMORY = 3,  /* killed over its memory limit */
     PV_END_GARBAGE = 4, /* killed for a frame that made no sense */
     PV_END_OVERDUE = 5, /* killed for a call that did not end when its time was over */
     PV_END_KILLED = 6,  /* SIGKILL from outside: the kernel, short of memory, or a person */

@@ -62,7 +62,7 @@ static void watch_memory(struct host *host, int64_t now_ms)
     uint64_t resident = pv_hosts_resident(host->pid);
     if (resident > host->spec.memory_max) {
         snprintf(host->fault, sizeof(host->fault),
-                 "%" PRIu64 " MiB resident, memory_max is %" PRIu64 " MiB", resident >> 20,
+                 "%" PRIu64 " MiB resident, its limit is %" PRIu64 " MiB", resident >> 20,
                  host->spec.memory_max >> 20);
         pv_host_kill(host, PV_END_MEMORY, 0);
     }

@@ -150,7 +150,7 @@ static void memory_has_a_limit(void **state)
     until(&f, &f.told[1].over);
     assert_true(f.told[1].lost);
     assert_int_equal(f.told[1].code, PV_LOST_CULPRIT_UNTOUCHED); /* alone */
-    assert_non_null(strstr(f.told[1].text, "memory_max is 48 MiB"));
+    assert_non_null(strstr(f.told[1].text, "its limit is 48 MiB"));
     fixture_end(&f);
 }
 
