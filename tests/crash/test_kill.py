@@ -20,10 +20,11 @@ import provost as daemons
 import pytest
 from daemon import SLOW
 
-KILLS = int(os.environ.get("PROVOST_KILLS", "320"))
+KILLS = int(os.environ.get("PROVOST_KILLS", "320" if SLOW == 1 else "60"))
 SEED = int(os.environ.get("PROVOST_SEED", "1"))
 # These stand where this test does not come: its plugin runs no program.
 ELSEWHERE = {"host.exec.before", "host.exec.after"}
+RARE = {"host.start", "store.checkpoint"}  # passed a few times a life
 SERVICES = 12  # under way at once
 
 
@@ -106,6 +107,7 @@ class Run:
 
     def __init__(self, one, seed, names):
         self.one = one
+        self.seed = seed
         self.random = random.Random(seed)
         self.names = names
         self.hits = dict.fromkeys(names, 0)
@@ -124,7 +126,8 @@ class Run:
         hosts.sort(key=lambda name: (self.hits[name], self.random.random()))
         others.sort(key=lambda name: (self.hits[name], self.random.random()))
         chosen = hosts[:2] + others[:1]
-        return {name: self.random.choice((1, 2, 3, 5, 8, 13, 21)) for name in chosen}
+        return {name: self.random.choice((1, 2) if name in RARE else (1, 2, 3, 5, 8, 13, 21))
+                for name in chosen}
 
     def collect(self, prefix):
         for name in self.names:
@@ -178,48 +181,25 @@ class Run:
         self.load.up.set()
         self.load.join(60 * SLOW)
         assert not self.load.is_alive()
+        connection = daemons.http.client.HTTPConnection("127.0.0.1", self.one.port, timeout=30)
         deadline = time.monotonic() + timeout_s
+        left = set(self.load.acknowledged.values())
         states = {}
-        for op in self.load.acknowledged.values():
-            while True:
-                shown = self.one.operation(op)
+        while left:
+            for op in sorted(left):
+                shown = self.one.operation(op, connection=connection)
                 states[op] = shown
                 if shown["state"] in daemons.FINAL or shown["state"] == "needs_operator":
-                    break
-                # A queued operation behind a parked one waits for a person, too.
-                if shown["state"] == "queued" and self.parked(shown["service"]):
-                    break
-                assert time.monotonic() < deadline, shown
-                select.select([], [], [], 0.05)
+                    left.discard(op)
+                # One that is queued behind a parked one waits for a person, too.
+                elif shown["state"] == "queued" and self.parked(shown["service"]):
+                    left.discard(op)
+            assert time.monotonic() < deadline, [states[op] for op in sorted(left)[:10]]
         return states
 
     def parked(self, service):
         answer = self.one.api("GET", f"/v1/services/{service}/operations")
         return any(op["state"] == "needs_operator" for op in answer.json["operations"])
-
-
-def check_ledger(book, states, acknowledged):
-    """Each effect of an operation that is done is there once; of any other, at most once."""
-    steps = {"create": ["machine", "account"], "suspend": ["stop"], "unsuspend": ["start"],
-             "terminate": ["remove", "forget"]}
-    counts = {}
-    numbers = {}
-    problems = []
-    for line in book.lines:
-        counts[book.identity(line)] = counts.get(book.identity(line), 0) + 1
-        known = numbers.setdefault((line["ref"]), line["state"])
-        if line["state"] and line["state"] != known:
-            problems.append(f"{line['ref']}: reserved {known}, then {line['state']}")
-    problems += [f"{identity}: {count} times" for identity, count in counts.items() if count > 1]
-    for event, op in acknowledged.items():
-        if states[op]["state"] != "done":
-            continue
-        for step in steps[event.rsplit("-", 1)[1]]:
-            times = sum(count for identity, count in counts.items()
-                        if identity[:3] == (op, step, "do"))
-            if times != 1:
-                problems.append(f"{event} is done, {step} was carried out {times} times")
-    return problems
 
 
 @pytest.mark.timeout(900)
@@ -247,14 +227,14 @@ def test_nothing_is_lost_and_nothing_is_done_twice(make_provost, root, honour_ke
         assert one.stop() == 0
 
         problems = run.load.problems + invariants.check(one.database)
-        problems += check_ledger(book, states, run.load.acknowledged)
+        problems += book.check(states, run.load.acknowledged)
         for op, shown in states.items():
             if shown["state"] == "needs_operator" and not shown.get("reason"):
                 problems.append(f"{op} is parked without a reason")
         ended = {}
         for shown in states.values():
             ended[shown["state"]] = ended.get(shown["state"], 0) + 1
-        print(json.dumps({"kills": run.kills, "lives": run.lives, "hits": run.hits,
+        print(json.dumps({"seed": run.seed, "kills": run.kills, "lives": run.lives, "hits": run.hits,
                           "operations": ended, "effects": len(book.lines)}))
         assert not problems, "\n".join(problems[:50])
         assert ended.get("done", 0) > len(states) / 2, ended

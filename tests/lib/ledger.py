@@ -8,14 +8,19 @@ POST /look    200 when the ledger has the line, else 404
 """
 
 import asyncio
+import collections
 import json
 import threading
+
+STEPS = {"create": ["machine", "account"], "suspend": ["stop"], "unsuspend": ["start"],
+         "terminate": ["remove", "forget"]}
 
 
 class Ledger:
     def __init__(self, honour_keys):
         self.honour_keys = honour_keys
         self.lines = []
+        self.known = set()  # identities of the lines
         self.keys = set()
         self.started = threading.Event()
         self.loop = asyncio.new_event_loop()
@@ -37,10 +42,11 @@ class Ledger:
     def _handle(self, path, key, body):
         wanted = self.identity(body)
         if path == "/look":
-            return 200 if any(self.identity(line) == wanted for line in self.lines) else 404
-        again = (body["what"] == "undo" and any(self.identity(line) == wanted for line in self.lines))
+            return 200 if wanted in self.known else 404
+        again = body["what"] == "undo" and wanted in self.known
         if not again and not (self.honour_keys and key in self.keys):
             self.keys.add(key)
+            self.known.add(wanted)
             self.lines.append(body)
         return 200
 
@@ -61,6 +67,35 @@ class Ledger:
             pass
         finally:
             writer.close()
+
+    def check(self, states, acknowledged):
+        """The problems: each effect of an operation that is done is there once, of any other at most
+        once; an operation that ended otherwise has taken back what it did. states: what the API shows
+        of each operation; acknowledged: operations by event id, "SERVICE-KIND"."""
+        counts = collections.Counter()
+        of_steps = collections.Counter()
+        numbers = {}
+        problems = []
+        for line in self.lines:
+            counts[self.identity(line)] += 1
+            of_steps[self.identity(line)[:3]] += 1
+            known = numbers.setdefault((line["operation"], line["run"]), line["state"])
+            if STEPS["create"].count(line["step"]) and line["state"] != known:
+                problems.append(f"{line['operation']}: reserved {known}, then {line['state']}")
+        problems += [f"{identity}: {count} times" for identity, count in counts.items() if count > 1]
+        for event, op in acknowledged.items():
+            service, kind = event.rsplit("-", 1)
+            created = states.get(acknowledged.get(f"{service}-create"), {}).get("state") == "done"
+            for step in STEPS[kind]:
+                done, undone = of_steps[op, step, "do"], of_steps[op, step, "undo"]
+                state = states[op]["state"]
+                # Where the create was undone, a terminate runs only if a state document remains.
+                wanted = (1,) if kind == "create" or created else (0, 1)
+                if state == "done" and done - undone not in wanted:
+                    problems.append(f"{event} is done, {step} was carried out {done} times")
+                if state in ("superseded", "failed", "canceled") and done != undone:
+                    problems.append(f"{event} is {state}: {step} {done} times, undone {undone} times")
+        return problems
 
     def __enter__(self):
         self.thread.start()

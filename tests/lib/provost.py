@@ -126,11 +126,12 @@ class Provost(daemon.Daemon):
     # ---- API ----
 
     def call(self, method, path, body=None, token=None, admin=False, headers=None,
-             timeout_s=70 * SLOW):
-        """One request, on a connection of its own."""
-        if admin:
+             timeout_s=70 * SLOW, connection=None):
+        """One request, on a connection of its own or on one that is kept."""
+        kept = connection is not None
+        if not kept and admin:
             connection = UnixConnection(self.socket_path, timeout_s)
-        else:
+        elif not kept:
             connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout_s)
         sent = dict(headers or {})
         if token:
@@ -144,7 +145,8 @@ class Provost(daemon.Daemon):
             answer = connection.getresponse()
             return Answer(answer.status, answer.headers, answer.read().decode())
         finally:
-            connection.close()
+            if not kept:
+                connection.close()
 
     def admin(self, method, path, body=None, **more):
         return self.call(method, path, body, admin=True, **more)
@@ -168,8 +170,8 @@ class Provost(daemon.Daemon):
         assert answer.status in (200, 202), answer
         return answer.json
 
-    def operation(self, op):
-        answer = self.api("GET", f"/v1/operations/{op}")
+    def operation(self, op, **more):
+        answer = self.api("GET", f"/v1/operations/{op}", **more)
         assert answer.status == 200, answer
         return answer.json
 

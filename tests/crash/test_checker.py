@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The checker of the crash test finds what it is there for: each kind of damage, done on purpose to the
+database or the ledger of a run that went well, is named."""
+
+import shutil
+import sqlite3
+
+import invariants
+import ledger
+import provost as daemons
+import pytest
+
+DAMAGE = {
+    "fell to": "UPDATE services SET fence = 0",
+    "does not rise": "UPDATE operations SET fence = 1",
+    "work waits and nothing is active": "UPDATE services SET waiting = 1",
+    "parked without a reason": "UPDATE services SET active_n = 1, active_state = 4, reason = NULL",
+    "ready and never due": "UPDATE services SET active_n = 1, active_state = 2, due = NULL",
+    "neither active, nor waiting, nor over": "UPDATE operations SET state = 0 WHERE n = 1",
+    "over, and active or waiting": "INSERT INTO waiting VALUES (1, 1, 1)",
+    "ended in 11 without a reason": "UPDATE operations SET state = 11, reason = NULL WHERE n = 1",
+    "belong to no operation": "UPDATE idem SET op_n = 999",
+    "follows 1": "DELETE FROM steps WHERE op_n = 1 AND seq = 2",
+    "step rows, has": "DELETE FROM steps WHERE op_n = 1 AND seq = (SELECT max(seq) FROM steps "
+                      "WHERE op_n = 1)",
+    "completed twice": "UPDATE steps SET step = 'machine' WHERE op_n = 1",
+    "undone in the order": "UPDATE steps SET kind = 3 WHERE op_n = 1 AND seq > 99; INSERT INTO steps "
+                           "SELECT op_n, seq + 3, component, step, instance, 3, run, attempt, outcome, "
+                           "started_ms, ended_ms, text FROM steps WHERE op_n = 1",
+    "audit record": "DELETE FROM audit WHERE n = 2",
+    "without an audit record": "UPDATE audit SET op = NULL",
+    "used, has": "UPDATE pools SET used = 77",
+    "held by nobody": "UPDATE slots SET service_n = 0",
+}
+
+
+@pytest.fixture(scope="module")
+def good_run(build, tmp_path_factory):
+    """A database, a ledger and the operations behind it, after a run without faults."""
+    folder = tmp_path_factory.mktemp("good")
+    with ledger.Ledger(False) as book:
+        one = daemons.Provost(build, folder, {
+            "plugins": {"thing": {"module": "ledger", "settings": {"url": book.url}}},
+            "pools": {"numbers": {"range": "1-1000"}},
+            "products": {"thing": {"components": [{"plugin": "thing"}], "plans": {"basic": {}}}}})
+        with one:
+            states = {}
+            acknowledged = {}
+            for kind, members in (("create", {"product": "thing", "plan": "basic"}), ("suspend", {}),
+                                  ("unsuspend", {})):
+                shown = one.await_operation(kind, "s1", **members)
+                states[shown["operation"]] = shown
+                acknowledged[f"s1-{kind}"] = shown["operation"]
+    return one.database, book, states, acknowledged
+
+
+def test_a_good_run_has_no_problem(good_run):
+    database, book, states, acknowledged = good_run
+    assert [shown["state"] for shown in states.values()] == ["done"] * 3
+    assert invariants.check(database) == []
+    assert book.check(states, acknowledged) == []
+
+
+@pytest.mark.parametrize("says", DAMAGE)
+def test_damage_is_found(good_run, tmp_path, says):
+    copy = tmp_path / "damaged.db"
+    shutil.copy(good_run[0], copy)
+    db = sqlite3.connect(copy)
+    db.executescript(DAMAGE[says])
+    db.commit()
+    db.close()
+    problems = invariants.check(copy)
+    assert any(says in problem for problem in problems), problems
+
+
+def test_an_effect_that_is_there_twice_is_found(good_run):
+    _, book, states, acknowledged = good_run
+    book.lines.append(book.lines[0])
+    try:
+        problems = book.check(states, acknowledged)
+    finally:
+        book.lines.pop()
+    assert any("2 times" in problem for problem in problems), problems
+
+
+def test_an_effect_that_is_missing_is_found(good_run):
+    _, book, states, acknowledged = good_run
+    line = book.lines.pop(0)
+    try:
+        problems = book.check(states, acknowledged)
+    finally:
+        book.lines.insert(0, line)
+    assert any("0 times" in problem for problem in problems), problems
