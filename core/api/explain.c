@@ -81,9 +81,11 @@ static void why_ready(const struct facts *f, struct why *why)
         snprintf(why->sentence, sizeof(why->sentence),
                  "%s waits: %s failed temporarily (attempt %u)%s%.*s; it is tried again at %s.",
                  f->what, step, op->tries, said.len > 0 ? ": " : "", PV_STR_ARG(said), f->until);
-        snprintf(why->advice, sizeof(why->advice),
-                 "Nothing, if the cause goes away; `provost operation retry %s` tries at once.",
-                 f->id);
+        snprintf(
+            why->advice, sizeof(why->advice),
+            "Nothing, if the cause goes away; `provost operation retry %s --reason WHY` tries at "
+            "once.",
+            f->id);
         break;
     case PV_WAIT_POLL:
         snprintf(why->sentence, sizeof(why->sentence),
@@ -110,7 +112,8 @@ static void why_ready(const struct facts *f, struct why *why)
     case PV_WAIT_PAUSED:
         snprintf(why->sentence, sizeof(why->sentence), "%s waits with %s: instance %s is paused.",
                  f->what, step, lane);
-        snprintf(why->advice, sizeof(why->advice), "`provost instance resume %s`", lane);
+        snprintf(why->advice, sizeof(why->advice), "`provost instance resume %s --reason WHY`",
+                 lane);
         break;
     case PV_WAIT_SETTLE:
         snprintf(
@@ -125,7 +128,8 @@ static void why_ready(const struct facts *f, struct why *why)
         if (f->instance_known && f->instance.paused) {
             snprintf(why->sentence, sizeof(why->sentence),
                      "%s waits with %s: instance %s is paused.", f->what, step, lane);
-            snprintf(why->advice, sizeof(why->advice), "`provost instance resume %s`", lane);
+            snprintf(why->advice, sizeof(why->advice), "`provost instance resume %s --reason WHY`",
+                     lane);
         }
         break;
     }

@@ -290,16 +290,28 @@ static void post_pause(struct pv_call *call)
     pv_call_submit(call);
 }
 
+/* A plugin may answer {"ok": false, "text": "…"} instead of failing. */
 static void tested(struct pv_call *call, struct pv_ask *ask)
 {
     const struct pv_ask_query *item = &ask->items[0];
     bool ok = item->code == PV_OUT_OK;
+    struct pv_str error = ok ? (struct pv_str){NULL, 0} : item->text;
+    struct pv_json_doc doc = {.count = 0};
+    size_t offset = 0;
+    if (ok && pv_json_parse(&doc, item->result, &offset, NULL) == 0) {
+        const struct pv_json *verdict = pv_json_get(&doc, &doc.values[0], "ok");
+        const struct pv_json *text = pv_json_get(&doc, &doc.values[0], "text");
+        ok = verdict == NULL || verdict->type != PV_JSON_FALSE;
+        bool said = !ok && text != NULL && text->type == PV_JSON_STRING;
+        error = said ? text->text : error;
+    }
     pv_buf_char(&call->out, '{');
     pv_show_text(&call->out, "instance", item->instance);
     pv_show_bool(&call->out, "ok", ok);
-    pv_show_text(&call->out, "error", ok ? (struct pv_str){NULL, 0} : item->text);
-    pv_show_raw(&call->out, "result", ok ? item->result : (struct pv_str){NULL, 0});
+    pv_show_text(&call->out, "error", error);
+    pv_show_raw(&call->out, "result", item->code == PV_OUT_OK ? item->result : PV_STR(""));
     pv_buf_char(&call->out, '}');
+    pv_json_done(&doc);
     pv_call_send(call, 200);
 }
 
