@@ -140,7 +140,8 @@ static const struct pv_option engine_options[] = {
      .fallback = "5m",
      .min = 1000,
      .max = 86400000,
-     .doc = "How long after its start a step may send anything to a backend."},
+     .doc = "How long after its start a step may send anything to a backend; longer where the "
+            "plugin gives the step more time."},
     {.name = "deadline",
      .kind = PV_T_DURATION,
      AT(pv_raw_engine, deadline),

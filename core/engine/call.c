@@ -40,25 +40,27 @@ static int start_call(struct pv_active *active, struct pv_buf *input)
     const struct pv_plan_component *component = &active->plan.components[step->component];
     char ref[PV_REF_TEXT];
     pv_service_ref(engine->o.store->deployment, active->c.service, active->c.generation, ref);
-    struct pv_run_step call = {
-        .instance = component->instance,
-        .solo = active->cursor.crashes > 0,
-        .lease_until_ms = pv_engine_mono(engine) + engine->o.lease_ms,
-        .wire = {.kind = active->cursor.kind,
-                 .is_action = active->c.type == PV_OP_ACTION,
-                 .timeout_ms = step->timeout_ms ? step->timeout_ms : DEFAULT_STEP_MS,
-                 .run = active->cursor.run,
-                 .attempt = active->tries,
-                 .generation = active->c.generation,
-                 .op = active->c.op,
-                 .service = active->c.service,
-                 .operation = operation_name(active),
-                 .component = component->name,
-                 .step = step->name,
-                 .external_id = active->c.external_id,
-                 .ref = pv_str(ref),
-                 .input = pv_buf_view(input),
-                 .state = pv_active_state(active, component->name)}};
+    uint32_t timeout_ms = step->timeout_ms ? step->timeout_ms : DEFAULT_STEP_MS;
+    /* A step may always use the time that its plugin declares. */
+    int64_t lease_ms = timeout_ms > engine->o.lease_ms ? timeout_ms : engine->o.lease_ms;
+    struct pv_run_step call = {.instance = component->instance,
+                               .solo = active->cursor.crashes > 0,
+                               .lease_until_ms = pv_engine_mono(engine) + lease_ms,
+                               .wire = {.kind = active->cursor.kind,
+                                        .is_action = active->c.type == PV_OP_ACTION,
+                                        .timeout_ms = timeout_ms,
+                                        .run = active->cursor.run,
+                                        .attempt = active->tries,
+                                        .generation = active->c.generation,
+                                        .op = active->c.op,
+                                        .service = active->c.service,
+                                        .operation = operation_name(active),
+                                        .component = component->name,
+                                        .step = step->name,
+                                        .external_id = active->c.external_id,
+                                        .ref = pv_str(ref),
+                                        .input = pv_buf_view(input),
+                                        .state = pv_active_state(active, component->name)}};
     active->call = ++engine->next_call;
     struct pv_str key = {(const char *)&active->call, sizeof(active->call)};
     int status = pv_map_add(&engine->calls, &active->by_call, key);
