@@ -115,6 +115,12 @@ const struct pv_cli_command pv_cli_plugin[] = {
          "provostd does. The module is loaded by provost-host, never by this program.\n\n"
          "  provost plugin describe build/dns.so",
      .run = describe},
+    {.name = "new",
+     .args = "NAME",
+     .summary = "write a complete plugin into a folder: code, manual, tests, build",
+     .details = "It builds against the installed headers (pkg-config), outside of Provost's tree.",
+     .options = pv_cli_plugin_new_options,
+     .run = pv_cli_plugin_new},
     {.name = "run",
      .args = "MODULE [OPERATION]",
      .summary = "run one operation of a plugin in the foreground, and show all it does",
@@ -134,5 +140,14 @@ const struct pv_cli_command pv_cli_plugin[] = {
          "not over. Ctrl-C cancels the operation.",
      .options = pv_cli_plugin_run_options,
      .run = pv_cli_plugin_run},
+    {.name = "test",
+     .args = "MODULE CASES...",
+     .summary = "play a plugin's test cases against a scripted backend",
+     .details =
+         "CASES are files, or folders with *.json. A case says settings, event, state, the "
+         "requests that the plugin is to send with what is answered, and what has to come of it; "
+         "docs/plugin-testing.md describes all of it. Ends in “N passed, N failed”.\n\n"
+         "  provost plugin test build/dns.so test/cases",
+     .run = pv_cli_plugin_test},
     {0},
 };
