@@ -22,6 +22,11 @@ static bool attempts_all(int type)
     return type == PV_OP_SUSPEND || type == PV_OP_TERMINATE;
 }
 
+static bool is_late(const struct pv_decide_in *in)
+{
+    return in->deadline_ms > 0 && in->now_ms >= in->deadline_ms;
+}
+
 static const struct pv_plan_step *present(const struct pv_decide_in *in,
                                           const struct pv_cursor *cursor)
 {
@@ -66,7 +71,7 @@ static void defer_free(const struct pv_decide_in *in, struct pv_decision *ret, i
 static void try_later(const struct pv_decide_in *in, const struct pv_cursor *cursor,
                       struct pv_decision *ret)
 {
-    if (in->deadline_ms > 0 && in->now_ms >= in->deadline_ms) {
+    if (is_late(in)) {
         say(ret, in, cursor, "did not succeed before the operation's deadline");
         park(ret);
         return;
@@ -128,9 +133,8 @@ static void end_forward(const struct pv_decide_in *in, struct pv_cursor *cursor,
                         struct pv_decision *ret)
 {
     if (pv_cursor_has(cursor, PV_MARK_LATER)) {
-        bool late = in->deadline_ms > 0 && in->now_ms >= in->deadline_ms;
-        pv_cursor_remark(cursor, PV_MARK_LATER, late ? PV_MARK_FAILED : PV_MARK_OPEN);
-        if (!late) {
+        pv_cursor_remark(cursor, PV_MARK_LATER, is_late(in) ? PV_MARK_FAILED : PV_MARK_OPEN);
+        if (!is_late(in)) {
             cursor->passes = (uint16_t)(cursor->passes + 1);
             (void)pv_cursor_next(cursor, in->plan);
             int64_t delay = pv_plan_backoff(in->plan, in->rng, cursor->passes);
@@ -298,7 +302,7 @@ static void pending(const struct pv_decide_in *in, struct pv_cursor *cursor,
                                                         */
         cursor->kind = can_poll ? PV_CALL_POLL : PV_CALL_RUN;
     }
-    if (in->deadline_ms > 0 && in->now_ms >= in->deadline_ms) {
+    if (is_late(in)) {
         say(ret, in, cursor, "was still under way at the operation's deadline");
         park(ret);
         return;
@@ -320,7 +324,7 @@ static void instance_fault(const struct pv_decide_in *in, struct pv_cursor *curs
         return;
     }
     say(ret, in, cursor, "");
-    if (in->deadline_ms > 0 && in->now_ms >= in->deadline_ms) {
+    if (is_late(in)) {
         park(ret);
         return;
     }
@@ -397,7 +401,7 @@ static void absent(const struct pv_decide_in *in, struct pv_cursor *cursor, stru
         go_on(in, cursor, ret);
         return;
     }
-    if (in->deadline_ms > 0 && in->now_ms >= in->deadline_ms) {
+    if (is_late(in)) {
         say(ret, in, cursor, "did not succeed before the operation's deadline");
         park(ret);
         return;
@@ -426,7 +430,7 @@ static void looked_up(const struct pv_decide_in *in, struct pv_cursor *cursor,
     case PV_OUT_PENDING:
         defer_free(in, ret, PV_WAIT_POLL,
                    in->retry_after_ms > 0 ? in->retry_after_ms : DEFAULT_POLL_MS);
-        if (in->deadline_ms > 0 && in->now_ms >= in->deadline_ms) {
+        if (is_late(in)) {
             say(ret, in, cursor, "was still under way at the operation's deadline");
             park(ret);
         }

@@ -1,62 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The engine on the reference store and a virtual clock: whole lives of services, step by step. */
-#include "tests/unit/unit.h"
-
-#include "tests/sim/world.h"
+#include "tests/unit/engine/life.h"
 
 #include <stdio.h>
-#include <string.h>
-
-static struct world w;
-
-static int open_world(void **state)
-{
-    (void)state;
-    world_open(&w, 1);
-    return 0;
-}
-
-static int close_world(void **state)
-{
-    (void)state;
-    world_close(&w);
-    return 0;
-}
-
-static size_t create(const char *id, const char *product)
-{
-    struct world_event event = {
-        .external_id = id, .type = PV_OP_CREATE, .product = product, .plan_name = "basic"};
-    return world_event(&w, &event);
-}
-
-/* Answers whatever is asked with OK until nothing is. */
-static void all_ok(void)
-{
-    for (int i = 0; i < 100 && world_open_calls(&w) > 0; i++) {
-        for (size_t c = 0; c < WORLD_CALLS; c++) {
-            if (w.calls[c].call) {
-                world_answer(&w, &w.calls[c], PV_OUT_OK);
-            }
-        }
-    }
-    assert_int_equal(world_open_calls(&w), 0);
-}
-
-static size_t created(const char *id, const char *product)
-{
-    size_t op = create(id, product);
-    all_ok();
-    assert_int_equal(world_op_state(&w, op), PV_OPS_DONE);
-    return op;
-}
-
-static void answer_retry(struct world_call *call, int code, int64_t retry_ms)
-{
-    struct pv_wire_outcome outcome = {
-        .code = (uint8_t)code, .touched = 1, .retry_after_ms = retry_ms, .text = PV_STR("not yet")};
-    world_answer_with(&w, call, &outcome);
-}
 
 static void a_create_runs_its_steps_in_order(void **state)
 {
