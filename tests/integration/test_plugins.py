@@ -204,6 +204,32 @@ def test_instances_say_whether_they_work(shop, pdns):
     assert name
 
 
+@pytest.fixture
+def above(tmp_path):
+    """com, which delegates good.com to us, and other.com to somebody else."""
+    one = powerdns.PowerDNS(tmp_path / "above")
+    one.start()
+    one.add_zone("com", ["a.servers.test"], [("good.com", "NS", [n + "." for n in NS]),
+                                             ("other.com", "NS", ["ns.elsewhere.example."])])
+    yield one
+    one.stop()
+
+
+def test_a_zone_is_accepted_once_it_is_delegated(shop, pdns, above):
+    shop.options["plugins"]["pdns"]["settings"] |= {
+        "verify_nameservers": True, "verify_servers": [f"127.0.0.1:{above.dns_port}"]}
+    shop.configure(shop.options)
+    assert shop.reload() == "running"
+    done(shop, "create", "d", product="dns", plan="basic")
+    acted(shop, "d", "zone_add", zone="good.com")
+    reasons = [act(shop, "d", "zone_add", zone=zone)["reason"]
+               for zone in ("other.com", "nobody.com", "www.good.com")]
+    assert "found ns.elsewhere.example; required ns1.nodepoint.eu, ns2.nodepoint.eu" in reasons[0]
+    assert "is not registered" in reasons[1]
+    assert "found none" in reasons[2]
+    assert pdns.zones().keys() == {ZONE, "good.com"}
+
+
 # ---- as Paymenter's extensions call it: the bodies of the seed ----
 
 
