@@ -32,7 +32,6 @@ static const char *const texts[PV_S_COUNT] = {
     [PV_S_MARK] = "SAVEPOINT mark",
     [PV_S_MARK_RELEASE] = "RELEASE mark",
     [PV_S_MARK_ROLLBACK] = "ROLLBACK TO mark",
-    [PV_S_SVC_BY_ID] = "SELECT " SVC " FROM services WHERE id=?1",
     [PV_S_SVC_BY_N] = "SELECT " SVC " FROM services WHERE n=?1",
     [PV_S_SVC_INSERT] = "INSERT INTO services(" SVC ") VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,"
                         "?12,?13,?14,?15,?16,?17,?18,?19,?20,?21,?22,?23,?24,?25,?26,?27,?28,?29,"
@@ -59,8 +58,10 @@ static const char *const texts[PV_S_COUNT] = {
     [PV_S_OP_FINISH] = "UPDATE operations SET state=?2, finished_ms=?3, deadline_ms=?4, "
                        "generation=?5, fence=?6, tries=?7, steps=?8, reason=?9, lane=?10, "
                        "cursor=?11, result_sealed=?12 WHERE n=?1",
-    [PV_S_IDEM_GET] = "SELECT op_n FROM idem WHERE key=?1",
-    [PV_S_IDEM_PUT] = "INSERT INTO idem VALUES(?1,?2)",
+    [PV_S_KEY_GET] = "SELECT value FROM key_index WHERE key=?1",
+    [PV_S_KEY_PUT] = "INSERT OR IGNORE INTO key_index VALUES(?1,?2)",
+    [PV_S_KEY_LOG] = "INSERT INTO key_log VALUES(?1,?2,?3)",
+    [PV_S_KEY_TRIM] = "DELETE FROM key_log WHERE n<=?1",
     [PV_S_WAIT_ADD] = "INSERT INTO waiting VALUES(?1,?2,?3)",
     [PV_S_WAIT_DEL] = "DELETE FROM waiting WHERE service_n=?1 AND op_n=?2",
     [PV_S_WAIT_LIST] = "SELECT op_n, type FROM waiting WHERE service_n=?1 AND op_n>?2 "

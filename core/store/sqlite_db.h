@@ -5,6 +5,7 @@
 #ifndef PV_STORE_SQLITE_DB_H
 #define PV_STORE_SQLITE_DB_H
 
+#include "core/store/key_tail.h"
 #include "core/store/logic.h"
 
 #include <sqlite3.h>
@@ -18,7 +19,6 @@ enum pv_stmt {
     PV_S_MARK,
     PV_S_MARK_RELEASE,
     PV_S_MARK_ROLLBACK,
-    PV_S_SVC_BY_ID,
     PV_S_SVC_BY_N,
     PV_S_SVC_INSERT,
     PV_S_SVC_UPDATE,
@@ -34,8 +34,10 @@ enum pv_stmt {
     PV_S_OP_INSERT,
     PV_S_OP_PIN,
     PV_S_OP_FINISH,
-    PV_S_IDEM_GET,
-    PV_S_IDEM_PUT,
+    PV_S_KEY_GET,
+    PV_S_KEY_PUT,
+    PV_S_KEY_LOG,
+    PV_S_KEY_TRIM,
     PV_S_WAIT_ADD,
     PV_S_WAIT_DEL,
     PV_S_WAIT_LIST,
@@ -90,9 +92,15 @@ struct pv_sqlite_db {
     const struct pv_keyring *keyring; /* borrowed */
     sqlite3_stmt *stmts[PV_S_COUNT];
     struct pv_buf seals[PV_SEALS]; /* what is bound until the statement was run */
-    int wal_frames;                /* after the latest commit */
-    int lock_fd;                   /* holds PATH.lock; -1 */
-    char error[200];               /* of the latest failure */
+    struct pv_key_tail tail;
+    size_t mark_count; /* keys at the mark */
+    size_t tail_kept;  /* these three: as of the latest commit */
+    size_t merged_kept;
+    int64_t trimmed_kept;
+    int64_t trimmed_n; /* up to here the log is deleted */
+    int wal_frames;    /* after the latest commit */
+    int lock_fd;       /* holds PATH.lock; -1 */
+    char error[200];   /* of the latest failure */
 };
 
 /* From schema/sqlite, in order; pv_sqlite_schema is their number. */
@@ -139,6 +147,21 @@ struct pv_identity pv_identity_n(const char *table, int64_t n);
 struct pv_identity pv_identity_id(const char *table, struct pv_id id);
 void pv_identity_add(struct pv_identity *identity, struct pv_str part);
 struct pv_str pv_identity_str(const struct pv_identity *identity);
+
+/* Keys of events and services: kind 1 and 2. PV_ENOTFOUND. A key is added once only. */
+#define PV_KEY_EVENT 1
+#define PV_KEY_SERVICE 2
+int pv_sqlite_key_find(struct pv_sqlite_db *db, int kind, struct pv_id id,
+                       int64_t *ret_value) PV_MUST_CHECK;
+int pv_sqlite_key_add(struct pv_sqlite_db *db, int kind, struct pv_id id,
+                      int64_t value) PV_MUST_CHECK;
+/* Around each transaction that writes: a slice of the merge; then what became of the transaction.
+ */
+int pv_sqlite_keys_before_commit(struct pv_sqlite_db *db) PV_MUST_CHECK;
+void pv_sqlite_keys_committed(struct pv_sqlite_db *db);
+void pv_sqlite_keys_rolled_back(struct pv_sqlite_db *db);
+/* Reads the log into memory. */
+int pv_sqlite_keys_load(struct pv_sqlite_db *db) PV_MUST_CHECK;
 
 /* Opens connection, lock and schema; fills in the logic's tally, deployment and epoch. */
 int pv_sqlite_db_open(const struct pv_sqlite_options *options, struct pv_sqlite_db *db,

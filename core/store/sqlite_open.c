@@ -316,6 +316,7 @@ static int take_over(struct pv_sqlite_db *db, struct pv_logic *logic)
     int64_t after = 0;
     bool more = true;
     int status = load_tally(db, logic);
+    status = status ? status : pv_sqlite_keys_load(db);
     while (more && !status) {
         status = pv_sqlite_run_plain(db, PV_S_BEGIN_WRITE);
         status = status ? status : pv_logic_reclaim(logic, RECLAIM_PAGE, &after, &more);
@@ -354,6 +355,7 @@ int pv_sqlite_db_open(const struct pv_sqlite_options *options, struct pv_sqlite_
     pv_sqlite_reserves(&db->ops);
     pv_sqlite_pages(&db->ops);
     db->rows.ops = &db->ops;
+    pv_tail_init(&db->tail);
     for (size_t i = 0; i < PV_SEALS; i++) {
         pv_buf_init(&db->seals[i], MAX_SEAL);
     }
@@ -375,6 +377,7 @@ void pv_sqlite_db_close(struct pv_sqlite_db *db)
     }
     sqlite3_close(db->db);
     db->db = NULL;
+    pv_tail_done(&db->tail);
     for (size_t i = 0; i < PV_SEALS; i++) {
         pv_buf_done(&db->seals[i]);
     }

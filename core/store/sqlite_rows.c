@@ -13,7 +13,9 @@ static void bind_id_or_null(sqlite3_stmt *stmt, int at, const struct pv_id *id)
 
 static int sql_mark(struct pv_rows *rows)
 {
-    return pv_sqlite_run_plain(pv_sqlite_db_of(rows), PV_S_MARK);
+    struct pv_sqlite_db *db = pv_sqlite_db_of(rows);
+    db->mark_count = db->tail.count;
+    return pv_sqlite_run_plain(db, PV_S_MARK);
 }
 
 static int sql_mark_release(struct pv_rows *rows)
@@ -23,7 +25,9 @@ static int sql_mark_release(struct pv_rows *rows)
 
 static int sql_mark_rollback(struct pv_rows *rows)
 {
-    int status = pv_sqlite_run_plain(pv_sqlite_db_of(rows), PV_S_MARK_ROLLBACK);
+    struct pv_sqlite_db *db = pv_sqlite_db_of(rows);
+    int status = pv_sqlite_run_plain(db, PV_S_MARK_ROLLBACK);
+    pv_tail_cut(&db->tail, db->mark_count);
     return status ? status : sql_mark_release(rows);
 }
 
@@ -75,22 +79,6 @@ static int read_svc(sqlite3_stmt *stmt, struct pv_arena *arena, struct pv_svc *r
     return status;
 }
 
-static int sql_svc_by_id(struct pv_rows *rows, struct pv_id id, struct pv_arena *arena,
-                         struct pv_svc *ret)
-{
-    struct pv_sqlite_db *db = pv_sqlite_db_of(rows);
-    int status = PV_OK;
-    sqlite3_stmt *stmt = pv_sqlite_stmt(db, PV_S_SVC_BY_ID, &status);
-    if (!stmt) {
-        return status;
-    }
-    pv_bind_id(stmt, 1, &id);
-    status = pv_sqlite_one(db, stmt);
-    status = status ? status : read_svc(stmt, arena, ret);
-    sqlite3_reset(stmt);
-    return status;
-}
-
 static int sql_svc_by_n(struct pv_rows *rows, int64_t n, struct pv_arena *arena, struct pv_svc *ret)
 {
     struct pv_sqlite_db *db = pv_sqlite_db_of(rows);
@@ -104,6 +92,14 @@ static int sql_svc_by_n(struct pv_rows *rows, int64_t n, struct pv_arena *arena,
     status = status ? status : read_svc(stmt, arena, ret);
     sqlite3_reset(stmt);
     return status;
+}
+
+static int sql_svc_by_id(struct pv_rows *rows, struct pv_id id, struct pv_arena *arena,
+                         struct pv_svc *ret)
+{
+    int64_t n = 0;
+    int status = pv_sqlite_key_find(pv_sqlite_db_of(rows), PV_KEY_SERVICE, id, &n);
+    return status ? status : sql_svc_by_n(rows, n, arena, ret);
 }
 
 /* An update keeps what never changes: id, source, external_id, created_ms. */
@@ -173,8 +169,11 @@ static int sql_svc_put(struct pv_rows *rows, struct pv_svc *svc)
     }
     bind_svc(stmt, svc, insert, place);
     status = pv_sqlite_run(db, stmt);
+    if (!status && insert) {
+        svc->n = sqlite3_last_insert_rowid(db->db);
+        status = pv_sqlite_key_add(db, PV_KEY_SERVICE, svc->id, svc->n);
+    }
     if (!status) {
-        svc->n = insert ? sqlite3_last_insert_rowid(db->db) : svc->n;
         svc->was = (struct pv_svc_was){svc->active_state, svc->active_n, svc->due, svc->lane};
     }
     return status;
@@ -435,30 +434,12 @@ static int sql_op_finish(struct pv_rows *rows, const struct pv_op *op)
 
 static int sql_idem_get(struct pv_rows *rows, struct pv_id key, int64_t *ret_op_n)
 {
-    struct pv_sqlite_db *db = pv_sqlite_db_of(rows);
-    int status = PV_OK;
-    sqlite3_stmt *stmt = pv_sqlite_stmt(db, PV_S_IDEM_GET, &status);
-    if (!stmt) {
-        return status;
-    }
-    pv_bind_id(stmt, 1, &key);
-    status = pv_sqlite_one(db, stmt);
-    *ret_op_n = status ? 0 : sqlite3_column_int64(stmt, 0);
-    sqlite3_reset(stmt);
-    return status;
+    return pv_sqlite_key_find(pv_sqlite_db_of(rows), PV_KEY_EVENT, key, ret_op_n);
 }
 
 static int sql_idem_put(struct pv_rows *rows, struct pv_id key, int64_t op_n)
 {
-    struct pv_sqlite_db *db = pv_sqlite_db_of(rows);
-    int status = PV_OK;
-    sqlite3_stmt *stmt = pv_sqlite_stmt(db, PV_S_IDEM_PUT, &status);
-    if (!stmt) {
-        return status;
-    }
-    pv_bind_id(stmt, 1, &key);
-    sqlite3_bind_int64(stmt, 2, op_n);
-    return pv_sqlite_run(db, stmt);
+    return pv_sqlite_key_add(pv_sqlite_db_of(rows), PV_KEY_EVENT, key, op_n);
 }
 
 static int sql_wait_add(struct pv_rows *rows, int64_t service_n, int64_t op_n, int type)

@@ -13,7 +13,7 @@
 #include <uv.h>
 
 #define DEFAULT_BATCH 512
-#define CHECKPOINT_FRAMES 4000 /* of 4 KiB each: 16 MB of WAL */
+#define CHECKPOINT_FRAMES 8000 /* of 4 KiB each: 32 MB of WAL */
 #define IDLE_MS 2000           /* then the WAL is emptied */
 #define SEAL_KEPT (256u * 1024)
 
@@ -61,9 +61,16 @@ static int commit(struct sqlite_store *s, bool writes)
     if (!writes) {
         return pv_sqlite_run_plain(&s->db, PV_S_COMMIT);
     }
+    int status = pv_sqlite_keys_before_commit(&s->db);
+    if (status) {
+        return status;
+    }
     PV_FAULT("store.commit.before");
-    int status = pv_sqlite_run_plain(&s->db, PV_S_COMMIT);
+    status = pv_sqlite_run_plain(&s->db, PV_S_COMMIT);
     PV_FAULT("store.commit.after");
+    if (!status) {
+        pv_sqlite_keys_committed(&s->db);
+    }
     return status;
 }
 
@@ -78,6 +85,7 @@ static int apply_all(struct sqlite_store *s, struct pv_link *batch, bool writes)
     status = status ? status : commit(s, writes);
     if (status) {
         roll_back(s);
+        pv_sqlite_keys_rolled_back(&s->db);
         s->logic.tally = before;
     }
     return status;

@@ -12,7 +12,7 @@ CREATE TABLE meta (
 -- The service row is the actor: its active operation, the claim on it and its cursor live here.
 CREATE TABLE services (
     n INTEGER PRIMARY KEY,
-    id BLOB NOT NULL UNIQUE,
+    id BLOB NOT NULL,
     source TEXT NOT NULL,
     external_id TEXT NOT NULL,
     product TEXT,
@@ -86,11 +86,18 @@ CREATE INDEX operations_source ON operations (source);
 CREATE INDEX operations_live ON operations (state) WHERE state = 0;
 CREATE INDEX operations_failed ON operations (state) WHERE state > 10;
 
--- Event id (hashed with its source) to operation: kept when history is pruned.
-CREATE TABLE idem (
+-- What is looked up by a hash: a byte for the kind (1: an event's id with its source, to the operation;
+-- 2: a service's id, to its number), then the hash. Kept when history is pruned. New keys stand in the
+-- log first and are merged into the index in its order, since each would dirty a page of its own there.
+CREATE TABLE key_index (
     key BLOB PRIMARY KEY,
-    op_n INTEGER NOT NULL
+    value INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE key_log (
+    n INTEGER PRIMARY KEY,
+    key BLOB NOT NULL,
+    value INTEGER NOT NULL
+) STRICT;
 
 -- Only what is blocked: operations behind the active one of their service.
 CREATE TABLE waiting (

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Keys of events and services: found in memory or in the index; added to memory and the log; merged
+ * into the index a slice at a time, in the transactions of those who come by. */
+#include "core/store/sqlite_db.h"
+
+#define MERGE_AT 32768u
+#define SLICE 512u
+#define TRIM 2048
+
+int pv_sqlite_key_find(struct pv_sqlite_db *db, int kind, struct pv_id id, int64_t *ret_value)
+{
+    struct pv_tail_key key = pv_tail_key(kind, id);
+    if (pv_tail_find(&db->tail, &key, ret_value)) {
+        return PV_OK;
+    }
+    int status = PV_OK;
+    sqlite3_stmt *stmt = pv_sqlite_stmt(db, PV_S_KEY_GET, &status);
+    if (!stmt) {
+        return status;
+    }
+    sqlite3_bind_blob(stmt, 1, key.b, sizeof(key.b), SQLITE_STATIC);
+    status = pv_sqlite_one(db, stmt);
+    if (!status) {
+        *ret_value = sqlite3_column_int64(stmt, 0);
+    }
+    sqlite3_reset(stmt);
+    return status;
+}
+
+int pv_sqlite_key_add(struct pv_sqlite_db *db, int kind, struct pv_id id, int64_t value)
+{
+    struct pv_tail_key key = pv_tail_key(kind, id);
+    int status = pv_tail_reserve(&db->tail);
+    sqlite3_stmt *stmt = status ? NULL : pv_sqlite_stmt(db, PV_S_KEY_LOG, &status);
+    if (!stmt) {
+        return status;
+    }
+    sqlite3_bind_int64(stmt, 1, db->tail.first_n + (int64_t)db->tail.count);
+    sqlite3_bind_blob(stmt, 2, key.b, sizeof(key.b), SQLITE_STATIC);
+    sqlite3_bind_int64(stmt, 3, value);
+    status = pv_sqlite_run(db, stmt);
+    if (!status) {
+        pv_tail_add(&db->tail, &key, value);
+    }
+    return status;
+}
+
+static int merge_one(struct pv_sqlite_db *db, const struct pv_tail_entry *entry)
+{
+    int status = PV_OK;
+    sqlite3_stmt *stmt = pv_sqlite_stmt(db, PV_S_KEY_PUT, &status);
+    if (!stmt) {
+        return status;
+    }
+    sqlite3_bind_blob(stmt, 1, entry->key.b, sizeof(entry->key.b), SQLITE_STATIC);
+    sqlite3_bind_int64(stmt, 2, entry->value);
+    return pv_sqlite_run(db, stmt);
+}
+
+/* Deletes log rows that the index holds. */
+static int trim(struct pv_sqlite_db *db)
+{
+    int status = PV_OK;
+    if (db->trimmed_n >= db->tail.first_n - 1) {
+        return PV_OK;
+    }
+    sqlite3_stmt *stmt = pv_sqlite_stmt(db, PV_S_KEY_TRIM, &status);
+    if (!stmt) {
+        return status;
+    }
+    int64_t to = db->trimmed_n + TRIM;
+    to = to < db->tail.first_n - 1 ? to : db->tail.first_n - 1;
+    sqlite3_bind_int64(stmt, 1, to);
+    status = pv_sqlite_run(db, stmt);
+    db->trimmed_n = status ? db->trimmed_n : to;
+    return status;
+}
+
+int pv_sqlite_keys_before_commit(struct pv_sqlite_db *db)
+{
+    struct pv_key_tail *tail = &db->tail;
+    int status = trim(db);
+    if (!status && !tail->order && db->tail_kept >= MERGE_AT) {
+        status = pv_tail_merge(tail, MERGE_AT);
+    }
+    /* Faster than they come, so that it ends. */
+    size_t slice = SLICE + 2 * (tail->count - db->tail_kept);
+    for (size_t i = 0; !status && i < slice && tail->merged < tail->merge_count; i++) {
+        status = merge_one(db, &tail->entries[tail->order[tail->merged]]);
+        tail->merged += status ? 0 : 1;
+    }
+    return status;
+}
+
+void pv_sqlite_keys_committed(struct pv_sqlite_db *db)
+{
+    struct pv_key_tail *tail = &db->tail;
+    if (tail->order && tail->merged == tail->merge_count) {
+        pv_tail_merge_end(tail);
+    }
+    db->tail_kept = tail->count;
+    db->merged_kept = tail->merged;
+    db->trimmed_kept = db->trimmed_n;
+}
+
+void pv_sqlite_keys_rolled_back(struct pv_sqlite_db *db)
+{
+    pv_tail_cut(&db->tail, db->tail_kept);
+    db->tail.merged = db->merged_kept;
+    db->trimmed_n = db->trimmed_kept;
+}
+
+int pv_sqlite_keys_load(struct pv_sqlite_db *db)
+{
+    sqlite3_stmt *stmt = NULL;
+    int code =
+        sqlite3_prepare_v2(db->db, "SELECT n, key, value FROM key_log ORDER BY n", -1, &stmt, NULL);
+    int status = pv_sqlite_status(db, code);
+    for (bool row = true; row && !status;) {
+        status = pv_sqlite_next(db, stmt, &row);
+        status = status || !row ? status : pv_tail_reserve(&db->tail);
+        if (status || !row) {
+            break;
+        }
+        struct pv_tail_key key;
+        if (sqlite3_column_bytes(stmt, 1) != (int)sizeof(key.b)) {
+            status = PV_EIO;
+            break;
+        }
+        const uint8_t *bytes = sqlite3_column_blob(stmt, 1);
+        for (size_t i = 0; i < sizeof(key.b); i++) {
+            key.b[i] = bytes[i];
+        }
+        if (db->tail.count == 0) {
+            db->tail.first_n = sqlite3_column_int64(stmt, 0);
+        }
+        pv_tail_add(&db->tail, &key, sqlite3_column_int64(stmt, 2));
+    }
+    sqlite3_finalize(stmt);
+    db->trimmed_n = db->tail.first_n - 1;
+    pv_sqlite_keys_committed(db);
+    return status;
+}
