@@ -53,7 +53,26 @@ static void end_call(struct pv_active *active)
     active->progress_text = NULL;
 }
 
-/* The history line and the audit record of the call that has just ended. */
+/* What went well is of interest to those who look for something only. */
+static void log_step(const struct pv_active *active, const char *what)
+{
+    static const char *const kinds[] = {[PV_CALL_RUN] = "run",
+                                        [PV_CALL_POLL] = "poll",
+                                        [PV_CALL_LOOKUP] = "lookup",
+                                        [PV_CALL_UNDO] = "undo"};
+    const struct pv_step_row *row = &active->row;
+    bool well = row->outcome == PV_OUT_OK || row->outcome == PV_OUT_PENDING ||
+                row->outcome == PV_OUT_ABSENT || row->outcome == PV_OUT_IN_PROGRESS;
+    pv_log(well ? PV_DEBUG : PV_WARN,
+           (pv_lf_op(active->c.op), pv_lf_svc(active->c.service),
+            pv_lf("component", row->component), pv_lf("step", row->step),
+            pv_lf("instance", row->instance), pv_lf_c("call", kinds[row->kind]),
+            pv_lf_i64("run", row->run), pv_lf_i64("attempt", row->attempt),
+            pv_lf_i64("ms", row->ended_ms - row->started_ms)),
+           "%s%s%.*s", what, row->text.len > 0 ? ": " : "", PV_STR_ARG(row->text));
+}
+
+/* The history line, the audit record and the log line of the call that has just ended. */
 void pv_active_record(struct pv_active *active, int outcome, const char *what)
 {
     const struct pv_plan_step *step = &active->plan.steps[active->cursor.step];
@@ -77,6 +96,7 @@ void pv_active_record(struct pv_active *active, int outcome, const char *what)
                                                .detail = pv_str(active->detail),
                                                .service = active->c.service,
                                                .op = active->c.op};
+    log_step(active, what);
 }
 
 void pv_active_keep_text(struct pv_active *active, struct pv_str text)

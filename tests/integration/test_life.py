@@ -170,3 +170,23 @@ def test_the_end_of_the_spawner_is_the_end(make_provost):
     daemons.os.kill(spawner, signal.SIGKILL)
     assert one.wait() == 70
     assert any("spawner died" in message for message in one.messages())
+
+
+def test_log_lines_of_steps_say_whose_they_are(misbehaving, backend):
+    one = misbehaving
+    one.configure(one.options | {"log": {"level": "debug"}})
+    one.start()
+    op = one.await_operation("create", "s1", product="good", plan="well")
+    crashed = one.await_operation("create", "s2", product="bad", plan="crash")
+    assert crashed["state"] == "needs_operator"
+    lines = [line for line in one.log_lines() if "attempt" in line and "step" in line]
+    well = [line for line in lines if line["operation"] == op["operation"]]
+    lost = [line for line in lines if line["operation"] == crashed["operation"]
+            and line["message"].startswith("step.lost")]
+    assert well and well[0]["level"] == "debug" and len(lost) == 3, lines
+    for line, shown, instance in [(well[0], op, "good"), (lost[0], crashed, "bad")]:
+        assert line["service"] == shown["service"]
+        assert line["step"] in [step["step"] for step in shown["steps"]]
+        assert line["instance"] == instance and line["component"] == "thing"
+        assert line["attempt"] == 1 and line["call"] == "run"
+    assert lost[0]["level"] == "warn"
