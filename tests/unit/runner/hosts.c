@@ -14,7 +14,7 @@ static void steps_run_and_answer(void **state)
     struct fixture f;
     fixture_start(&f, NULL);
     for (uint64_t id = 1; id < 10; id++) {
-        assert_int_equal(start_step(&f, id, "ok", false, 1000), 0);
+        assert_int_equal(start_step(&f, id, "ok", false, 60000), 0);
     }
     for (uint64_t id = 1; id < 10; id++) {
         until(&f, &f.told[id].over);
@@ -28,7 +28,7 @@ static void steps_run_and_answer(void **state)
     assert_true(pv_hosts_has_pid(f.hosts, status.pid));
     assert_false(pv_hosts_has_pid(f.hosts, getpid()));
     /* In the same host, with slots that were used before. */
-    assert_int_equal(start_step(&f, 20, "ok", false, 1000), 0);
+    assert_int_equal(start_step(&f, 20, "ok", false, 60000), 0);
     until(&f, &f.told[20].over);
     struct pv_host_status again;
     assert_int_equal(host_count(&f, &again), 1);
@@ -61,8 +61,8 @@ static void host_calls_reach_the_engine(void **state)
     (void)state;
     struct fixture f;
     fixture_start(&f, NULL);
-    assert_int_equal(start_step(&f, 1, "ask", false, 1000), 0);
-    assert_int_equal(start_step(&f, 2, "progress", false, 1000), 0);
+    assert_int_equal(start_step(&f, 1, "ask", false, 60000), 0);
+    assert_int_equal(start_step(&f, 2, "progress", false, 60000), 0);
     until(&f, &f.told[1].over);
     until(&f, &f.told[2].over);
     assert_int_equal(f.told[1].asks, 1);
@@ -117,16 +117,16 @@ static void queries_answer(void **state)
     fixture_start(&f, NULL);
     snprintf(f.settings, sizeof(f.settings), "{\"token\":\"hush\"}");
     struct pv_query query;
-    assert_int_equal(ask_query(&f, &query, "settings", 1000), 0);
+    assert_int_equal(ask_query(&f, &query, "settings", 60000), 0);
     until(&f, &f.queried.over);
     assert_int_equal(f.queried.code, PV_OUT_OK);
     assert_string_equal(f.queried.text, "{\"token\":\"hush\"}");
     /* A query keeps nothing. */
-    assert_int_equal(ask_query(&f, &query, "ask", 1000), 0);
+    assert_int_equal(ask_query(&f, &query, "ask", 60000), 0);
     until(&f, &f.queried.over);
     assert_string_equal(f.queried.text, "a query keeps nothing");
     /* A lost host is an outcome. */
-    assert_int_equal(ask_query(&f, &query, "crash", 1000), 0);
+    assert_int_equal(ask_query(&f, &query, "crash", 60000), 0);
     until(&f, &f.queried.over);
     assert_int_equal(f.queried.code, PV_OUT_TEMPORARY);
     fixture_end(&f);
@@ -219,7 +219,7 @@ static void a_changed_instance_drains(void **state)
     host_count(&f, &status);
     assert_int_equal(status.state, PV_HOST_DRAINING);
     struct pv_query query;
-    assert_int_equal(ask_query(&f, &query, "settings", 1000), 0);
+    assert_int_equal(ask_query(&f, &query, "settings", 60000), 0);
     until(&f, &f.queried.over);
     assert_string_equal(f.queried.text, "{\"v\":2}");
     assert_false(f.told[1].over);
