@@ -40,6 +40,12 @@ void pv_call_send_type(struct pv_call *call, unsigned status, const char *type)
     add_header(&answer, &headers, "Retry-After", status == 503 ? "5" : NULL);
     add_header(&answer, &headers, "Preference-Applied", call->wait_applied ? "wait" : NULL);
     struct pv_http_request *http = call->http;
+    if (pv_log_on(PV_DEBUG)) { /* without the query, which may hold what nobody else should know */
+        pv_log(PV_DEBUG,
+               (pv_lf("method", http->method), pv_lf("path", http->path),
+                pv_lf_c("actor", call->who.actor), pv_lf_i64("status", status)),
+               "http: answered");
+    }
     pv_http_answer(http, &answer, &call->out);
     call_free(call);
 }

@@ -240,16 +240,21 @@ static enum MHD_Result send_response(struct pv_httpd_conn *conn)
 static void make_response(struct pv_httpd_conn *conn, const struct pv_http_answer *answer,
                           struct pv_buf *body)
 {
+    static const char starved[] = "{\"success\":false,\"error\":\"out of memory, try again\","
+                                  "\"code\":\"no_memory\",\"errors\":[]}";
     char *ptr = NULL;
     size_t len = 0;
     conn->status = answer->status;
-    if (body == NULL || pv_buf_finish(body, &ptr, &len) != 0) {
-        len = 0;
-        conn->status = body != NULL ? 500 : answer->status;
+    if (body != NULL && pv_buf_finish(body, &ptr, &len) != 0) {
+        conn->status = 503;
+        len = sizeof(starved) - 1;
+        conn->response = MHD_create_response_from_buffer(len, (void *)(uintptr_t)starved,
+                                                         MHD_RESPMEM_PERSISTENT);
+    } else if (ptr != NULL) {
+        conn->response = MHD_create_response_from_buffer_with_free_callback(len, ptr, pv_free);
+    } else {
+        conn->response = MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
     }
-    conn->response = ptr != NULL
-                         ? MHD_create_response_from_buffer_with_free_callback(len, ptr, pv_free)
-                         : MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
     if (conn->response == NULL) {
         pv_free(ptr);
         return;

@@ -228,7 +228,7 @@ struct pv_ask_query {
     struct pv_call *call;
     struct pv_str component;
     struct pv_str instance;
-    bool invalid;         /* the parameters are wrong: it was not asked */
+    int status;           /* 0, or it was not asked: PV_EINVAL, the parameters are wrong; … */
     int code;             /* enum pv_outcome_code */
     struct pv_str text;   /* why not */
     struct pv_str result; /* JSON */

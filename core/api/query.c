@@ -50,8 +50,8 @@ static void put_input(struct pv_buf *out, const struct pv_get *get,
 {
     struct pv_json_doc attrs = {.count = 0};
     size_t offset = 0;
-    bool known =
-        get->ret_attrs.len > 0 && pv_json_parse(&attrs, get->ret_attrs, &offset, NULL) == 0;
+    bool some = get->ret_attrs.len > 0;
+    bool known = some && pv_json_parse(&attrs, get->ret_attrs, &offset, NULL) == 0;
     const struct pv_json *root = known ? &attrs.values[0] : NULL;
     put_service(out, &get->ret_service);
     put_attribute(out, "customer", &attrs, root);
@@ -68,6 +68,8 @@ static void put_input(struct pv_buf *out, const struct pv_get *get,
     pv_buf_char(out, '}');
     if (known) {
         pv_json_done(&attrs);
+    } else if (some) {
+        out->status = PV_ENOMEM; /* the plugin would see another service */
     }
 }
 
@@ -131,12 +133,13 @@ static void start(struct pv_call *call, struct pv_ask *ask, struct pv_ask_query 
     item->query.instance = item->instance;
     item->query.wire.timeout_ms = PV_API_QUERY_MS;
     item->query.wire.input = pv_buf_view(&item->input);
-    if (item->invalid) {
+    if (item->status == PV_EINVAL) {
         return;
     }
-    int status =
-        item->input.status != 0 ? item->input.status : runner->query(runner->ctx, &item->query);
+    int status = item->status != 0 ? item->status : item->input.status;
+    status = status != 0 ? status : runner->query(runner->ctx, &item->query);
     if (status != 0) {
+        item->status = status;
         item->code = PV_OUT_TEMPORARY;
         item->text = status == PV_ENOTFOUND ? PV_STR("the instance is not configured")
                                             : pv_str(pv_status_text(status));
@@ -180,7 +183,7 @@ static void prepare(struct pv_call *call, struct pv_ask_query *item, const struc
     struct pv_wire_query *wire = &item->query.wire;
     struct pv_str checked = PV_STR("{}");
     item_init(call, item, component->instance, component->name);
-    item->invalid = check_params(call, item, declared, params, &checked) != 0;
+    item->status = check_params(call, item, declared, params, &checked);
     put_input(&item->input, get, component, checked);
     wire->of_service = 1;
     wire->generation = row->generation;
@@ -244,7 +247,7 @@ void pv_ask_instance(struct pv_call *call, const struct pv_config_instance *inst
     struct pv_str checked = PV_STR("{}");
     *ask = (struct pv_ask){.items = item, .count = 1, .done = done};
     item_init(call, item, instance->name, (struct pv_str){NULL, 0});
-    item->invalid = check_params(call, item, declared, params, &checked) != 0;
+    item->status = check_params(call, item, declared, params, &checked);
     pv_buf_char(&item->input, '{');
     pv_show_raw(&item->input, "query", checked);
     pv_buf_char(&item->input, '}');
@@ -258,8 +261,10 @@ void pv_ask_fail(struct pv_call *call, const struct pv_ask_query *item)
     char text[480];
     snprintf(text, sizeof(text), "%.*s",
              PV_STR_ARG(item->text.len > 0 ? item->text : PV_STR("the plugin did not answer")));
-    if (item->invalid) {
+    if (item->status == PV_EINVAL) {
         pv_call_fail(call, 400, "invalid_param", "%s", text);
+    } else if (item->status == PV_ENOMEM) {
+        pv_call_fail_status(call, PV_ENOMEM, NULL, "");
     } else if (item->code == PV_OUT_PERMANENT) {
         pv_call_fail(call, 422, "refused", "%s", text);
     } else if (item->code == PV_OUT_ABSENT || item->code == PV_OUT_NO_STEP) {

@@ -245,7 +245,8 @@ static void viewed(struct pv_call *call, struct pv_ask *ask)
     struct pv_plan plan = {0};
     if (get->ret_composition.len > 0 &&
         pv_plan_decode(get->ret_composition, &call->arena, &plan) != 0) {
-        plan = (struct pv_plan){0};
+        pv_call_fail_status(call, PV_ENOMEM, NULL, "service");
+        return;
     }
     pv_buf_char(&call->out, '{');
     pv_show_service(&call->out, &get->ret_service);

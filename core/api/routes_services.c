@@ -38,6 +38,7 @@ static void show_components(struct pv_call *call, const struct pv_get *get)
     if (get->ret_composition.len > 0 &&
         pv_plan_decode(get->ret_composition, &call->arena, &composition) != 0) {
         composition = (struct pv_plan){0};
+        out->status = PV_ENOMEM; /* the answer would be wrong */
     }
     pv_buf_c(out, ",\"components\":[");
     for (size_t i = 0; i < composition.component_count; i++) {

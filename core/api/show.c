@@ -279,6 +279,7 @@ void pv_show_op_full(struct pv_call *call, struct pv_buf *out, const struct pv_g
         show_plan(out, get, &plan, &cursor);
     } else {
         pv_show_raw(out, "plan", PV_STR(""));
+        out->status = row->plan.len > 0 ? PV_ENOMEM : out->status; /* it would look unpinned */
     }
     put_key(out, "steps");
     pv_buf_char(out, '[');

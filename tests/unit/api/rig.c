@@ -261,6 +261,18 @@ static void arm(void *ctx, int64_t mono_ms)
 
 /* ---- life ---- */
 
+static int64_t rig_mono(void *ctx)
+{
+    const struct rig *rig = ctx;
+    return rig->frozen_ms != 0 ? rig->frozen_ms : pv_mono_ms(&pv_clock_system);
+}
+
+static int64_t rig_wall(void *ctx)
+{
+    (void)ctx;
+    return pv_wall_ms(&pv_clock_system);
+}
+
 static void load_config(struct rig *rig)
 {
     char path[200];
@@ -314,7 +326,7 @@ int rig_open(void **state)
     uv_loop_init(&rig->loop);
     uv_async_init(&rig->loop, &rig->async, on_async);
     rig->async.data = rig;
-    rig->clock = pv_clock_system;
+    rig->clock = (struct pv_clock){rig_mono, rig_wall, rig};
     snprintf(rig->dir, sizeof(rig->dir), "/tmp/pv-rig-XXXXXX");
     assert_non_null(mkdtemp(rig->dir));
     snprintf(rig->socket, sizeof(rig->socket), "%s/admin.sock", rig->dir);
@@ -485,6 +497,11 @@ struct reply *rig_end(struct rig *rig, struct client *c)
     struct reply *reply = calloc(1, sizeof(*reply));
     assert_non_null(reply);
     char *split = strstr(c->got, "\r\n\r\n");
+    if (split == NULL && rig->may_close) {
+        free((void *)(uintptr_t)c->send);
+        free(c);
+        return reply;
+    }
     if (split == NULL || sscanf(c->got, "HTTP/1.1 %d", &reply->status) != 1) {
         fail_msg("no answer: %s", c->got);
         return NULL;

@@ -29,6 +29,8 @@ struct rig {
     bool stopped;
     bool closed;
     struct pv_clock clock;
+    int64_t frozen_ms; /* not 0: monotonic time stands still there */
+    bool may_close;    /* a call may end without an answer: its status is 0 */
     /* what plugins do */
     struct {
         uint64_t call;
