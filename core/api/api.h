@@ -28,6 +28,8 @@ struct pv_api_daemon {
     /* Appends members to the object that GET /v1/status answers, each behind a comma:
      * ",\"hosts\":[…],\"config\":\"/etc/provost/provost.yaml\"". */
     void (*status)(void *ctx, struct pv_buf *out);
+    /* Appends the processes of an instance, as JSON objects with commas between them. */
+    void (*hosts)(void *ctx, struct pv_str instance, struct pv_buf *out);
     /* Appends lines of Prometheus text to /metrics. */
     void (*metrics)(void *ctx, struct pv_buf *out);
     /* A sentence that says why no traffic should come yet (or any more); NULL: ready. */

@@ -228,7 +228,11 @@ static void show_instance(struct pv_call *call, const struct pv_config_instance 
     pv_show_i64(out, "in_flight", status.in_flight);
     pv_show_i64(out, "max_in_flight", status.max_in_flight);
     pv_show_raw(out, "settings", instance->settings_shown);
-    pv_buf_char(out, '}');
+    pv_buf_c(out, ",\"hosts\":[");
+    if (api->o.daemon.hosts != NULL) {
+        api->o.daemon.hosts(api->o.daemon.ctx, instance->name, out);
+    }
+    pv_buf_c(out, "]}");
 }
 
 static void list_instances(struct pv_call *call)

@@ -74,6 +74,7 @@ struct pv_api_options pv_daemon_api_options(struct pv_daemon *daemon);
 
 /* show.c: what GET /v1/status and /metrics say about hosts. */
 void pv_daemon_status(void *ctx, struct pv_buf *out);
+void pv_daemon_hosts(void *ctx, struct pv_str instance, struct pv_buf *out);
 void pv_daemon_metrics(void *ctx, struct pv_buf *out);
 
 #endif

@@ -7,6 +7,7 @@
 
 struct listing {
     struct pv_buf *out;
+    struct pv_str instance; /* none: all */
     int64_t now_ms;
     bool first;
     const char *metric;
@@ -16,12 +17,15 @@ struct listing {
 static void put_host(void *user, const struct pv_host_status *status)
 {
     struct listing *l = user;
+    if (l->instance.ptr && !pv_str_eq(l->instance, status->instance)) {
+        return;
+    }
     pv_buf_c(l->out, l->first ? "" : ",");
     l->first = false;
     pv_buf_c(l->out, "{\"instance\":");
     pv_buf_json(l->out, status->instance);
     pv_buf_printf(l->out,
-                  ",\"state\":\"%s\",\"pid\":%d,\"own_host_of_one_step\":%s,\"in_flight\":%" PRIu32
+                  ",\"state\":\"%s\",\"pid\":%d,\"single_step\":%s,\"in_flight\":%" PRIu32
                   ",\"restarts\":%" PRIu64 ",\"resident_bytes\":%" PRIu64,
                   pv_host_state_name((int)status->state), status->pid,
                   status->solo ? "true" : "false", status->in_flight, status->restarts,
@@ -47,6 +51,14 @@ void pv_daemon_status(void *ctx, struct pv_buf *out)
     struct listing l = {.out = out, .now_ms = now_ms, .first = true};
     pv_hosts_each(daemon->hosts, put_host, &l);
     pv_buf_char(out, ']');
+}
+
+void pv_daemon_hosts(void *ctx, struct pv_str instance, struct pv_buf *out)
+{
+    struct pv_daemon *daemon = ctx;
+    struct listing l = {
+        .out = out, .instance = instance, .now_ms = pv_mono_ms(&pv_clock_system), .first = true};
+    pv_hosts_each(daemon->hosts, put_host, &l);
 }
 
 static void put_metric(void *user, const struct pv_host_status *status)

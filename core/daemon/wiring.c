@@ -223,6 +223,7 @@ struct pv_api_options pv_daemon_api_options(struct pv_daemon *daemon)
         .daemon = {.ctx = daemon,
                    .reload = reload,
                    .status = pv_daemon_status,
+                   .hosts = pv_daemon_hosts,
                    .metrics = pv_daemon_metrics,
                    .not_ready = not_ready,
                    .is_host = is_host},
