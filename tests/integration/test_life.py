@@ -148,6 +148,40 @@ def test_a_bad_reload_changes_nothing(misbehaving, backend):
     assert one.reload() == "running"
 
 
+def test_hosts_are_listed(misbehaving, backend):
+    one = misbehaving.start()
+    one.event("create", "s1", product="good", plan="wait")
+    backend.await_waiting(1)
+    shown = {i["name"]: i["hosts"] for i in one.admin("GET", "/v1/instances").json["instances"]}
+    assert shown["bad"] == []
+    (host,) = shown["good"]
+    assert host["state"] == "ready" and host["in_flight"] == 1 and host["restarts"] == 0
+    assert host["pid"] in daemons.descendants(one.pid) and host["resident_bytes"] > 0
+    metrics = one.admin("GET", "/metrics").text
+    assert 'provost_host_ready{instance="good"} 1' in metrics
+    assert 'provost_host_calls{instance="good"} 1' in metrics
+    daemons.os.kill(host["pid"], signal.SIGKILL)
+    backend.release()
+    one.await_operation("create", "s1", product="good", plan="wait")
+    shown = {i["name"]: i["hosts"] for i in one.admin("GET", "/v1/instances").json["instances"]}
+    (host,) = shown["good"]
+    assert host["restarts"] == 1 and "killed from outside" in host["fault"]
+
+
+def test_an_instance_with_live_services_cannot_be_removed(misbehaving, backend):
+    one = misbehaving.start()
+    one.await_operation("create", "s1", product="good", plan="well")
+    good = one.options
+    without = json.loads(json.dumps(good))
+    del without["plugins"]["good"], without["products"]["good"]
+    one.configure(without)
+    assert "refused" in one.reload()
+    assert any("plugins.good" in line.get("path", "") for line in one.log_lines())
+    assert one.await_operation("terminate", "s1")["state"] == "done"
+    assert one.reload() == "running"
+    assert one.admin("POST", "/v1/reload").status == 200
+
+
 def test_kill_of_the_daemon_takes_its_hosts_and_work_resumes(misbehaving, backend):
     one = misbehaving.start()
     one.event("create", "s1", product="good", plan="wait")
