@@ -134,13 +134,13 @@ static int unreachable(const char *path, struct pv_err *err)
     case ENOTDIR:
         return pv_err_set(err, PV_ECLOSED,
                           "there is no admin socket at %s: start provostd (`systemctl start "
-                          "provost`), or say where its socket is with -c FILE, --socket PATH or "
+                          "provostd`), or say where its socket is with -c FILE, --socket PATH or "
                           "PROVOST_SOCKET",
                           path);
     case ECONNREFUSED:
         return pv_err_set(err, PV_ECLOSED,
                           "nothing listens on the admin socket %s: provostd has ended; start it "
-                          "(`systemctl start provost`)",
+                          "(`systemctl start provostd`)",
                           path);
     default:
         return pv_err_set(err, PV_ECLOSED, "cannot connect to the admin socket %s: %s", path,

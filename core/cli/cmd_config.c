@@ -5,7 +5,6 @@
 
 #include "core/config/config.h"
 
-#define DEFAULT_CONFIG "/etc/provost/provost.yaml"
 #define SCHEMA_CAP ((size_t)16 * 1024 * 1024)
 
 /* The file: an argument, -c, or the installed default. */
@@ -13,7 +12,7 @@ static const char *file_of(const struct pv_cli *cli)
 {
     const char *file = pv_cli_arg(cli, 0);
     file = file != NULL ? file : pv_cli_text(cli, "config");
-    return file != NULL ? file : DEFAULT_CONFIG;
+    return file != NULL ? file : PV_CONFIG_FILE;
 }
 
 static json_t *problem_json(const struct pv_problem *problem)
@@ -123,7 +122,7 @@ const struct pv_cli_command pv_cli_config[] = {
      .args = "[FILE]",
      .summary = "check a configuration, and list everything that is wrong with it",
      .details =
-         "FILE (or what -c names; /etc/provost/provost.yaml otherwise) and the files of conf.d "
+         "FILE (or what -c names; the installed provost.yaml otherwise) and the files of conf.d "
          "beside it are checked as provostd does it: also every setting of every plugin, and that "
          "secrets can be read. Plugins are asked in a process of their own. Nothing is changed.",
      .run = check},

@@ -12,8 +12,8 @@ static const struct pv_view status_views[] = {
     {"ready", "ready", PV_VIEW_TEXT, 0},
     {"why not", "not_ready", PV_VIEW_TEXT, 0},
     {"configuration", "config", PV_VIEW_TEXT, 0},
-    {"since", "started", PV_VIEW_TIME, 0},
-    {"listens on", "listen", PV_VIEW_TEXT, 0},
+    {"process", "pid", PV_VIEW_TEXT, 0},
+    {"runs for", "uptime_ms", PV_VIEW_MS, 0},
     {"store", "store", PV_VIEW_TEXT, 0},
     {"services", "services", PV_VIEW_TEXT, 0},
     {"operations not over", "operations.unfinished", PV_VIEW_TEXT, 0},
@@ -25,11 +25,14 @@ static const struct pv_view status_views[] = {
 };
 
 static const struct pv_view host_views[] = {
-    {"INSTANCE", "instance", PV_VIEW_TEXT, 0},
+    {"HOST OF", "instance", PV_VIEW_TEXT, 0},
     {"PID", "pid", PV_VIEW_TEXT, PV_COLUMN_RIGHT},
     {"STATE", "state", PV_VIEW_STATE, 0},
     {"IN FLIGHT", "in_flight", PV_VIEW_TEXT, PV_COLUMN_RIGHT},
-    {"SINCE", "started", PV_VIEW_TIME, 0},
+    {"RESTARTS", "restarts", PV_VIEW_TEXT, PV_COLUMN_RIGHT},
+    {"MEMORY", "resident_bytes", PV_VIEW_BYTES, PV_COLUMN_RIGHT},
+    {"RUNS FOR", "running_ms", PV_VIEW_MS, PV_COLUMN_RIGHT},
+    {"FAULT", "fault", PV_VIEW_TEXT, PV_COLUMN_SHRINK},
     {0},
 };
 

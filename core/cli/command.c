@@ -40,6 +40,7 @@ const struct pv_cli_group pv_cli_groups[] = {
     {"audit", "who did what", pv_cli_audit},
     {"config", "check a configuration", pv_cli_config},
     {"reload", "read the configuration again", pv_cli_reload},
+    {"db", "the database's schema", pv_cli_db},
     {"moves", "the table of legal moves", pv_cli_moves},
     {"version", "the version", pv_cli_version},
     {0},

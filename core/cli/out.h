@@ -84,6 +84,8 @@ enum pv_view_kind {
     PV_VIEW_TEXT = 0, /* strings as they are, numbers, true/false; arrays joined by ", " */
     PV_VIEW_TIME,     /* RFC 3339, shown without fraction and "T" */
     PV_VIEW_STATE,    /* coloured */
+    PV_VIEW_MS,       /* milliseconds, shown as "350 ms", "12 s", "3 h 20 min" */
+    PV_VIEW_BYTES,    /* "12 MiB" */
 };
 
 struct pv_view {

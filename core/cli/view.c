@@ -57,6 +57,33 @@ static void put_time(struct pv_buf *buf, const char *text)
     }
 }
 
+static void put_ms(struct pv_buf *buf, long long ms)
+{
+    long long s = ms / 1000;
+    if (s == 0) {
+        pv_buf_printf(buf, "%lld ms", ms);
+    } else if (s < 120) {
+        pv_buf_printf(buf, "%lld s", s);
+    } else if (s < 2 * 3600) {
+        pv_buf_printf(buf, "%lld min", s / 60);
+    } else if (s < 2 * 86400) {
+        pv_buf_printf(buf, "%lld h %lld min", s / 3600, s / 60 % 60);
+    } else {
+        pv_buf_printf(buf, "%lld d %lld h", s / 86400, s / 3600 % 24);
+    }
+}
+
+static void put_bytes(struct pv_buf *buf, long long bytes)
+{
+    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+    size_t unit = 0;
+    while (bytes >= 10000 && unit + 1 < sizeof(units) / sizeof(units[0])) {
+        bytes /= 1024;
+        unit++;
+    }
+    pv_buf_printf(buf, "%lld %s", bytes, units[unit]);
+}
+
 static void put_json(struct pv_buf *buf, const json_t *value)
 {
     char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
@@ -66,7 +93,11 @@ static void put_json(struct pv_buf *buf, const json_t *value)
 
 void pv_view_value(struct pv_buf *buf, const json_t *value, enum pv_view_kind kind)
 {
-    if (json_is_string(value) && kind == PV_VIEW_TIME) {
+    if (json_is_integer(value) && kind == PV_VIEW_MS) {
+        put_ms(buf, (long long)json_integer_value(value));
+    } else if (json_is_integer(value) && kind == PV_VIEW_BYTES) {
+        put_bytes(buf, (long long)json_integer_value(value));
+    } else if (json_is_string(value) && kind == PV_VIEW_TIME) {
         put_time(buf, json_string_value(value));
     } else if (json_is_string(value)) {
         pv_buf_put(buf, json_string_value(value), json_string_length(value));

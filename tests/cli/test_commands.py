@@ -311,10 +311,11 @@ def test_token_list_and_revoke(provost, daemon):
 
 def test_status_of_a_daemon_that_is_not_ready(provost, daemon):
     daemon.on("GET", "/v1/status", {"version": "1.2.3", "ready": False, "not_ready": "the store is down",
-                                    "hosts": [{"instance": "pdns-1", "pid": 5, "state": "running"}]})
+                                    "hosts": [{"instance": "pdns-1", "pid": 5, "state": "running", "resident_bytes": 20971520, "running_ms": 3000}]})
     done = provost("status")
     assert done.returncode == 8
     assert "the store is down" in done.stdout and "pdns-1" in done.stdout
+    assert "20 MiB" in done.stdout and "3 s" in done.stdout
 
 
 def test_explain(provost, daemon):

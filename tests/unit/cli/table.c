@@ -156,6 +156,31 @@ static void finds_members(void **state)
     json_decref(json);
 }
 
+static void shows_amounts(void **state)
+{
+    (void)state;
+    static const struct {
+        json_int_t number;
+        enum pv_view_kind kind;
+        const char *wanted;
+    } cases[] = {
+        {999, PV_VIEW_MS, "999 ms"},         {119999, PV_VIEW_MS, "119 s"},
+        {7199999, PV_VIEW_MS, "119 min"},    {7260000, PV_VIEW_MS, "2 h 1 min"},
+        {180000000, PV_VIEW_MS, "2 d 2 h"},  {0, PV_VIEW_BYTES, "0 B"},
+        {9999, PV_VIEW_BYTES, "9999 B"},     {10240, PV_VIEW_BYTES, "10 KiB"},
+        {20971520, PV_VIEW_BYTES, "20 MiB"}, {7, PV_VIEW_TEXT, "7"},
+    };
+    for (size_t i = 0; i < PV_COUNT(cases); i++) {
+        struct pv_buf text;
+        pv_buf_init(&text, 100);
+        json_t *number = json_integer(cases[i].number);
+        pv_view_value(&text, number, cases[i].kind);
+        assert_string_equal(text.ptr, cases[i].wanted);
+        json_decref(number);
+        pv_buf_done(&text);
+    }
+}
+
 static void survives_failing_memory(void **state)
 {
     (void)state;
@@ -190,6 +215,7 @@ int main(void)
         cmocka_unit_test(cleans),
         cmocka_unit_test(colours_states),
         cmocka_unit_test(finds_members),
+        cmocka_unit_test(shows_amounts),
         cmocka_unit_test(survives_failing_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
