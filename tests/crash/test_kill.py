@@ -237,6 +237,7 @@ def test_nothing_is_lost_and_nothing_is_done_twice(make_provost, root, honour_ke
         print(json.dumps({"seed": run.seed, "kills": run.kills, "lives": run.lives, "hits": run.hits,
                           "operations": ended, "effects": len(book.lines)}))
         assert not problems, "\n".join(problems[:50])
-        assert ended.get("done", 0) > len(states) / 2, ended
+        # A terminate that comes soon supersedes its create; most of the rest has been done.
+        assert ended.get("done", 0) > len(states) / 4, ended
         never = [name for name, count in run.hits.items() if count == 0]
         assert not never, f"points that were never hit: {never}"

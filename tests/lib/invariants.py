@@ -69,7 +69,9 @@ def operations(db):
     for row in db.execute("SELECT n, fence FROM services"):
         if row["fence"] < fences.get(row["n"], 0):
             problems.append(f"service {row['n']}: its fence fell to {row['fence']}")
-    keys = db.execute("SELECT count(*) FROM idem WHERE op_n NOT IN (SELECT n FROM operations)")
+    keys = db.execute("SELECT count(*) FROM (SELECT key, value FROM key_index UNION ALL "
+                      "SELECT key, value FROM key_log) WHERE substr(key, 1, 1) = x'01' "
+                      "AND value NOT IN (SELECT n FROM operations)")
     if keys.fetchone()[0]:
         problems.append("event ids that belong to no operation")
     return problems
