@@ -5,6 +5,10 @@ import re
 import signal
 import subprocess
 import sys
+from pathlib import Path
+
+import provost as daemons
+import pytest
 
 STORY_S = 200
 
@@ -32,7 +36,8 @@ def test_a_demo_that_goes_wrong_says_so(root, build, tmp_path, crashing_env):
     assert "siteserver" in done.stdout
 
 
-def test_run_stays_and_says_what_to_try(root, build, crashing_env):
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_run_stays_and_says_what_to_try(root, build, crashing_env, end):
     process = subprocess.Popen([sys.executable, root / "examples/quickstart/demo", "--stay",
                                 "--build", build], env=crashing_env, stdout=subprocess.PIPE,
                                text=True)
@@ -47,7 +52,11 @@ def test_run_stays_and_says_what_to_try(root, build, crashing_env):
         status = subprocess.run([build / "provost", "--socket", socket, "--json", "status"],
                                 capture_output=True, text=True, check=True).stdout
         assert '"version"' in status
+        left = daemons.descendants(process.pid)
+        assert len(left) >= 2
     finally:
-        process.send_signal(signal.SIGINT)
+        process.send_signal(end)
         process.communicate(timeout=60)
     assert process.returncode == 0
+    daemons.await_gone(left)
+    assert not Path(socket).parent.exists()
