@@ -2,7 +2,7 @@
 """What a module looks like from outside, and the template that a new plugin starts from."""
 
 import os
-import shutil
+import re
 import subprocess
 
 import pytest
@@ -19,7 +19,7 @@ def symbols(module, *options):
 
 def exported(module):
     # Sanitizers and coverage add some of their own.
-    return [name for name in symbols(module, "--defined-only") if not name.startswith("__")]
+    return [name for name in symbols(module, "--defined-only") if not name.startswith(("__", "_Z"))]
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -42,20 +42,16 @@ def test_every_module_describes_itself(build, name):
 
 
 @pytest.fixture(scope="module")
-def made(root, build, tmp_path_factory):
+def made(build, tmp_path_factory):
     """A plugin made from the template, built out of tree against the installed package."""
     folder = tmp_path_factory.mktemp("template")
     prefix = folder / "installed"
     subprocess.run(["meson", "install", "-C", str(build), "--no-rebuild", "--quiet", "--destdir",
                     str(prefix)], check=True, stdout=subprocess.DEVNULL)
-    template = next(prefix.rglob("provost/template"))
     source = folder / "my-plugin"
-    shutil.copytree(template, source)
-    for path in list(source.rglob("*")):
-        if path.is_file():
-            text = path.read_text(encoding="utf-8").replace("@NAME@", "my-plugin")
-            path.unlink()
-            path.with_name(path.name.replace("@NAME@", "my-plugin")).write_text(text, encoding="utf-8")
+    subprocess.run([str(build / "provost"), "plugin", "new", "my-plugin", "--dir", str(source)],
+                   check=True, stdout=subprocess.DEVNULL,
+                   env=dict(os.environ, PROVOST_TEMPLATE=str(next(prefix.rglob("provost/template")))))
     config = next(prefix.rglob("provost.pc")).parent
     env = dict(os.environ, PKG_CONFIG_PATH=str(config), PKG_CONFIG_SYSROOT_DIR=str(prefix),
                PATH=f"{build}:{os.environ['PATH']}")
@@ -80,7 +76,7 @@ def test_the_templates_own_test_passes(made):
     ran = subprocess.run(["meson", "test", "-C", str(made / "out"), "--print-errorlogs"],
                          capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stdout
-    assert "Ok:                 1" in ran.stdout, ran.stdout
+    assert re.search(r"^Ok: +[1-9]", ran.stdout, re.M) and "Skipped:            0" in ran.stdout
 
 
 def test_the_templates_plugin_lives(made, drive):
