@@ -19,7 +19,9 @@ DAMAGE = {
     "neither active, nor waiting, nor over": "UPDATE operations SET state = 0 WHERE n = 1",
     "over, and active or waiting": "INSERT INTO waiting VALUES (1, 1, 1)",
     "ended in 11 without a reason": "UPDATE operations SET state = 11, reason = NULL WHERE n = 1",
-    "belong to no operation": "UPDATE idem SET op_n = 999",
+    "belong to no operation": "UPDATE key_log SET value = 999 WHERE substr(key, 1, 1) = x'01'",
+    "its id does not lead to it": "DELETE FROM key_log WHERE substr(key, 1, 1) = x'02'",
+    "leads to two rows": "INSERT INTO key_index SELECT key, value + 1 FROM key_log WHERE n = 1",
     "follows 1": "DELETE FROM steps WHERE op_n = 1 AND seq = 2",
     "step rows, has": "DELETE FROM steps WHERE op_n = 1 AND seq = (SELECT max(seq) FROM steps "
                       "WHERE op_n = 1)",

@@ -69,11 +69,24 @@ def operations(db):
     for row in db.execute("SELECT n, fence FROM services"):
         if row["fence"] < fences.get(row["n"], 0):
             problems.append(f"service {row['n']}: its fence fell to {row['fence']}")
-    keys = db.execute("SELECT count(*) FROM (SELECT key, value FROM key_index UNION ALL "
-                      "SELECT key, value FROM key_log) WHERE substr(key, 1, 1) = x'01' "
-                      "AND value NOT IN (SELECT n FROM operations)")
-    if keys.fetchone()[0]:
+    problems += keys(db)
+    return problems
+
+
+def keys(db):
+    """Keys stand in the index, or still in the log that is merged into it, or in both."""
+    problems = []
+    seen = {}
+    for table in ("key_index", "key_log"):
+        for row in db.execute(f"SELECT key, value FROM {table}"):
+            if seen.setdefault(row["key"], row["value"]) != row["value"]:
+                problems.append(f"key {row['key'].hex()} leads to two rows")
+    events = {value for key, value in seen.items() if key[0] == 1}
+    if events - {row[0] for row in db.execute("SELECT n FROM operations")}:
         problems.append("event ids that belong to no operation")
+    for row in db.execute("SELECT n, id FROM services"):
+        if seen.get(b"\x02" + row["id"]) != row["n"]:
+            problems.append(f"service {row['n']}: its id does not lead to it")
     return problems
 
 

@@ -353,7 +353,7 @@ static void kill_9_loses_nothing(void **state)
 
 /* ---- a full disk ---- */
 
-#define FULL_SIZE "size=4m"
+#define FULL_SIZE "size=9m"
 #define BURST 40
 
 static void submit_burst(struct fix *f, struct one *ones, int serial)
@@ -399,7 +399,7 @@ static void a_full_disk_refuses_and_recovers(void **state)
     snprintf(ballast, sizeof(ballast), "%s/ballast", folder);
     int fd = open(ballast, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
     assert_int_equal(ftruncate(fd, 0), 0);
-    assert_int_equal(posix_fallocate(fd, 0, 1024 * 1024), 0);
+    assert_int_equal(posix_fallocate(fd, 0, 5 * 1024 * 1024), 0);
     /* Until three bursts were refused whole: a smaller batch may still fit where a larger did not.
      * Nothing gets stuck, and reads are answered. */
     int refused = 0;
