@@ -37,7 +37,8 @@ void pv_call_send_type(struct pv_call *call, unsigned status, const char *type)
     add_header(&answer, &headers, "Location", call->location);
     add_header(&answer, &headers, "Allow", call->allow);
     add_header(&answer, &headers, "WWW-Authenticate", status == 401 ? "Bearer" : NULL);
-    add_header(&answer, &headers, "Retry-After", status == 503 ? "5" : NULL);
+    add_header(&answer, &headers, "Retry-After",
+               status == 503 ? "5" : (status == 429 ? "1" : NULL));
     add_header(&answer, &headers, "Preference-Applied", call->wait_applied ? "wait" : NULL);
     struct pv_http_request *http = call->http;
     if (pv_log_on(PV_DEBUG)) { /* without the query, which may hold what nobody else should know */

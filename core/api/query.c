@@ -188,7 +188,7 @@ static void prepare(struct pv_call *call, struct pv_ask_query *item, const struc
     wire->of_service = 1;
     wire->generation = row->generation;
     wire->service = row->id;
-    wire->name = declared->name;
+    wire->name = pv_arena_copy(&call->arena, declared->name);
     wire->component = component->name;
     wire->external_id = row->external_id;
     wire->ref = row->ref;
@@ -246,12 +246,16 @@ void pv_ask_instance(struct pv_call *call, const struct pv_config_instance *inst
     }
     struct pv_str checked = PV_STR("{}");
     *ask = (struct pv_ask){.items = item, .count = 1, .done = done};
-    item_init(call, item, instance->name, (struct pv_str){NULL, 0});
+    /* Copies: the configuration may be another one when the answer comes. */
+    item_init(call, item, pv_arena_copy(&call->arena, instance->name), (struct pv_str){NULL, 0});
     item->status = check_params(call, item, declared, params, &checked);
     pv_buf_char(&item->input, '{');
     pv_show_raw(&item->input, "query", checked);
     pv_buf_char(&item->input, '}');
-    item->query.wire.name = declared->name;
+    item->query.wire.name = pv_arena_copy(&call->arena, declared->name);
+    if (item->instance.ptr == NULL || item->query.wire.name.ptr == NULL) {
+        item->status = PV_ENOMEM;
+    }
     item->query.wire.state = PV_STR("{}");
     start_all(call, ask);
 }

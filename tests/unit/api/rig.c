@@ -6,6 +6,7 @@
 #include "core/engine/store.h"
 #include "core/store/store.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -218,7 +219,7 @@ static void plugins_turn(struct rig *rig)
             i = 0;
         }
     }
-    while (rig->query_count > 0) {
+    while (rig->query_count > 0 && !rig->hold_queries) {
         answer_query(rig, rig->queries[--rig->query_count]);
     }
 }
@@ -278,7 +279,7 @@ static void load_config(struct rig *rig)
     char path[200];
     static const char *const files[] = {"modules/web.so", "modules/zones.so"};
     snprintf(path, sizeof(path), "%s/modules", rig->dir);
-    assert_int_equal(mkdir(path, 0700), 0);
+    assert_true(mkdir(path, 0700) == 0 || errno == EEXIST);
     for (size_t i = 0; i < PV_COUNT(files); i++) {
         snprintf(path, sizeof(path), "%s/%s", rig->dir, files[i]);
         int fd = open(path, O_CREAT | O_WRONLY, 0600);
@@ -442,6 +443,14 @@ void rig_turn(struct rig *rig)
     }
 }
 
+void rig_reload(struct rig *rig)
+{
+    struct pv_config *old = rig->live.config;
+    load_config(rig);
+    pv_api_set_config(rig->api, rig->live.config);
+    pv_config_free(old);
+}
+
 void rig_release(struct rig *rig)
 {
     rig->hold = NULL;
@@ -452,140 +461,4 @@ void rig_settle(struct rig *rig)
     while (pv_engine_backlog(rig->engine) > 0) {
         rig_turn(rig);
     }
-}
-
-/* ---- calls ---- */
-
-static struct client *begin(struct rig *rig, bool local, const char *token, const char *method,
-                            const char *path, const char *headers, const char *body)
-{
-    struct client *c = calloc(1, sizeof(*c));
-    assert_non_null(c);
-    size_t size = 4096 + (body != NULL ? strlen(body) : 0);
-    char *text = malloc(size);
-    assert_non_null(text);
-    int n = snprintf(text, size, "%s %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n%s", method,
-                     path, headers != NULL ? headers : "");
-    if (token != NULL) {
-        n += snprintf(text + n, size - (size_t)n, "Authorization: Bearer %s\r\n", token);
-    }
-    if (body != NULL) {
-        n += snprintf(text + n, size - (size_t)n, "Content-Length: %zu\r\n", strlen(body));
-    }
-    snprintf(text + n, size - (size_t)n, "\r\n%s", body != NULL ? body : "");
-    c->port = rig->port;
-    c->path = rig->socket;
-    c->local = local;
-    c->done = &rig->async;
-    c->send = text;
-    client_start(c);
-    return c;
-}
-
-struct client *rig_begin(struct rig *rig, const char *method, const char *path, const char *headers,
-                         const char *body)
-{
-    return begin(rig, false, rig->token, method, path, headers, body);
-}
-
-struct reply *rig_end(struct rig *rig, struct client *c)
-{
-    while (pthread_tryjoin_np(c->thread, NULL) != 0) {
-        rig_turn(rig);
-    }
-    assert_false(c->failed);
-    struct reply *reply = calloc(1, sizeof(*reply));
-    assert_non_null(reply);
-    char *split = strstr(c->got, "\r\n\r\n");
-    if (split == NULL && rig->may_close) {
-        free((void *)(uintptr_t)c->send);
-        free(c);
-        return reply;
-    }
-    if (split == NULL || sscanf(c->got, "HTTP/1.1 %d", &reply->status) != 1) {
-        fail_msg("no answer: %s", c->got);
-        return NULL;
-    }
-    *split = '\0';
-    snprintf(reply->head, sizeof(reply->head), "%.4000s", c->got);
-    snprintf(reply->text, sizeof(reply->text), "%s", split + 4);
-    reply->body = json_loads(reply->text, 0, NULL);
-    free((void *)(uintptr_t)c->send);
-    free(c);
-    return reply;
-}
-
-struct reply *rig_call_as(struct rig *rig, const char *token, const char *method, const char *path,
-                          const char *headers, const char *body)
-{
-    return rig_end(rig, begin(rig, false, token, method, path, headers, body));
-}
-
-struct reply *rig_call(struct rig *rig, const char *method, const char *path, const char *headers,
-                       const char *body)
-{
-    return rig_call_as(rig, rig->token, method, path, headers, body);
-}
-
-struct reply *rig_admin(struct rig *rig, const char *method, const char *path, const char *headers,
-                        const char *body)
-{
-    return rig_end(rig, begin(rig, true, NULL, method, path, headers, body));
-}
-
-void reply_free(struct reply *reply)
-{
-    json_decref(reply->body);
-    free(reply);
-}
-
-const json_t *reply_at(const struct reply *reply, const char *path)
-{
-    const json_t *at = reply->body;
-    char copy[200];
-    snprintf(copy, sizeof(copy), "%s", path);
-    char *rest = copy;
-    for (char *part = strsep(&rest, "."); part != NULL && at != NULL; part = strsep(&rest, ".")) {
-        at = json_is_array(at) ? json_array_get(at, strtoul(part, NULL, 10))
-                               : json_object_get(at, part);
-    }
-    if (at == NULL) {
-        fail_msg("there is no %s in: %d %s", path, reply->status, reply->text);
-    }
-    return at;
-}
-
-const char *reply_text(const struct reply *reply, const char *path)
-{
-    const char *text = json_string_value(reply_at(reply, path));
-    if (text == NULL) {
-        fail_msg("%s is no text in: %s", path, reply->text);
-    }
-    return text;
-}
-
-void reply_expect(const struct reply *reply, int status)
-{
-    if (reply->status != status) {
-        fail_msg("expected %d, got %s\n%s", status, reply->head, reply->text);
-    }
-}
-
-void reply_take(struct reply *reply, int status, const char *path, char *out, size_t size)
-{
-    reply_expect(reply, status);
-    snprintf(out, size, "%s", reply_text(reply, path));
-    reply_free(reply);
-}
-
-void reply_refused(struct reply *reply, int status, const char *code)
-{
-    reply_expect(reply, status);
-    assert_true(json_is_false(reply_at(reply, "success")));
-    assert_true(json_is_array(reply_at(reply, "errors")));
-    assert_true(strlen(reply_text(reply, "error")) > 3);
-    if (strcmp(reply_text(reply, "code"), code) != 0) {
-        fail_msg("expected %s, got %s", code, reply->text);
-    }
-    reply_free(reply);
 }

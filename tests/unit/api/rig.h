@@ -43,6 +43,7 @@ struct rig {
     const char *hold;       /* steps of this name are not answered */
     const char *fail;       /* steps of this name fail for good */
     const char *fail_query; /* queries of this component fail */
+    bool hold_queries;
     unsigned steps_run;
     /* the daemon */
     int reload_status;
@@ -81,6 +82,8 @@ struct reply *rig_end(struct rig *rig, struct client *client);
 void rig_turn(struct rig *rig);
 /* Answers the steps that were held. */
 void rig_release(struct rig *rig);
+/* Loads the configuration again and lets go of the old one, as a reload does. */
+void rig_reload(struct rig *rig);
 /* Until nothing is unfinished any more. */
 void rig_settle(struct rig *rig);
 
@@ -93,5 +96,13 @@ void reply_expect(const struct reply *reply, int status);
 void reply_take(struct reply *reply, int status, const char *path, char *out, size_t size);
 /* Expects the status and, in `code` and `errors`, this code; frees. */
 void reply_refused(struct reply *reply, int status, const char *code);
+
+/* Makes a service of the rig's source, by an event; its id goes to svc. */
+void rig_make(struct rig *rig, const char *external_id, const char *product, const char *plan,
+              char svc[40]);
+/* fmt with the one %s replaced; good for four calls. */
+const char *path_of(const char *fmt, const char *id);
+/* Makes a token. scopes: "\"a\",\"b\"". */
+void rig_token(struct rig *rig, const char *source, const char *scopes, char *out, size_t size);
 
 #endif

@@ -10,36 +10,6 @@
 
 #define CUSTOMER ",\"customer\":{\"email\":\"a@example.com\"}"
 
-/* Makes a service of the rig's source; its id goes to svc. */
-static void make(struct rig *rig, const char *external_id, const char *product, const char *plan,
-                 char svc[40])
-{
-    char body[400];
-    snprintf(body, sizeof(body),
-             "{\"id\":\"make-%s\",\"type\":\"service.create\",\"service\":{\"id\":\"%s\","
-             "\"product\":\"%s\",\"plan\":\"%s\"}" CUSTOMER "}",
-             external_id, external_id, product, plan);
-    reply_take(rig_call(rig, "POST", "/v1/events", "Prefer: wait=30\r\n", body), 200, "service",
-               svc, 40);
-}
-
-static const char *path_of(const char *fmt, const char *id)
-{
-    static char path[4][200];
-    static int next;
-    next = (next + 1) % 4;
-    snprintf(path[next], sizeof(path[0]), fmt, id);
-    return path[next];
-}
-
-static void token_for(struct rig *rig, const char *source, const char *scopes, char *out,
-                      size_t size)
-{
-    char body[300];
-    snprintf(body, sizeof(body), "{\"source\":\"%s\",\"scopes\":[%s]}", source, scopes);
-    reply_take(rig_admin(rig, "POST", "/v1/tokens", NULL, body), 201, "token", out, size);
-}
-
 static void tokens_decide_who_may(void **state)
 {
     struct rig *rig = *state;
@@ -49,11 +19,11 @@ static void tokens_decide_who_may(void **state)
     reply_refused(r, 401, "unauthorized");
     reply_refused(rig_call_as(rig, "provost_nonsense", "GET", "/v1/services", NULL, NULL), 401,
                   "unauthorized");
-    token_for(rig, "shop", "\"events:write\"", token, sizeof(token));
+    rig_token(rig, "shop", "\"events:write\"", token, sizeof(token));
     reply_refused(rig_call_as(rig, token, "GET", "/v1/services", NULL, NULL), 403, "forbidden");
     reply_refused(rig_call_as(rig, token, "GET", "/v1/tokens", NULL, NULL), 403, "forbidden");
     reply_refused(rig_call(rig, "GET", "/v1/tokens", NULL, NULL), 403, "forbidden");
-    token_for(rig, "shop", "\"admin\"", token, sizeof(token));
+    rig_token(rig, "shop", "\"admin\"", token, sizeof(token));
     reply_expect(r = rig_call_as(rig, token, "GET", "/v1/tokens", NULL, NULL), 200);
     assert_int_equal(json_array_size(reply_at(r, "tokens")), 3);
     assert_null(strstr(r->text, "provost_")); /* a token is shown once */
@@ -117,8 +87,8 @@ static void a_source_sees_its_own(void **state)
     char svc[40];
     char op[40];
     char other[100];
-    make(rig, "1", "site", "basic", svc);
-    token_for(rig, "other",
+    rig_make(rig, "1", "site", "basic", svc);
+    rig_token(rig, "other",
               "\"services:read\",\"services:act\",\"services:reveal\",\"operations:read\","
               "\"operations:write\",\"signals:write\",\"audit:read\"",
               other, sizeof(other));
@@ -163,7 +133,7 @@ static void shows_services(void **state)
 {
     struct rig *rig = *state;
     char svc[40];
-    make(rig, "a/1", "site", "basic", svc);
+    rig_make(rig, "a/1", "site", "basic", svc);
     struct reply *r = rig_call(rig, "GET", path_of("/v1/services/%s", svc), NULL, NULL);
     reply_expect(r, 200);
     assert_string_equal(reply_text(r, "service"), svc);
@@ -194,7 +164,7 @@ static void pages(void **state)
     for (int i = 0; i < 5; i++) {
         char name[8];
         snprintf(name, sizeof(name), "%d", i);
-        make(rig, name, "support", "standard", svc);
+        rig_make(rig, name, "support", "standard", svc);
     }
     static const char *const lists[][2] = {{"/v1/services?limit=2", "services"},
                                            {"/v1/operations?limit=2", "operations"},
@@ -232,7 +202,7 @@ static void actions(void **state)
     struct rig *rig = *state;
     char svc[40];
     char op[40];
-    make(rig, "1", "site", "basic", svc);
+    rig_make(rig, "1", "site", "basic", svc);
     const char *add = path_of("/v1/services/%s/actions/site.add_domain", svc);
     reply_take(rig_call(rig, "POST", add, "Idempotency-Key: k1\r\n",
                         "{\"form\":{\"domain\":\"a.example\"},\"reason\":\"asked\"}"),
@@ -283,7 +253,7 @@ static void verbs_and_signals(void **state)
     struct rig *rig = *state;
     char svc[40];
     char op[40];
-    make(rig, "1", "support", "standard", svc);
+    rig_make(rig, "1", "support", "standard", svc);
     rig->fail = "stop";
     struct reply *r =
         rig_call(rig, "POST", "/v1/events", "Prefer: wait=20\r\n",
@@ -331,114 +301,6 @@ static void verbs_and_signals(void **state)
     assert_non_null(strstr(reply_text(r, "sentence"), "the service is suspended"));
     reply_free(r);
     reply_refused(rig_admin(rig, "GET", "/v1/explain/x", NULL, NULL), 404, "not_found");
-}
-
-static void queries_and_views(void **state)
-{
-    struct rig *rig = *state;
-    char svc[40];
-    make(rig, "1", "site", "basic", svc);
-    struct reply *r = rig_call(rig, "GET", path_of("/v1/services/%s/view", svc), NULL, NULL);
-    reply_expect(r, 200);
-    assert_string_equal(reply_text(r, "components.0.view.query"), "view");
-    assert_string_equal(reply_text(r, "components.1.view.component"), "support");
-    assert_string_equal(reply_text(r, "components.0.actions.0.name"), "restart");
-    reply_free(r);
-    /* one that fails takes nothing from the rest */
-    rig->fail_query = "site";
-    reply_expect(r = rig_call(rig, "GET", path_of("/v1/services/%s/view", svc), NULL, NULL), 200);
-    assert_true(json_is_null(reply_at(r, "components.0.view")));
-    assert_string_equal(reply_text(r, "components.0.error"), "the backend is away");
-    assert_string_equal(reply_text(r, "components.1.view.component"), "support");
-    reply_free(r);
-    reply_refused(rig_call(rig, "GET",
-                           path_of("/v1/services/%s/queries/status?component=site", svc), NULL,
-                           NULL),
-                  502, "backend_failed");
-    rig->fail_query = NULL;
-    reply_expect(r = rig_call(rig, "GET",
-                              path_of("/v1/services/%s/queries/status?component=support", svc),
-                              NULL, NULL),
-                 200);
-    assert_int_equal(json_array_size(reply_at(r, "components")), 1);
-    reply_free(r);
-    json_t *input = json_loads(rig->queried, 0, NULL);
-    assert_string_equal(json_string_value(json_object_get(json_object_get(input, "service"), "id")),
-                        svc);
-    assert_string_equal(
-        json_string_value(json_object_get(json_object_get(input, "customer"), "email")),
-        "a@example.com");
-    json_decref(input);
-    reply_refused(rig_call(rig, "GET", path_of("/v1/services/%s/queries/nothing", svc), NULL, NULL),
-                  404, "unknown_query");
-    reply_refused(
-        rig_call(rig, "GET", path_of("/v1/services/%s/queries/status?zone=1", svc), NULL, NULL),
-        400, "invalid_param");
-    reply_refused(rig_call(rig, "POST", path_of("/v1/services/%s/queries/status", svc), NULL, "[]"),
-                  400, "wrong_type");
-}
-
-static void reveals_only_with_a_record(void **state)
-{
-    struct rig *rig = *state;
-    char svc[40];
-    char token[100];
-    make(rig, "1", "site", "basic", svc);
-    struct reply *r = rig_call(
-        rig, "GET", path_of("/v1/services/%s/queries/reveal?component=support", svc), NULL, NULL);
-    reply_expect(r, 200);
-    assert_string_equal(reply_text(r, "components.0.result.support_key"), "KEY-1");
-    reply_free(r);
-    reply_expect(r = rig_call(rig, "GET", path_of("/v1/audit?service=%s", svc), NULL, NULL), 200);
-    assert_non_null(strstr(r->text, "\"what\":\"service.reveal\""));
-    assert_null(strstr(r->text, "KEY-1"));
-    reply_free(r);
-    pv_mem_store_fail(rig->store, PV_EIO);
-    r = rig_call(rig, "GET", path_of("/v1/services/%s/queries/reveal", svc), NULL, NULL);
-    assert_int_not_equal(r->status, 200);
-    assert_null(strstr(r->text, "KEY-1"));
-    reply_free(r);
-    pv_mem_store_fail(rig->store, 0);
-    token_for(rig, "shop", "\"services:read\"", token, sizeof(token));
-    reply_refused(
-        rig_call_as(rig, token, "GET", path_of("/v1/services/%s/queries/reveal", svc), NULL, NULL),
-        403, "forbidden");
-}
-
-static void queries_of_instances(void **state)
-{
-    struct rig *rig = *state;
-    struct reply *r =
-        rig_call_as(rig, NULL, "GET", "/v1/instances/web-1/queries/ping?key=a+b%21", NULL, NULL);
-    reply_expect(r, 200);
-    assert_string_equal(reply_text(r, "result.query"), "ping");
-    assert_non_null(strstr(rig->queried, "\"query\":{\"key\":\"a b!\"}"));
-    reply_free(r);
-    reply_expect(r = rig_call_as(rig, NULL, "POST", "/check", NULL, "{\"key\":\"k\"}"), 200);
-    assert_string_equal(reply_text(r, "instance"), "web-1");
-    reply_free(r);
-    reply_refused(rig_call_as(rig, NULL, "POST", "/check", NULL, "{}"), 400, "invalid_param");
-    reply_refused(rig_call_as(rig, NULL, "GET", "/v1/instances/web-1/queries/test", NULL, NULL),
-                  401, "unauthorized");
-    reply_refused(rig_call(rig, "GET", "/v1/instances/web-1/queries/test", NULL, NULL), 403,
-                  "forbidden");
-    reply_expect(r = rig_admin(rig, "GET", "/v1/instances/web-1/queries/test", NULL, NULL), 200);
-    reply_free(r);
-    reply_refused(rig_call(rig, "GET", "/v1/instances/web-9/queries/ping", NULL, NULL), 404,
-                  "unknown_query");
-    rig->frozen_ms = pv_mono_ms(&pv_clock_system) + 2000; /* the bucket is full, and fills no more
-                                                           */
-    for (int i = 0; i < 100; i++) {
-        reply_expect(r = rig_call_as(rig, NULL, "GET", "/check?key=k", NULL, NULL), 200);
-        reply_free(r);
-    }
-    reply_refused(rig_call_as(rig, NULL, "GET", "/check?key=k", NULL, NULL), 429, "rate_limited");
-    reply_expect(r = rig_call(rig, "GET", "/v1/services", NULL, NULL), 200);
-    reply_free(r);
-    rig->frozen_ms += 10;
-    reply_expect(r = rig_call_as(rig, NULL, "GET", "/check?key=k", NULL, NULL), 200);
-    reply_free(r);
-    rig->frozen_ms = 0;
 }
 
 static void instances(void **state)
@@ -501,7 +363,7 @@ static void health_and_metrics(void **state)
 {
     struct rig *rig = *state;
     char svc[40];
-    make(rig, "1", "support", "standard", svc);
+    rig_make(rig, "1", "support", "standard", svc);
     struct reply *r = rig_call_as(rig, NULL, "GET", "/healthz", NULL, NULL);
     reply_expect(r, 200);
     reply_free(r);
@@ -537,7 +399,7 @@ static void catalog_and_audit(void **state)
 {
     struct rig *rig = *state;
     char svc[40];
-    make(rig, "1", "site", "basic", svc);
+    rig_make(rig, "1", "site", "basic", svc);
     struct reply *r = rig_call(rig, "GET", "/v1/plugins", NULL, NULL);
     reply_expect(r, 200);
     assert_string_equal(reply_text(r, "plugins.0.name"), "web");
@@ -566,9 +428,6 @@ int main(void)
         T(pages),
         T(actions),
         T(verbs_and_signals),
-        T(queries_and_views),
-        T(reveals_only_with_a_record),
-        T(queries_of_instances),
         T(instances),
         T(reload_and_status),
         T(health_and_metrics),
