@@ -54,6 +54,7 @@ struct pv_call_wait {
     struct pv_watch watch;
     struct pv_heap_node deadline;
     bool on;
+    bool any; /* each change counts, not only the end */
     /* state: enum pv_op_state as it is now, 0 when the time is up or the client has gone. */
     void (*done)(struct pv_call *call, int state);
 };
@@ -171,6 +172,9 @@ void pv_call_req_done(struct pv_call *call);
 /* Calls done once: when the operation ends or parks, the time is up, or nobody waits any more. */
 void pv_call_wait(struct pv_call *call, struct pv_id op, int seconds,
                   void (*done)(struct pv_call *call, int state));
+/* The same, also when it goes on: at progress that a step tells of, and when it begins to wait. */
+void pv_call_wait_change(struct pv_call *call, struct pv_id op, int seconds,
+                         void (*done)(struct pv_call *call, int state));
 /* Ends the waits of every call: the API is closing. */
 void pv_api_end_waits(struct pv_api *api);
 void pv_api_wait_timer(uv_timer_t *timer);

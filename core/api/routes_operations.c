@@ -13,11 +13,27 @@ static struct pv_str own_source(const struct pv_call *call)
 
 /* ---- reading ---- */
 
+static void read_op(struct pv_call *call, struct pv_id id);
+
+static void op_changed(struct pv_call *call, int state)
+{
+    (void)state;
+    read_op(call, call->wait.watch.op);
+}
+
+/* With `Prefer: wait=N` an operation that is under way is shown as it is after its next change. */
 static void op_read(struct pv_req *req)
 {
     struct pv_call *call = pv_call_of(req);
     if (req->status != 0) {
         pv_call_fail_status(call, req->status, &req->err, "operation");
+        return;
+    }
+    int seconds = pv_call_prefer_wait(call);
+    int state = call->r.get.ret_op.state;
+    bool over = pv_op_state_final(state) || state == PV_OPS_NEEDS_OPERATOR;
+    if (seconds > 0 && !over && !call->wait_applied) {
+        pv_call_wait_change(call, call->r.get.ret_op.id, seconds, op_changed);
         return;
     }
     pv_buf_char(&call->out, '{');
@@ -26,18 +42,22 @@ static void op_read(struct pv_req *req)
     pv_call_send(call, 200);
 }
 
-static void get_operation(struct pv_call *call)
+static void read_op(struct pv_call *call, struct pv_id id)
 {
-    struct pv_id id;
-    if (!pv_call_id(call, 0, "op", &id)) {
-        return;
-    }
     pv_call_req(call, PV_REQ_GET, op_read);
     call->r.get.of_op = true;
     call->r.get.full = true;
     call->r.get.id = id;
     call->r.get.source = own_source(call);
     pv_call_submit(call);
+}
+
+static void get_operation(struct pv_call *call)
+{
+    struct pv_id id;
+    if (pv_call_id(call, 0, "op", &id)) {
+        read_op(call, id);
+    }
 }
 
 static void ops_listed(struct pv_req *req)

@@ -53,8 +53,9 @@ static void on_changed(struct pv_watch *watch, struct pv_id op, int state, struc
 {
     (void)op;
     (void)text;
-    if (pv_op_state_final(state) || state == PV_OPS_NEEDS_OPERATOR) {
-        finish(watch->user, state);
+    struct pv_call *call = watch->user;
+    if (call->wait.any || pv_op_state_final(state) || state == PV_OPS_NEEDS_OPERATOR) {
+        finish(call, state);
     }
 }
 
@@ -79,6 +80,13 @@ void pv_call_wait(struct pv_call *call, struct pv_id op, int seconds,
     pv_engine_watch(api->o.engine, &call->wait.watch);
     pv_http_watch(call->http, on_gone);
     arm(api);
+}
+
+void pv_call_wait_change(struct pv_call *call, struct pv_id op, int seconds,
+                         void (*done)(struct pv_call *call, int state))
+{
+    call->wait.any = true;
+    pv_call_wait(call, op, seconds, done);
 }
 
 void pv_api_end_waits(struct pv_api *api)
