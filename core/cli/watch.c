@@ -7,8 +7,8 @@
 #include <string.h>
 #include <time.h>
 
-#define WAIT_S 1     /* asked of the daemon: it answers sooner when the operation ends */
-#define PAUSE_MS 250 /* where it answers at once although nothing has changed */
+#define WAIT_S 1     /* asked of the daemon: it answers sooner when something happens */
+#define PAUSE_MS 250 /* after an answer that came at once */
 #define PATH_CAP 256
 #define LINE_CAP (16u * 1024)
 
@@ -147,30 +147,40 @@ static int finish(struct watch *watch, const struct pv_answer *answer)
     return pv_cli_state_exit(state);
 }
 
+/* What may pass before it is given up; INT64_MAX without a time limit. */
+static int64_t left_of(int64_t timeout_ms, int64_t until)
+{
+    return timeout_ms > 0 ? until - pv_mono_ms(&pv_clock_system) : INT64_MAX;
+}
+
 static int follow(struct watch *watch, const char *path, int64_t timeout_ms)
 {
     int64_t until = pv_mono_ms(&pv_clock_system) + timeout_ms;
+    int64_t wait_s = 0; /* at first it is shown as it is */
     for (;;) {
         int64_t asked = pv_mono_ms(&pv_clock_system);
         struct pv_answer answer;
         int status = pv_cli_ask(
-            watch->cli, &(struct pv_client_request){.path = path, .wait_s = WAIT_S}, &answer);
+            watch->cli, &(struct pv_client_request){.path = path, .wait_s = wait_s}, &answer);
         if (status != PV_EXIT_OK) {
             return status;
         }
         if (watch->show) {
             show(watch, answer.json);
         }
-        int64_t now = pv_mono_ms(&pv_clock_system);
-        bool over = is_over(pv_json_text(answer.json, "state"));
-        if (over || (timeout_ms > 0 && now >= until)) {
+        int64_t left = left_of(timeout_ms, until);
+        if (is_over(pv_json_text(answer.json, "state")) || left <= 0) {
             status = finish(watch, &answer);
             pv_answer_done(&answer);
             return status;
         }
         pv_answer_done(&answer);
-        if (now - asked < PAUSE_MS) {
-            pause_ms(PAUSE_MS);
+        if (wait_s > 0 && pv_mono_ms(&pv_clock_system) - asked < PAUSE_MS) {
+            pause_ms(PAUSE_MS < left ? PAUSE_MS : left);
+        }
+        wait_s = left >= WAIT_S * 1000 ? WAIT_S : 0;
+        if (wait_s == 0) {
+            pause_ms(left < PAUSE_MS ? left : PAUSE_MS);
         }
     }
 }

@@ -95,6 +95,28 @@ def test_watch_sees_the_end(misbehaving, ask, cli, backend):
     assert "thing.act: ok" in ended[0].stdout
 
 
+def test_an_operation_is_waited_for(misbehaving, ask, backend):
+    one = misbehaving.start()
+    operation = send(ask, one, "create", "s1", "-q", plan="wait").strip()
+    backend.await_waiting(1)
+    path = f"/v1/operations/{operation}"
+    answers = []
+
+    def wait(seconds):
+        answers.append(one.admin("GET", path, headers={"Prefer": f"wait={seconds}"}))
+
+    wait(1)
+    assert answers[0].json["state"] == "running", "nothing happened"
+    assert answers[0].headers["Preference-Applied"] == "wait"
+    thread = threading.Thread(target=wait, args=(60,))
+    thread.start()
+    backend.release()
+    thread.join(30 * SLOW)
+    assert answers[1].json["state"] == "done"
+    wait(60)
+    assert answers[2].json == answers[1].json, "what is over is not waited for"
+
+
 def test_an_operator_decides(misbehaving, ask, cli):
     one = misbehaving.start()
     done = cli(one, "event", "send", "-", "--source", "shop", "--wait", "50s", stdin=event("create", "s1", "crash"))
