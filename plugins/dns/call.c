@@ -2,6 +2,9 @@
 /* One call: documents, driver and policy out of the settings. */
 #include "plugins/dns/dns.h"
 
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const struct dns_driver *const drivers[] = {&dns_powerdns};
@@ -38,6 +41,63 @@ int dns_open(struct dns *dns, struct provost_call *call)
         .nameservers = provost_at(settings, "nameservers"),
     };
     return PROVOST_OK;
+}
+
+static int check_names(json_t *settings, const char *member, enum dns_name_use use, char *why)
+{
+    size_t i = 0;
+    json_t *value = NULL;
+    json_array_foreach(json_object_get(settings, member), i, value)
+    {
+        char name[DNS_NAME_MAX];
+        int error = dns_name_check(json_string_value(value), use, name, why);
+        if (error != 0) {
+            return error;
+        }
+    }
+    return 0;
+}
+
+/* "192.0.2.1:53" or "[2001:db8::1]:53". */
+static bool is_server(const char *text)
+{
+    char address[64];
+    char port[8];
+    char end = '\0';
+    bool six = text[0] == '[';
+    int read = six ? sscanf(text, "[%63[0-9a-fA-F:.]]:%7[0-9]%c", address, port, &end)
+                   : sscanf(text, "%63[0-9.]:%7[0-9]%c", address, port, &end);
+    unsigned char raw[16];
+    return read == 2 && inet_pton(six ? AF_INET6 : AF_INET, address, raw) == 1 &&
+           strtol(port, NULL, 10) > 0 && strtol(port, NULL, 10) < 65536;
+}
+
+int dns_instance_open(const char *settings, void **ret_instance, char *error, size_t error_size)
+{
+    (void)ret_instance;
+    char why[DNS_WHY_MAX] = "";
+    json_t *json = provost_parse(settings, strlen(settings));
+    const char *member = "nameservers";
+    int bad = check_names(json, member, DNS_HOST, why);
+    if (bad == 0) {
+        member = "record_zones";
+        bad = check_names(json, member, DNS_ZONE, why);
+    }
+    size_t i = 0;
+    json_t *value = NULL;
+    json_array_foreach(json_object_get(json, "verify_servers"), i, value)
+    {
+        if (bad == 0 && !is_server(json_string_value(value))) {
+            member = "verify_servers";
+            snprintf(why, sizeof(why), "\"%.80s\" is not ADDRESS:PORT", json_string_value(value));
+            bad = DNS_BAD;
+        }
+    }
+    json_decref(json);
+    if (bad != 0) {
+        snprintf(error, error_size, "%s: %s", member, why);
+    }
+    return bad;
 }
 
 int dns_close(struct dns *dns, int outcome)

@@ -155,6 +155,7 @@ static const struct provost_plugin plugin = {
     .actions = dns_actions,
     .service_queries = dns_service_queries,
     .instance_queries = dns_instance_queries,
+    .open = dns_instance_open,
 };
 
 PROVOST_PLUGIN(plugin)

@@ -49,6 +49,9 @@ struct dns_driver {
 
 extern const struct dns_driver dns_powerdns;
 
+/* provost_plugin.open: refuses names and addresses in the settings that are none. */
+int dns_instance_open(const char *settings, void **ret_instance, char *error, size_t error_size);
+
 /* As kit_open and kit_close, with driver and policy. */
 int dns_open(struct dns *dns, struct provost_call *call);
 int dns_close(struct dns *dns, int outcome);

@@ -284,6 +284,9 @@ int main(int argc, char **argv)
     }
     struct drive drive = {.states = json_object()};
     if (fake_host_open(&drive.host, argv[1], argv[2]) != 0) {
+        drive.host.plugin = NULL; /* it is not open */
+        fake_host_close(&drive.host);
+        json_decref(drive.states);
         return 1;
     }
     char *line = NULL;

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The dns plugin, mode zones, against a real PowerDNS; read back with dig."""
 
+import json
+import subprocess
+
 import pytest
 
 import fake
@@ -282,6 +285,31 @@ def test_no_nameservers(drive, pdns):
     dns.ok("create", input=ZONES)
     said = dns.run("zone_add", input={"form": {"zone": "example.com"}})
     assert said["outcome"] == "instance_fault" and "(nameservers)" in said["last"]["text"]
+
+
+@pytest.mark.parametrize("wrong, why", [
+    ({"nameservers": ["ns1.example.net", "ns_2.example.net"]}, 'nameservers: "ns_2.example.net" has an'),
+    ({"nameservers": ["192.0.2.1"]}, "nameservers: \"192.0.2.1\" is an address"),
+    ({"record_zones": ["net"]}, "record_zones: "),
+    ({"verify_servers": ["192.0.2.1"]}, 'verify_servers: "192.0.2.1" is not ADDRESS:PORT'),
+    ({"verify_servers": ["192.0.2.1:0"]}, "ADDRESS:PORT"),
+    ({"verify_servers": ["192.0.2.1:99999"]}, "ADDRESS:PORT"),
+    ({"verify_servers": ["192.0.2.300:53"]}, "ADDRESS:PORT"),
+    ({"verify_servers": ["a.example.net:53"]}, "ADDRESS:PORT"),
+    ({"verify_servers": ["192.0.2.1:53 "]}, "ADDRESS:PORT"),
+    ({"verify_servers": ["[2001:db8::1:53"]}, "ADDRESS:PORT")])
+def test_settings_that_an_instance_refuses(build, wrong, why):
+    ran = subprocess.run([str(build / "tests/plugins/plugin-drive"), str(build / "plugins/dns.so"),
+                          json.dumps(wrong)], capture_output=True, text=True, check=False, input="")
+    assert ran.returncode == 1 and why in ran.stderr, ran.stderr
+
+
+def test_settings_that_an_instance_takes(build):
+    right = {"nameservers": ["NS1.example.net."], "verify_servers": ["192.0.2.1:53", "[2001:db8::1]:5300"],
+             "record_zones": ["sites.example.net"]}
+    ran = subprocess.run([str(build / "tests/plugins/plugin-drive"), str(build / "plugins/dns.so"),
+                          json.dumps(right)], capture_output=True, text=True, check=False, input="")
+    assert ran.returncode == 0, ran.stderr
 
 
 def test_no_such_driver(drive, pdns):
