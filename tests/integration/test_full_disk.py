@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A disk that is full: events are refused with 503, what was acknowledged stays, what runs waits, and
+everything goes on by itself when there is room again."""
+
+import os
+import subprocess
+
+import provost as daemons
+import pytest
+
+SIZE = 12 * 1024 * 1024
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A small filesystem of its own."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", folder],
+                             capture_output=True, text=True, check=False)
+    if mounted.returncode != 0:
+        pytest.skip(f"a small filesystem cannot be mounted here: {mounted.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+def fill(folder):
+    """Takes all the room there is; the file that holds it."""
+    ballast = folder / "ballast"
+    with open(ballast, "wb", buffering=0) as file:
+        for size in (1 << 20, 4096):
+            try:
+                while True:
+                    file.write(b"\0" * size)
+            except OSError:
+                pass
+    return ballast
+
+
+def create(one, service):
+    return one.api("POST", "/v1/events", {
+        "id": f"{service}-create", "type": "service.create",
+        "service": {"id": service, "product": "support", "plan": "basic"},
+        "customer": {"id": "c", "email": "customer@example.com"}})
+
+
+def test_events_are_refused_and_nothing_is_lost(small_disk, make_provost):
+    one = make_provost({"data_dir": str(small_disk / "data"),
+                        "plugins": {"support": {"module": "support"}},
+                        "products": {"support": {"components": [{"plugin": "support"}],
+                                                 "plans": {"basic": {}}}}})
+    one.database = small_disk / "data" / "provost.db"
+    one.start()
+    acknowledged = {}
+    for n in range(20):
+        answer = create(one, f"before-{n}")
+        assert answer.status == 202, answer
+        acknowledged[f"before-{n}"] = answer.json["operation"]
+    ballast = fill(small_disk)
+    refused = 0
+    for n in range(3000):
+        answer = create(one, f"during-{n}")
+        if answer.status == 503:
+            assert int(answer.headers["Retry-After"]) > 0
+            assert answer.json["success"] is False and answer.json["error"]
+            refused += 1
+            if refused == 3:
+                break
+        else:
+            assert answer.status == 202, answer
+            acknowledged[f"during-{n}"] = answer.json["operation"]
+    assert refused == 3, "the disk never was full"
+    assert one.call("GET", "/healthz").status == 200
+    ballast.unlink()
+    ended = one.await_operation("create", "after", product="support", plan="basic")
+    assert ended["state"] == "done"
+    for service, op in acknowledged.items():
+        again = create(one, service)
+        assert again.json["operation"] == op and again.json["duplicate"], service
+        state = again.json["state"]
+        while state not in daemons.FINAL and state != "needs_operator":
+            shown = one.api("GET", f"/v1/operations/{op}", headers={"Prefer": "wait=30"})
+            state = shown.json["state"]
+        assert state == "done", service
+    verified = one.admin("GET", "/v1/audit/verify")
+    assert verified.status == 200, verified
+    assert one.stop() == 0
+    assert os.path.exists(one.database)
