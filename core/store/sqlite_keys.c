@@ -80,8 +80,8 @@ int pv_sqlite_keys_before_commit(struct pv_sqlite_db *db)
 {
     struct pv_key_tail *tail = &db->tail;
     int status = trim(db);
-    if (!status && !tail->order && db->tail_kept >= MERGE_AT) {
-        status = pv_tail_merge(tail, MERGE_AT);
+    if (!status && !tail->order && db->tail_kept >= MERGE_AT && pv_tail_merge(tail, MERGE_AT)) {
+        return PV_OK; /* no memory to sort them in: at the next commit */
     }
     /* Faster than they come, so that it ends. */
     size_t slice = SLICE + 2 * (tail->count - db->tail_kept);

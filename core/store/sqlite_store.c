@@ -101,10 +101,11 @@ static bool any_write(const struct pv_link *batch)
     return false;
 }
 
-/* The disk is full or broken: no write can succeed, reads may. */
+/* The disk is full or broken, or somebody else holds the database: no write can succeed, reads may.
+ */
 static bool disk_down(int status)
 {
-    return status == PV_ENOSPACE || status == PV_EIO;
+    return status == PV_ENOSPACE || status == PV_EIO || status == PV_EBUSY;
 }
 
 static void apply_alone(struct sqlite_store *s, struct pv_req *req, int down)

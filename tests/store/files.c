@@ -440,6 +440,29 @@ static void a_full_disk_refuses_and_recovers(void **state)
     assert_int_equal(rmdir(folder), 0);
 }
 
+/* Another program that holds the write lock: what comes is refused together, not one after another.
+ */
+static void a_database_that_is_held_refuses_all_at_once(void **state)
+{
+    struct fix *f = fix_of(state);
+    sqlite3 *other = NULL;
+    assert_int_equal(sqlite3_open(f->path, &other), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+    static struct one ones[BURST];
+    submit_burst(f, ones, 0);
+    for (size_t i = 0; i < BURST; i++) {
+        assert_int_equal(ones[i].accept.req.status, PV_EBUSY);
+        one_done(&ones[i]);
+    }
+    assert_int_equal(sqlite3_exec(other, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(other);
+    submit_burst(f, ones, 0);
+    for (size_t i = 0; i < BURST; i++) {
+        assert_int_equal(ones[i].accept.req.status, 0);
+        one_done(&ones[i]);
+    }
+}
+
 static void a_closed_store_takes_nothing(void **state)
 {
     struct fix *f = fix_of(state);
@@ -538,6 +561,7 @@ int main(void)
         SQLITE(a_bad_request_fails_alone),
         SQLITE(tampering_breaks_the_chain),
         SQLITE(a_closed_store_takes_nothing),
+        SQLITE(a_database_that_is_held_refuses_all_at_once),
         SQLITE(keys_are_found_while_they_are_merged),
         cmocka_unit_test(kill_9_loses_nothing),
         cmocka_unit_test(a_full_disk_refuses_and_recovers),

@@ -163,6 +163,8 @@ static void do_progress(struct side *s, const struct choice *c)
     struct claim_held held = s->held[(size_t)c->a % s->held_count];
     struct pv_claimed k = as_claimed(&held);
     struct pv_step_row row = {.component = PV_STR("site"), .step = PV_STR("s"), .run = 1};
+    bool stale = c->d % 17 == 0;
+    k.fence -= stale ? 1 : 0;
     enum pv_next next = c->b % 4;
     struct pv_progress p = progress_of(&s->f, &k, next);
     p.row = c->c % 2 ? &row : NULL;
@@ -198,7 +200,8 @@ static void do_progress(struct side *s, const struct choice *c)
     pv_buf_printf(&s->log, " intent %d", p.ret_intent);
     say_id(s, p.ret_ready);
     say_ended(s, p.ret_ended, p.ret_ended_count);
-    if (p.req.status || next != PV_NEXT_HOLD) {
+    assert_true(!stale || p.req.status == PV_EFENCED);
+    if (!stale && (p.req.status || next != PV_NEXT_HOLD)) {
         size_t at = (size_t)c->a % s->held_count;
         s->held[at] = s->held[--s->held_count];
     }
