@@ -132,6 +132,7 @@ void pv_httpd_on_connection(void *cls, struct MHD_Connection *mhd, void **socket
     struct pv_httpd *httpd = listener->httpd;
     if (what == MHD_CONNECTION_NOTIFY_CLOSED) {
         struct pv_httpd_conn *conn = *socket_context;
+        listener->run = true; /* at its limit MHD listens again only when it is run again */
         if (conn != NULL) {
             *socket_context = NULL;
             conn_free(conn);

@@ -34,9 +34,10 @@ static void run(struct pv_httpd_listener *listener)
     listener->run = false;
     MHD_run(listener->daemon);
     MHD_UNSIGNED_LONG_LONG timeout = 0;
-    if (MHD_get_timeout(listener->daemon, &timeout) != MHD_YES) {
+    if (MHD_get_timeout(listener->daemon, &timeout) != MHD_YES && !listener->run) {
         return;
     }
+    timeout = listener->run ? 0 : timeout; /* prepare may be over for this turn */
     uv_timer_t *again = &listener->httpd->again;
     if (!uv_is_active((uv_handle_t *)again) || uv_timer_get_due_in(again) > timeout) {
         uv_timer_start(again, on_again, timeout, 0);

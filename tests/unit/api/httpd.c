@@ -454,6 +454,49 @@ static void closes_when_everything_is_answered(void **state)
     free(c);
 }
 
+static int setup_for_two(void **state)
+{
+    return setup_with(state, (struct pv_httpd_options){.max_connections = 2});
+}
+
+static void turn(struct fixture *f, int times)
+{
+    for (int i = 0; i < times; i++) {
+        uv_run(&f->loop, UV_RUN_NOWAIT);
+    }
+}
+
+/* Who comes when there is no room waits for it, and is served then. */
+static void bounds_connections(void **state)
+{
+    struct fixture *f = *state;
+    struct client *c[3];
+    for (size_t i = 0; i < PV_COUNT(c); i++) {
+        c[i] = client_of(f);
+        c[i]->send = "GET /hold HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n";
+        client_start(c[i]);
+    }
+    while (f->waiting_count < 2) {
+        uv_run(&f->loop, UV_RUN_ONCE);
+    }
+    turn(f, 2000);
+    assert_int_equal(f->handled, 2);
+    assert_int_equal(pv_httpd_counters(f->httpd)->connections, 2);
+    on_later(&f->later);
+    while (f->waiting_count < 1) {
+        uv_run(&f->loop, UV_RUN_ONCE);
+    }
+    assert_int_equal(f->handled, 3);
+    on_later(&f->later);
+    for (size_t i = 0; i < PV_COUNT(c); i++) {
+        while (pthread_tryjoin_np(c[i]->thread, NULL) != 0) {
+            turn(f, 1);
+        }
+        assert_non_null(strstr(c[i]->got, "{\"late\":true}"));
+        free(c[i]);
+    }
+}
+
 static void survives_allocation_failures(void **state)
 {
     struct fixture *f = *state;
@@ -489,6 +532,7 @@ int main(void)
         T(refuses_bad_addresses),
         T(replaces_a_dead_socket),
         T(closes_when_everything_is_answered),
+        cmocka_unit_test_setup_teardown(bounds_connections, setup_for_two, teardown),
         T(survives_allocation_failures),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
