@@ -19,24 +19,28 @@ struct facts {
     char id[PV_ID_TEXT];
     char what[PV_MAX_NAME + 16];    /* "create", "action zone_add" */
     char step[2 * PV_MAX_NAME + 8]; /* "zone.publish" */
+    bool step_known;
+    struct pv_str component; /* the two parts of it */
+    struct pv_str name;
     char until[PV_TIME_TEXT];
     struct pv_instance_status instance;
     bool instance_known;
 };
 
-static void step_name(struct pv_call *call, const struct pv_op_row *op, char *out, size_t size)
+static void find_step(struct pv_call *call, const struct pv_op_row *op, struct facts *f)
 {
     struct pv_plan plan = {0};
     struct pv_cursor cursor;
-    out[0] = '\0';
     if (op->plan.len == 0 || op->cursor.len == 0 ||
         pv_plan_decode(op->plan, &call->arena, &plan) != 0 ||
         pv_cursor_decode(op->cursor, &cursor) != 0 || cursor.step >= plan.step_count) {
         return;
     }
     const struct pv_plan_step *step = &plan.steps[cursor.step];
-    snprintf(out, size, "%.*s.%.*s", PV_STR_ARG(plan.components[step->component].name),
-             PV_STR_ARG(step->name));
+    f->step_known = true;
+    f->component = plan.components[step->component].name;
+    f->name = step->name;
+    snprintf(f->step, sizeof(f->step), "%.*s.%.*s", PV_STR_ARG(f->component), PV_STR_ARG(f->name));
 }
 
 static void collect(struct pv_call *call, const struct pv_get *get, struct facts *f)
@@ -50,7 +54,7 @@ static void collect(struct pv_call *call, const struct pv_get *get, struct facts
     } else {
         snprintf(f->what, sizeof(f->what), "%s", pv_op_type_name(op->type));
     }
-    step_name(call, op, f->step, sizeof(f->step));
+    find_step(call, op, f);
     if (op->due_ms > 0 && op->due_ms != PV_NEVER) {
         pv_time_format(op->due_ms, f->until);
     }
@@ -58,14 +62,39 @@ static void collect(struct pv_call *call, const struct pv_get *get, struct facts
         op->lane.len > 0 && pv_engine_instance(call->api->o.engine, op->lane, &f->instance) == 0;
 }
 
+static void why_paused(const struct facts *f, const char *step, const char *lane, struct why *why)
+{
+    snprintf(why->sentence, sizeof(why->sentence), "%s waits with %s: instance %s is paused.",
+             f->what, step, lane);
+    snprintf(why->advice, sizeof(why->advice), "`provost instance resume %s --reason WHY`", lane);
+}
+
+static void why_retry(const struct facts *f, const char *step, struct why *why)
+{
+    bool tried = f->last != NULL && f->step_known && pv_str_eq(f->last->component, f->component) &&
+                 pv_str_eq(f->last->step, f->name) && f->last->outcome != PV_OUT_OK;
+    struct pv_str said = tried ? f->last->text : (struct pv_str){NULL, 0};
+    snprintf(why->sentence, sizeof(why->sentence),
+             tried ? "%s waits: %s failed temporarily (attempt %u)%s%.*s; it is tried again at %s."
+                   : "%s waits: %s could not be done (attempt %u)%s%.*s; it is tried again at %s.",
+             f->what, step, f->op->tries, said.len > 0 ? ": " : "", PV_STR_ARG(said), f->until);
+    snprintf(why->advice, sizeof(why->advice),
+             "Nothing, if the cause goes away; `provost operation retry %s --reason WHY` tries at "
+             "once.",
+             f->id);
+}
+
 static void why_ready(const struct facts *f, struct why *why)
 {
     const struct pv_op_row *op = f->op;
     const char *step = f->step[0] != '\0' ? f->step : "its first step";
-    struct pv_str said = f->last != NULL ? f->last->text : (struct pv_str){NULL, 0};
     char lane[PV_MAX_NAME + 1];
     if (pv_str_to_c(op->lane, lane, sizeof(lane)) != 0 || lane[0] == '\0') {
         snprintf(lane, sizeof(lane), "?");
+    }
+    if (op->wait == PV_WAIT_PAUSED || (f->instance_known && f->instance.paused)) {
+        why_paused(f, step, lane, why);
+        return;
     }
     switch (op->wait) {
     case PV_WAIT_CAPACITY:
@@ -78,14 +107,7 @@ static void why_ready(const struct facts *f, struct why *why)
                  "Wait, or raise max_in_flight or rate of the instance in the configuration.");
         break;
     case PV_WAIT_RETRY:
-        snprintf(why->sentence, sizeof(why->sentence),
-                 "%s waits: %s failed temporarily (attempt %u)%s%.*s; it is tried again at %s.",
-                 f->what, step, op->tries, said.len > 0 ? ": " : "", PV_STR_ARG(said), f->until);
-        snprintf(
-            why->advice, sizeof(why->advice),
-            "Nothing, if the cause goes away; `provost operation retry %s --reason WHY` tries at "
-            "once.",
-            f->id);
+        why_retry(f, step, why);
         break;
     case PV_WAIT_POLL:
         snprintf(why->sentence, sizeof(why->sentence),
@@ -109,12 +131,6 @@ static void why_ready(const struct facts *f, struct why *why)
             "answers. It is tried again by itself%s%s.",
             lane, lane, f->until[0] != '\0' ? " at " : "", f->until);
         break;
-    case PV_WAIT_PAUSED:
-        snprintf(why->sentence, sizeof(why->sentence), "%s waits with %s: instance %s is paused.",
-                 f->what, step, lane);
-        snprintf(why->advice, sizeof(why->advice), "`provost instance resume %s --reason WHY`",
-                 lane);
-        break;
     case PV_WAIT_SETTLE:
         snprintf(
             why->sentence, sizeof(why->sentence),
@@ -125,12 +141,6 @@ static void why_ready(const struct facts *f, struct why *why)
     default:
         snprintf(why->sentence, sizeof(why->sentence), "%s is ready and will be taken up at once.",
                  f->what);
-        if (f->instance_known && f->instance.paused) {
-            snprintf(why->sentence, sizeof(why->sentence),
-                     "%s waits with %s: instance %s is paused.", f->what, step, lane);
-            snprintf(why->advice, sizeof(why->advice), "`provost instance resume %s --reason WHY`",
-                     lane);
-        }
         break;
     }
 }
@@ -149,7 +159,28 @@ static void why_ended(const struct facts *f, struct why *why)
     }
 }
 
-static void explain(const struct facts *f, struct pv_str progress, struct why *why)
+static void why_running(struct pv_call *call, const struct facts *f, struct why *why)
+{
+    static const char *const kinds[] = {"", "poll of ", "look-up of ", "undo of "};
+    struct pv_engine *engine = call->api->o.engine;
+    struct pv_str said = pv_engine_progress_text(engine, f->op->id);
+    struct pv_running now;
+    if (!pv_engine_running(engine, f->op->id, &now)) {
+        snprintf(why->sentence, sizeof(why->sentence), "%s is running%s%s.", f->what,
+                 f->step[0] != '\0' ? ": " : "", f->step);
+        return;
+    }
+    int64_t took_ms = pv_wall_ms(&call->api->o.clock) - now.started_ms;
+    snprintf(why->sentence, sizeof(why->sentence),
+             "%s is running: %s%.*s.%.*s of instance %.*s for %lld s, attempt %u%s%.*s.", f->what,
+             kinds[now.kind], PV_STR_ARG(now.component), PV_STR_ARG(now.step),
+             PV_STR_ARG(now.instance), (long long)(took_ms > 0 ? took_ms / 1000 : 0), now.attempt,
+             said.len > 0 ? ": " : "", PV_STR_ARG(said));
+    snprintf(why->advice, sizeof(why->advice),
+             "Nothing: a step has a time limit. `provost operation watch %s` follows it.", f->id);
+}
+
+static void explain(struct pv_call *call, const struct facts *f, struct why *why)
 {
     const struct pv_op_row *op = f->op;
     why->advice[0] = '\0';
@@ -168,9 +199,7 @@ static void explain(const struct facts *f, struct pv_str progress, struct why *w
                  "WHY`.",
                  f->id);
     } else if (op->state == PV_OPS_RUNNING) {
-        snprintf(why->sentence, sizeof(why->sentence), "%s is running%s%s%s%.*s.", f->what,
-                 f->step[0] != '\0' ? ": " : "", f->step, progress.len > 0 ? ": " : "",
-                 PV_STR_ARG(progress));
+        why_running(call, f, why);
     } else {
         why_ready(f, why);
     }
@@ -201,7 +230,7 @@ static void op_read(struct pv_req *req)
     struct facts facts;
     struct why why;
     collect(call, &call->r.get, &facts);
-    explain(&facts, pv_engine_progress_text(call->api->o.engine, facts.op->id), &why);
+    explain(call, &facts, &why);
     send_why(call, NULL, &call->r.get, &why);
 }
 

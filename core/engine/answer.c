@@ -211,9 +211,32 @@ void pv_engine_progress(struct pv_engine *engine, uint64_t call, int percent, st
     pv_engine_tell(engine, active->c.op, PV_OPS_RUNNING, pv_str(line));
 }
 
-struct pv_str pv_engine_progress_text(struct pv_engine *engine, struct pv_id op)
+static struct pv_active *active_of_op(struct pv_engine *engine, struct pv_id op)
 {
     struct pv_map_node *node =
         pv_map_get(&engine->ops, (struct pv_str){(const char *)op.b, sizeof(op.b)});
-    return pv_str(node ? PV_CONTAINER(node, struct pv_active, by_op)->progress_text : NULL);
+    return node ? PV_CONTAINER(node, struct pv_active, by_op) : NULL;
+}
+
+struct pv_str pv_engine_progress_text(struct pv_engine *engine, struct pv_id op)
+{
+    const struct pv_active *active = active_of_op(engine, op);
+    return pv_str(active ? active->progress_text : NULL);
+}
+
+bool pv_engine_running(struct pv_engine *engine, struct pv_id op, struct pv_running *ret_running)
+{
+    const struct pv_active *active = active_of_op(engine, op);
+    if (!active || active->state != PV_A_CALLING || !active->call) {
+        return false;
+    }
+    const struct pv_plan_step *step = &active->plan.steps[active->cursor.step];
+    const struct pv_plan_component *component = &active->plan.components[step->component];
+    *ret_running = (struct pv_running){.component = component->name,
+                                       .step = step->name,
+                                       .instance = component->instance,
+                                       .kind = active->cursor.kind,
+                                       .attempt = active->tries,
+                                       .started_ms = active->started_ms};
+    return true;
 }

@@ -106,4 +106,16 @@ void pv_engine_progress(struct pv_engine *engine, uint64_t call, int percent, st
 /* The latest progress line of a running operation, or none. Borrowed until the loop turns. */
 struct pv_str pv_engine_progress_text(struct pv_engine *engine, struct pv_id op);
 
+/* A call of a step that is under way on this node. Text is borrowed until the loop turns. */
+struct pv_running {
+    struct pv_str component;
+    struct pv_str step;
+    struct pv_str instance;
+    int kind; /* enum pv_call_kind */
+    uint32_t attempt;
+    int64_t started_ms; /* wall clock */
+};
+/* false: no step of the operation is being called here at the moment. */
+bool pv_engine_running(struct pv_engine *engine, struct pv_id op, struct pv_running *ret_running);
+
 #endif

@@ -303,6 +303,28 @@ static void verbs_and_signals(void **state)
     reply_refused(rig_admin(rig, "GET", "/v1/explain/x", NULL, NULL), 404, "not_found");
 }
 
+static void explains_what_runs(void **state)
+{
+    struct rig *rig = *state;
+    char op[40];
+    rig->hold = "make";
+    reply_take(rig_call(rig, "POST", "/v1/events", NULL,
+                        "{\"id\":\"e\",\"type\":\"service.create\",\"service\":{\"id\":\"1\","
+                        "\"product\":\"support\",\"plan\":\"standard\"}" CUSTOMER "}"),
+               202, "operation", op, sizeof(op));
+    for (unsigned run = rig->steps_run; rig->steps_run == run && rig->step_count == 0;) {
+        rig_turn(rig);
+    }
+    struct reply *r = rig_admin(rig, "GET", path_of("/v1/explain/%s", op), NULL, NULL);
+    reply_expect(r, 200);
+    assert_non_null(strstr(reply_text(r, "sentence"),
+                           "create is running: support.make of instance web-2 for "));
+    assert_non_null(strstr(reply_text(r, "sentence"), "attempt 1."));
+    reply_free(r);
+    rig_release(rig);
+    rig_settle(rig);
+}
+
 static void instances(void **state)
 {
     struct rig *rig = *state;
@@ -331,6 +353,10 @@ static void instances(void **state)
     reply_expect(r, 200);
     reply_free(r);
     rig_settle(rig);
+    reply_expect(r = rig_admin(rig, "GET", "/v1/audit", NULL, NULL), 200);
+    assert_non_null(strstr(r->text, "\"web-2: work\""));
+    assert_null(strstr(r->text, "\"time\":null"));
+    reply_free(r);
     reply_expect(r = rig_admin(rig, "POST", "/v1/instances/web-1/test", NULL, NULL), 200);
     assert_true(json_is_true(reply_at(r, "ok")));
     reply_free(r);
@@ -428,6 +454,7 @@ int main(void)
         T(pages),
         T(actions),
         T(verbs_and_signals),
+        T(explains_what_runs),
         T(instances),
         T(reload_and_status),
         T(health_and_metrics),
