@@ -284,13 +284,23 @@ static void post_pause(struct pv_call *call)
         return;
     }
     bool pause = call->route->detail != 0;
+    char text[1100 + PV_MAX_NAME];
+    int length =
+        snprintf(text, sizeof(text), "%.*s: %.*s", PV_STR_ARG(call->args[0]), PV_STR_ARG(reason));
+    struct pv_str detail =
+        pv_arena_copy(&call->arena, (struct pv_str){text, length > 0 ? (size_t)length : 0});
+    if (detail.ptr == NULL) {
+        pv_call_fail_status(call, PV_ENOMEM, NULL, "");
+        return;
+    }
     pv_call_req(call, PV_REQ_PAUSE, paused);
+    call->r.pause.now_ms = pv_wall_ms(&call->api->o.clock);
     call->r.pause.instance = call->args[0];
     call->r.pause.paused = pause;
     call->r.pause.audit =
         (struct pv_audit){.actor = pv_str(call->who.actor),
                           .what = pause ? PV_STR("instance.pause") : PV_STR("instance.resume"),
-                          .detail = reason};
+                          .detail = detail};
     pv_call_submit(call);
 }
 
