@@ -319,6 +319,21 @@ void make_active(struct fix *f, const char *external_id)
     one_done(&one);
 }
 
+struct pv_id park_op(struct fix *f, int type)
+{
+    struct one one;
+    struct pv_claimed *k = accept_run(f, &one, "1", type);
+    struct pv_id id = k->op;
+    struct pv_progress p = progress_of(f, k, PV_NEXT_PARK);
+    p.cursor = (struct pv_str){NULL, 0};
+    p.reason = PV_STR("nobody knows");
+    assert_int_equal(run_progress(f, &p), 0);
+    assert_int_equal(op_state(f, id), PV_OPS_NEEDS_OPERATOR);
+    pv_req_done(&p.req);
+    one_done(&one);
+    return id;
+}
+
 struct pv_reserve reserve_of(struct fix *f, const struct pv_claimed *claimed, int kind,
                              const char *name)
 {

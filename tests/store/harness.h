@@ -83,6 +83,9 @@ int run_progress(struct fix *f, struct pv_progress *progress);
 /* Creates the service and finishes it; it is active. */
 void make_active(struct fix *f, const char *external_id);
 
+/* Runs an operation of service "1" and parks it, in "lane-a"; its id. */
+struct pv_id park_op(struct fix *f, int type);
+
 /* A reserve request under the claim: step "allocate" of component "site", run 1. */
 struct pv_reserve reserve_of(struct fix *f, const struct pv_claimed *claimed, int kind,
                              const char *name);
