@@ -327,9 +327,8 @@ static int mem_lane_after(struct pv_rows *rows, struct pv_str after, struct pv_a
     }
     struct pv_svc svc;
     int status = mem_svc_by_n(rows, key_tail(node, 8), arena, &svc);
-    *ret_lane = svc.lane;
-    if (!status && !svc.lane.ptr) {
-        *ret_lane = PV_STR("");
+    if (!status) {
+        *ret_lane = svc.lane.ptr ? svc.lane : PV_STR("");
     }
     return status;
 }

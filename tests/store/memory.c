@@ -251,7 +251,7 @@ static int read_all(struct fix *f)
         pv_req_done(&get.req);
     }
     for (int what = PV_LIST_SERVICES; !status && what <= PV_LIST_TOKENS; what++) {
-        struct pv_list_req list = {.what = what, .state = -1, .limit = 10};
+        struct pv_list_req list = {.what = (enum pv_list_what)what, .state = -1, .limit = 10};
         pv_req_init(&list.req, PV_REQ_LIST, NULL, NULL);
         status = fix_run(f, &list.req);
         pv_req_done(&list.req);

@@ -165,7 +165,7 @@ static void do_progress(struct side *s, const struct choice *c)
     struct pv_step_row row = {.component = PV_STR("site"), .step = PV_STR("s"), .run = 1};
     bool stale = c->d % 17 == 0;
     k.fence -= stale ? 1 : 0;
-    enum pv_next next = c->b % 4;
+    enum pv_next next = (enum pv_next)(c->b % 4);
     struct pv_progress p = progress_of(&s->f, &k, next);
     p.row = c->c % 2 ? &row : NULL;
     p.lane = c->c % 3 ? PV_STR("lane-a") : PV_STR("lane-b");
