@@ -203,6 +203,7 @@ static void on_store_closed(void *user)
 static void on_hosts_stopped(void *user)
 {
     struct pv_daemon *daemon = user;
+    uv_timer_stop(&daemon->engine_timer); /* it may be armed for a tick that nobody needs any more */
     pv_engine_free(daemon->engine);
     daemon->engine = NULL;
     daemon->store->ops->close(daemon->store, on_store_closed, daemon);

@@ -54,9 +54,24 @@ static int wait_for(int fd, const char *path, struct pv_err *err)
     return 0;
 }
 
+/* Through a descriptor of its own: the one with the lock is for reading, because hosts get it. */
+static void note_pid(const char *path)
+{
+    char text[32];
+    int len = snprintf(text, sizeof(text), "%d", (int)getpid());
+    int fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC);
+    if (fd < 0 || write(fd, text, (size_t)len) != len) {
+        /* Only people read it. */
+        pv_log(PV_WARN, (pv_lf_c("lock", path)), "cannot note the pid: %s", strerror(errno));
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+}
+
 int pv_hostlock_take(const char *path, int *ret_fd, struct pv_err *err)
 {
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    int fd = open(path, O_RDONLY | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0) {
         return pv_err_set(err, pv_status_from_errno(errno), "%s: %s", path, strerror(errno));
     }
@@ -65,12 +80,7 @@ int pv_hostlock_take(const char *path, int *ret_fd, struct pv_err *err)
         close(fd);
         return status;
     }
-    char text[32];
-    int len = snprintf(text, sizeof(text), "%d", (int)getpid());
-    if (ftruncate(fd, 0) != 0 || pwrite(fd, text, (size_t)len, 0) != len) {
-        /* Only people read it. */
-        pv_log(PV_WARN, (pv_lf_c("lock", path)), "cannot note the pid: %s", strerror(errno));
-    }
+    note_pid(path);
     *ret_fd = fd;
     return 0;
 }

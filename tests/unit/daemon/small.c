@@ -132,6 +132,7 @@ static void the_lock_is_taken_once(void **state)
     assert_int_equal(pv_str_to_i64(pv_str(text), &pid), 0);
     assert_int_equal(pid, getpid());
     assert_int_equal(flock(made, LOCK_EX | LOCK_NB), -1);
+    assert_int_equal(fcntl(fd, F_GETFL) & O_ACCMODE, O_RDONLY); /* hosts get it */
     int copy = dup(fd);
     close(fd);
     assert_int_equal(flock(made, LOCK_EX | LOCK_NB), -1); /* as a host holds it */
