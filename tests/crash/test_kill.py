@@ -112,20 +112,22 @@ class Run:
         self.names = names
         self.hits = dict.fromkeys(names, 0)
         self.kills = 0
+        self.stops = 0
         self.load = Load(one, seed)
         self.faults = one.folder / "faults"
         self.faults.mkdir()
         self.lives = 0
         self.passwords = {}
 
-    def choose(self):
-        """The points at which this life is killed, with how often each is passed before."""
+    def choose(self, orderly):
+        """The points at which this life is killed, with how often each is passed before; an orderly one
+        has only those of hosts."""
         hosts = [name for name in self.names if name.startswith("host.")]
         others = [name for name in self.names if not name.startswith("host.")]
         # Points that were hit least come first.
         hosts.sort(key=lambda name: (self.hits[name], self.random.random()))
         others.sort(key=lambda name: (self.hits[name], self.random.random()))
-        chosen = hosts[:2] + others[:1]
+        chosen = hosts[:2] + ([] if orderly else others[:1])
         return {name: self.random.choice((1, 2) if name in RARE else (1, 2, 3, 5, 8, 13, 21))
                 for name in chosen}
 
@@ -146,14 +148,15 @@ class Run:
         """One life, from a start to a kill."""
         self.lives += 1
         prefix = self.faults / str(self.lives)
-        chosen = self.choose()
+        orderly = self.random.random() < 0.12
+        chosen = self.choose(orderly)
         self.one.env["PROVOST_FAULTS"] = f"{prefix}:" + ",".join(
             f"{name}={count}" for name, count in chosen.items())
         try:
             self.one.start()
         except AssertionError:
             self.collect(prefix)
-            assert any(Path(f"{prefix}.{name}").exists() for name in chosen), self.one.log_text()
+            assert any(Path(f"{prefix}.{name}").exists() for name in chosen), self.one.log_text()[-3000:]
             return
         ended = os.pidfd_open(self.one.pid)
         try:
@@ -165,10 +168,14 @@ class Run:
                 except OSError:
                     pass  # it has ended meanwhile
                 gone, _, _ = select.select([ended], [], [], life_s)
-            if not gone:
-                self.kills += 1
         finally:
             os.close(ended)
+        if not gone and orderly:
+            # Now and then it is asked to stop, under load.
+            assert self.one.stop() == 0, self.one.log_text()[-3000:]
+            self.stops += 1
+        elif not gone:
+            self.kills += 1
         self.load.up.clear()
         self.one.kill()
         self.collect(prefix)
@@ -202,21 +209,29 @@ class Run:
         return any(op["state"] == "needs_operator" for op in answer.json["operations"])
 
 
+def options_for(book):
+    return {"plugins": {"thing": {"module": "ledger", "settings": {"url": book.url},
+                                  "breaker": {"failures": 0}}},
+            "pools": {"numbers": {"range": "1-1000000", "reuse_after": "1h"}},
+            "products": {"thing": {"components": [{"plugin": "thing"}], "plans": {"basic": {}},
+                                   "retry": {"initial": "50ms", "cap": "500ms"}}}}
+
+
+def begin(one):
+    """Makes the token, which outlives every start."""
+    one.start()
+    one.api("GET", "/v1/services")
+    one.kill()
+
+
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("honour_keys", [False, True], ids=["keys-ignored", "keys-honoured"])
 def test_nothing_is_lost_and_nothing_is_done_twice(make_provost, root, honour_keys):
     names = [name for name in points(root) if name not in ELSEWHERE]
     assert len(names) >= 6, names
     with ledger.Ledger(honour_keys) as book:
-        one = make_provost({
-            "plugins": {"thing": {"module": "ledger", "settings": {"url": book.url},
-                                  "breaker": {"failures": 0}}},
-            "pools": {"numbers": {"range": "1-1000000", "reuse_after": "1h"}},
-            "products": {"thing": {"components": [{"plugin": "thing"}], "plans": {"basic": {}},
-                                   "retry": {"initial": "50ms", "cap": "500ms"}}}})
-        one.start()
-        one.api("GET", "/v1/services")  # makes the token
-        one.kill()
+        one = make_provost(options_for(book))
+        begin(one)
         run = Run(one, SEED + honour_keys, names)
         run.load.start()
         while run.kills < KILLS / 2:
@@ -234,10 +249,39 @@ def test_nothing_is_lost_and_nothing_is_done_twice(make_provost, root, honour_ke
         ended = {}
         for shown in states.values():
             ended[shown["state"]] = ended.get(shown["state"], 0) + 1
-        print(json.dumps({"seed": run.seed, "kills": run.kills, "lives": run.lives, "hits": run.hits,
+        print(json.dumps({"seed": run.seed, "kills": run.kills, "stops": run.stops,
+                          "lives": run.lives, "hits": run.hits,
                           "operations": ended, "effects": len(book.lines)}))
         assert not problems, "\n".join(problems[:50])
-        # A terminate that comes soon supersedes its create; most of the rest has been done.
+        # The others are creates that a terminate overtook, and what was queued in between.
         assert ended.get("done", 0) > len(states) / 4, ended
+        assert ended.get("needs_operator", 0) < len(states) / 50, ended
         never = [name for name, count in run.hits.items() if count == 0]
         assert not never, f"points that were never hit: {never}"
+
+
+def test_stops_under_load(make_provost):
+    """SIGTERM at any moment: status 0 within ten seconds, and the next start goes on."""
+    chance = random.Random(SEED)
+    with ledger.Ledger(False) as book:
+        one = make_provost(options_for(book))
+        begin(one)
+        run = Run(one, SEED, [])
+        run.load.start()
+        for _ in range(25):
+            one.start()
+            ended = os.pidfd_open(one.pid)
+            run.load.up.set()
+            for _ in range(chance.randrange(3)):
+                select.select([ended], [], [], chance.random() * 0.3)
+                run.kill_a_host()
+            select.select([ended], [], [], chance.random() * 0.3)
+            os.close(ended)
+            assert one.stop() == 0, one.log_text()[-3000:]
+            run.load.up.clear()
+        one.env["PROVOST_FAULTS"] = ""
+        states = run.finish(120 * SLOW)
+        assert one.stop() == 0
+        problems = run.load.problems + invariants.check(one.database)
+        problems += book.check(states, run.load.acknowledged)
+        assert not problems, "\n".join(problems[:50])
