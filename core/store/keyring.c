@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #define KEY_BYTES crypto_aead_xchacha20poly1305_ietf_KEYBYTES
+#define NONCES 64 /* drawn at once */
 #define NONCE_BYTES crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
 #define TAG_BYTES crypto_aead_xchacha20poly1305_ietf_ABYTES
 #define ID_BYTES 4u
@@ -260,6 +261,22 @@ struct pv_hash pv_keyring_mac(const struct pv_keyring *keyring, struct pv_str ca
     return pv_hmac_sha256(keyring->mac, sizeof(keyring->mac), canonical);
 }
 
+/* Nonces have to differ, and are no secret: the kernel is asked for many at a time, since asking
+ * costs more than sealing a small value. After a fork the child asks for its own. */
+static void next_nonce(unsigned char *out)
+{
+    static _Thread_local unsigned char pool[NONCE_BYTES * NONCES];
+    static _Thread_local size_t left;
+    static _Thread_local pid_t owner;
+    if (left == 0 || owner != getpid()) {
+        randombytes_buf(pool, sizeof(pool));
+        left = NONCES;
+        owner = getpid();
+    }
+    left--;
+    memcpy(out, pool + left * NONCE_BYTES, NONCE_BYTES);
+}
+
 int pv_keyring_seal(const struct pv_keyring *keyring, struct pv_str identity, struct pv_str plain,
                     struct pv_buf *out)
 {
@@ -272,7 +289,7 @@ int pv_keyring_seal(const struct pv_keyring *keyring, struct pv_str identity, st
     for (unsigned i = 0; i < ID_BYTES; i++) {
         to[i] = (unsigned char)(key->id >> (8 * i));
     }
-    randombytes_buf(to + ID_BYTES, NONCE_BYTES);
+    next_nonce(to + ID_BYTES);
     unsigned long long len = 0;
     crypto_aead_xchacha20poly1305_ietf_encrypt(to + ID_BYTES + NONCE_BYTES, &len,
                                                (const unsigned char *)(plain.ptr ? plain.ptr : ""),

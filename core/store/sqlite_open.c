@@ -62,6 +62,13 @@ static int on_wal(void *user, sqlite3 *sql, const char *name, int frames)
     return SQLITE_OK;
 }
 
+/* Nobody asks SQLite how much memory it uses; keeping count costs a lock at every allocation. It
+ * can only be said before the first use, and later changes nothing. */
+static void set_up_library(void)
+{
+    sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
 static int connect_db(struct pv_sqlite_db *db, const char *path, struct pv_err *err)
 {
     /* Made here, so that nobody else can read it; its WAL gets the same mode. */
@@ -71,6 +78,7 @@ static int connect_db(struct pv_sqlite_db *db, const char *path, struct pv_err *
                           strerror(errno));
     }
     close(fd);
+    set_up_library();
     int code = sqlite3_open_v2(
         path, &db->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
     int status = pv_sqlite_status(db, code);

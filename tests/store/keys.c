@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static char folder[64];
@@ -152,6 +153,55 @@ static void a_folder_that_is_not_there_is_told(void **state)
     assert_non_null(strstr(err.text, missing));
 }
 
+#define SEALS 200 /* more than are drawn from the kernel at once */
+#define SEALED_MAX 96
+
+/* The first bytes of a sealed value: its key's id, and the nonce that follows. */
+static void seal_one(const struct pv_keyring *keyring, char to[28])
+{
+    struct pv_buf sealed;
+    pv_buf_init(&sealed, SEALED_MAX);
+    assert_int_equal(pv_keyring_seal(keyring, PV_STR("row"), PV_STR("text"), &sealed), 0);
+    assert_true(sealed.len >= 28);
+    memcpy(to, sealed.ptr, 28);
+    pv_buf_done(&sealed);
+}
+
+static void no_nonce_is_used_twice(void **state)
+{
+    (void)state;
+    static const uint8_t keys[64] = {7};
+    static char seen[SEALS + 1][28];
+    struct pv_keyring *keyring = NULL;
+    assert_int_equal(pv_keyring_fixed(keys, &keyring), 0);
+    for (size_t i = 0; i < SEALS - 1; i++) {
+        seal_one(keyring, seen[i]);
+    }
+    /* A child of a fork, too, has nonces of its own. */
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        char one[28];
+        seal_one(keyring, one);
+        _exit(write(ends[1], one, sizeof(one)) == sizeof(one) ? 0 : 1);
+    }
+    seal_one(keyring, seen[SEALS - 1]);
+    assert_int_equal(read(ends[0], seen[SEALS], 28), 28);
+    int ended = -1;
+    assert_int_equal(waitpid(child, &ended, 0), child);
+    assert_int_equal(ended, 0);
+    close(ends[0]);
+    close(ends[1]);
+    for (size_t i = 0; i <= SEALS; i++) {
+        for (size_t j = 0; j < i; j++) {
+            assert_memory_not_equal(seen[i], seen[j], 28);
+        }
+    }
+    pv_keyring_free(keyring);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -159,6 +209,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_old_key_still_unseals, setup, teardown),
         cmocka_unit_test_setup_teardown(a_wrong_file_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(a_folder_that_is_not_there_is_told, setup, teardown),
+        cmocka_unit_test_setup_teardown(no_nonce_is_used_twice, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
