@@ -255,6 +255,24 @@ int pv_call_quota_give(struct provost_call *pub, const char *quota, int64_t amou
     return quota_ask(pub, PV_ASK_QUOTA_GIVE, "quota_give", quota, amount);
 }
 
+/* Random numbers of which the kernel is asked for many at a time. */
+struct draws {
+    const struct pv_rng *rng;
+    size_t left;
+    unsigned char bytes[512];
+};
+
+static void draw(void *ctx, void *out, size_t len)
+{
+    struct draws *draws = ctx;
+    if (len > draws->left) {
+        draws->rng->fill(draws->rng->ctx, draws->bytes, sizeof(draws->bytes));
+        draws->left = sizeof(draws->bytes);
+    }
+    draws->left -= len;
+    memcpy(out, draws->bytes + draws->left, len);
+}
+
 int pv_call_secret_new(struct provost_call *pub, const char *name, const char *alphabet,
                        uint32_t length, const char **ret_value)
 {
@@ -271,9 +289,12 @@ int pv_call_secret_new(struct provost_call *pub, const char *name, const char *a
                             SECRET_MAX);
     }
     char made[SECRET_MAX];
+    struct draws draws = {.rng = call->host->rng};
+    const struct pv_rng rng = {draw, &draws};
     for (uint32_t i = 0; i < length; i++) {
-        made[i] = letters[pv_rng_below(call->host->rng, count)];
+        made[i] = letters[pv_rng_below(&rng, count)];
     }
+    pv_wipe(&draws, sizeof(draws));
     struct asker asker;
     struct pv_wire_ask frame = {
         .kind = PV_ASK_SECRET_NEW, .name = pv_str(name), .text = {made, length}};
