@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define FIRST_SIZE 64
+#define FIRST_SIZE 256
 
 void pv_buf_init(struct pv_buf *buf, size_t cap)
 {
