@@ -37,10 +37,19 @@ static int add_steps(struct pv_planning *planning, size_t component,
                      const struct pv_plugin_steps *steps)
 {
     struct pv_plan *plan = &planning->plan;
-    if (plan->step_count + steps->count > PV_MAX_STEPS) {
+    size_t count = plan->step_count + steps->count;
+    if (count > PV_MAX_STEPS) {
         return pv_err_set(planning->err, PV_EINVAL, "the operation has more than %d steps",
                           PV_MAX_STEPS);
     }
+    struct pv_plan_step *all = pv_arena_alloc(planning->arena, (count + 1) * sizeof(*all));
+    if (!all) {
+        return pv_planning_no_memory(planning);
+    }
+    if (plan->step_count > 0) {
+        memcpy(all, plan->steps, plan->step_count * sizeof(*all));
+    }
+    plan->steps = all;
     for (size_t i = 0; i < steps->count; i++) {
         const struct pv_plugin_step *from = &steps->items[i];
         struct pv_plan_step *step = &plan->steps[plan->step_count++];
@@ -61,8 +70,7 @@ static int make_room(struct pv_planning *planning, size_t components)
     struct pv_plan *plan = &planning->plan;
     plan->components =
         pv_arena_alloc(planning->arena, (components + 1) * sizeof(*plan->components));
-    plan->steps = pv_arena_alloc(planning->arena, PV_MAX_STEPS * sizeof(*plan->steps));
-    return plan->components && plan->steps ? PV_OK : pv_planning_no_memory(planning);
+    return plan->components ? PV_OK : pv_planning_no_memory(planning);
 }
 
 /* The instance of a component that a service has: still there, and still the same plugin. */
