@@ -8,14 +8,20 @@
 #include <stdio.h>
 #include <string.h>
 
+#define SENTENCE_CAP ((size_t)64 * 1024)
+
 int pv_cli_fail(const struct pv_cli *cli, int status, const char *fmt, ...)
 {
+    struct pv_buf text;
     va_list ap;
+    pv_buf_init(&text, SENTENCE_CAP);
     va_start(ap, fmt);
-    fputs("provost: ", cli->out.errors);
-    vfprintf(cli->out.errors, fmt, ap);
-    fputc('\n', cli->out.errors);
+    pv_buf_vprintf(&text, fmt, ap);
     va_end(ap);
+    fputs("provost: ", cli->out.errors);
+    pv_text_print(cli->out.errors, text.ptr != NULL ? text.ptr : pv_status_text(text.status));
+    fputc('\n', cli->out.errors);
+    pv_buf_done(&text);
     return status;
 }
 
@@ -124,8 +130,10 @@ static void print_problems(const struct pv_cli *cli, const json_t *errors)
             fprintf(to, "line %lld, column %lld: ", (long long)json_integer_value(line),
                     (long long)json_integer_value(pv_json_at(problem, "position.column")));
         }
-        fprintf(to, "%s%s%s\n", path != NULL ? path : "",
-                path != NULL && path[0] != '\0' ? ": " : "", text != NULL ? text : "");
+        pv_text_print(to, path);
+        fputs(path != NULL && path[0] != '\0' ? ": " : "", to);
+        pv_text_print(to, text);
+        fputc('\n', to);
     }
 }
 

@@ -60,9 +60,11 @@ static void print_broken(struct pv_cli *cli, const json_t *verdict)
 {
     long long n = (long long)json_integer_value(json_object_get(verdict, "bad_record"));
     const char *why = pv_json_text(verdict, "error");
-    fprintf(cli->out.file, "%sthe audit trail is broken%s at record %lld: %s\n",
-            pv_out_on(&cli->out, PV_TONE_BAD), pv_out_off(&cli->out, PV_TONE_BAD), n,
-            why != NULL ? why : "its hash does not fit what it says");
+    fprintf(cli->out.file,
+            "%sthe audit trail is broken%s at record %lld: ", pv_out_on(&cli->out, PV_TONE_BAD),
+            pv_out_off(&cli->out, PV_TONE_BAD), n);
+    pv_text_print(cli->out.file, why != NULL ? why : "its hash does not fit what it says");
+    fputc('\n', cli->out.file);
     char path[64];
     snprintf(path, sizeof(path), "/v1/audit?limit=1&after=%lld", n > 0 ? n - 1 : 0);
     struct pv_answer answer;

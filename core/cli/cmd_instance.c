@@ -90,9 +90,11 @@ static int test(struct pv_cli *cli)
                   PV_VIEW_TEXT);
     if (!cli->out.json && !cli->out.quiet) {
         enum pv_tone tone = works ? PV_TONE_GOOD : PV_TONE_BAD;
-        fprintf(cli->out.file, "%s: %s%s%s%s%s\n", pv_cli_arg(cli, 0), pv_out_on(&cli->out, tone),
+        fprintf(cli->out.file, "%s: %s%s%s%s", pv_cli_arg(cli, 0), pv_out_on(&cli->out, tone),
                 works ? "works" : "does not work", pv_out_off(&cli->out, tone),
-                text.len > 0 ? ": " : "", text.len > 0 ? text.ptr : "");
+                text.len > 0 ? ": " : "");
+        pv_text_print(cli->out.file, text.ptr);
+        fputc('\n', cli->out.file);
     }
     pv_buf_done(&text);
     pv_answer_done(&answer);

@@ -2,6 +2,7 @@
 /* provost service: shows services, and runs what their plugins offer. */
 #include "core/cli/groups.h"
 #include "core/cli/request.h"
+#include "core/cli/service_view.h"
 
 #include "core/base/alloc.h"
 
@@ -96,9 +97,9 @@ static int show(struct pv_cli *cli)
         return status;
     }
     if (view && !cli->out.json) {
-        char *text = json_dumps(answer.json, JSON_INDENT(2));
-        fprintf(cli->out.file, "%s\n", text != NULL ? text : "");
-        pv_json_release(text);
+        if (pv_cli_print_service_view(&cli->out, answer.json) != 0) {
+            status = pv_cli_fail(cli, PV_EXIT_FAILED, "out of memory");
+        }
     } else if (cli->out.quiet && !cli->out.json) {
         fprintf(cli->out.file, "%s\n", pv_json_text(answer.json, "state"));
     } else if (!cli->out.json) {

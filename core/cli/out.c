@@ -111,6 +111,25 @@ void pv_text_clean(struct pv_buf *buf, struct pv_str text)
     }
 }
 
+void pv_text_print(FILE *file, const char *text)
+{
+    while (text != NULL && *text != '\0') {
+        size_t len = strcspn(text, "\n");
+        struct pv_buf clean;
+        pv_buf_init(&clean, (size_t)16 * 1024 * 1024);
+        pv_text_clean(&clean, (struct pv_str){text, len});
+        if (clean.status == 0 && clean.len > 0) {
+            fwrite(clean.ptr, 1, clean.len, file);
+        }
+        pv_buf_done(&clean);
+        text += len;
+        if (*text == '\n') {
+            fputc('\n', file);
+            text++;
+        }
+    }
+}
+
 size_t pv_text_width(struct pv_str text)
 {
     size_t width = 0;

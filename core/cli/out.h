@@ -40,6 +40,8 @@ enum pv_tone pv_out_tone(const char *word);
 /* Appends text with every control character (a terminal would act on it) as a space, and bytes that
  * are not UTF-8 as U+FFFD. */
 void pv_text_clean(struct pv_buf *buf, struct pv_str text);
+/* Prints text so; ends of lines stay. NULL prints nothing. */
+void pv_text_print(FILE *file, const char *text);
 /* Columns a terminal needs for clean text. */
 size_t pv_text_width(struct pv_str text);
 /* Appends text, with its end cut off as "…" where it is wider than `width` columns. */

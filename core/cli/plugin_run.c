@@ -4,9 +4,8 @@
 #include "core/cli/plugin_tools.h"
 
 #include "core/base/alloc.h"
-#include "core/base/log.h"
 #include "core/base/secret.h"
-#include "core/cli/job.h"
+#include "core/cli/plugin_run.h"
 #include "core/config/json.h"
 
 #include <errno.h>
@@ -15,22 +14,6 @@
 #include <string.h>
 
 #define FILE_MAX_BYTES ((size_t)4 * 1024 * 1024)
-#define SHOWN_MAX 4000
-
-/* Everything one run holds. */
-struct run {
-    struct pv_cli *cli;
-    struct pv_job job;
-    struct pv_local local;
-    struct pv_play play;
-    struct pv_job_input given;
-    json_t *settings;
-    json_t *event;
-    json_t *values;
-    json_t *previous;
-    json_t *form;
-    json_t *report; /* with --json: what happened */
-};
 
 /* ---- Reading what was given ---- */
 
@@ -64,7 +47,7 @@ static int read_option(struct pv_cli *cli, const char *option, json_t **ret)
     return path != NULL ? read_json(cli, path, ret) : PV_EXIT_OK;
 }
 
-static int read_files(struct run *run)
+static int read_files(struct pv_run *run)
 {
     struct pv_cli *cli = run->cli;
     int status = read_option(cli, "settings", &run->settings);
@@ -81,7 +64,7 @@ static int read_files(struct run *run)
 }
 
 /* An option that may be given several times. */
-static int read_pools(struct run *run)
+static int read_pools(struct pv_run *run)
 {
     for (size_t i = 0; i < run->cli->args.given_count; i++) {
         const struct pv_cli_given *given = &run->cli->args.given[i];
@@ -94,7 +77,7 @@ static int read_pools(struct run *run)
     return PV_EXIT_OK;
 }
 
-static int load_local(struct run *run)
+static int load_local(struct pv_run *run)
 {
     struct pv_err err = {0};
     const char *path = pv_cli_text(run->cli, "state");
@@ -108,14 +91,14 @@ static int load_local(struct run *run)
 
 /* ---- What is to be played ---- */
 
-static int unknown(struct run *run, const char *what, const char *name)
+static int unknown(struct pv_run *run, const char *what, const char *name)
 {
     return pv_cli_fail(run->cli, PV_EXIT_USAGE,
                        "the plugin has no %s “%s”; `provost plugin describe %s` lists what it has",
                        what, name, pv_cli_arg(run->cli, 0));
 }
 
-static int choose_operation(struct run *run, const char *name)
+static int choose_operation(struct pv_run *run, const char *name)
 {
     if (name == NULL) {
         run->given.type = pv_job_event_type(run->event);
@@ -134,7 +117,7 @@ static int choose_operation(struct run *run, const char *name)
     return PV_EXIT_OK;
 }
 
-static int choose(struct run *run)
+static int choose(struct pv_run *run)
 {
     const char *operation = pv_cli_arg(run->cli, 1);
     const char *action = pv_cli_text(run->cli, "action");
@@ -159,7 +142,7 @@ static int choose(struct run *run)
     return choose_operation(run, operation);
 }
 
-static int choose_call(struct run *run)
+static int choose_call(struct pv_run *run)
 {
     static const char *const kinds[] = {"run", "poll", "lookup", "undo"};
     const char *kind = pv_cli_text(run->cli, "call");
@@ -185,7 +168,7 @@ static int print_problems(struct pv_cli *cli, const struct pv_problems *problems
     return PV_EXIT_USAGE;
 }
 
-static int check(struct run *run)
+static int check(struct pv_run *run)
 {
     struct pv_problems problems;
     pv_problems_init(&problems);
@@ -205,261 +188,7 @@ static int check(struct run *run)
     return status;
 }
 
-/* ---- Showing it ---- */
-
-static void line(struct run *run, const char *lead, enum pv_tone tone, struct pv_str text)
-{
-    const struct pv_out *out = &run->cli->out;
-    struct pv_buf clean;
-    pv_buf_init(&clean, (size_t)1024 * 1024);
-    pv_text_clean(&clean, text);
-    fprintf(out->file, "  %s%-9s%s %s\n", pv_out_on(out, tone), lead, pv_out_off(out, tone),
-            clean.ptr != NULL ? clean.ptr : "");
-    fflush(out->file);
-    pv_buf_done(&clean);
-}
-
-static void note(struct run *run, json_t *entry)
-{
-    if (run->report != NULL) {
-        json_array_append_new(json_object_get(run->report, "happened"), entry);
-    } else {
-        json_decref(entry);
-    }
-}
-
-static bool shows(const struct run *run)
-{
-    return !run->cli->out.json && !run->cli->out.quiet;
-}
-
-static void on_begin(void *ctx, struct pv_str step, const char *kind, uint32_t attempt)
-{
-    struct run *run = ctx;
-    const struct pv_out *out = &run->cli->out;
-    if (shows(run)) {
-        bool plain = strcmp(kind, "run") == 0;
-        fprintf(out->file, "%s%.*s%s%s%s%s", pv_out_on(out, PV_TONE_BOLD), PV_STR_ARG(step),
-                pv_out_off(out, PV_TONE_BOLD), plain ? "" : " (", plain ? "" : kind,
-                plain ? "" : ")");
-        fprintf(out->file, attempt > 1 ? ", attempt %u\n" : "\n", attempt);
-        fflush(out->file);
-    }
-    note(run, json_pack("{ss ss% ss si}", "what", "call", "step", step.ptr, step.len, "kind", kind,
-                        "attempt", (int)attempt));
-}
-
-static void on_log(void *ctx, int level, struct pv_str text)
-{
-    static const char *const levels[] = {"debug", "info", "warning", "error"};
-    static const char *const calls[] = {"http: ", "exec: ", "resolve: ", "sleep: "};
-    struct run *run = ctx;
-    const char *lead = levels[level & 3];
-    struct pv_str shown = text;
-    for (size_t i = 0; level == PV_DEBUG && i < sizeof(calls) / sizeof(calls[0]); i++) {
-        if (pv_str_starts(text, calls[i])) {
-            size_t len = strlen(calls[i]);
-            lead = i == 0 ? "http" : i == 1 ? "exec" : i == 2 ? "resolve" : "sleep";
-            shown = (struct pv_str){text.ptr + len, text.len - len};
-        }
-    }
-    if (shows(run)) {
-        line(run, lead, level >= PV_WARN ? PV_TONE_BUSY : PV_TONE_DIM, shown);
-    }
-    note(run, json_pack("{ss ss%}", "what", lead, "text", shown.ptr != NULL ? shown.ptr : "",
-                        shown.len));
-}
-
-static void on_progress(void *ctx, int percent, struct pv_str text)
-{
-    struct run *run = ctx;
-    struct pv_buf shown;
-    pv_buf_init(&shown, 8192);
-    if (percent >= 0) {
-        pv_buf_printf(&shown, "%d %%%s", percent, text.len > 0 ? ": " : "");
-    }
-    pv_buf_str(&shown, text);
-    if (shows(run)) {
-        line(run, "progress", PV_TONE_DIM, pv_buf_view(&shown));
-    }
-    note(run, json_pack("{ss ss% si}", "what", "progress", "text", text.ptr != NULL ? text.ptr : "",
-                        text.len, "percent", percent));
-    pv_buf_done(&shown);
-}
-
-static void on_asked(void *ctx, struct pv_str text)
-{
-    struct run *run = ctx;
-    if (shows(run)) {
-        line(run, "store", PV_TONE_DIM, text);
-    }
-    note(run, json_pack("{ss ss%}", "what", "store", "text", text.ptr, text.len));
-}
-
-/* Whether a member is most likely a secret, by its name; plugins register secrets with their host,
- * which this program cannot see. */
-static bool sounds_secret(const char *key)
-{
-    static const char *const words[] = {"password", "passwd",  "secret",
-                                        "token",    "api_key", "private_key"};
-    bool found = false;
-    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-        found = found || strcasestr(key, words[i]) != NULL;
-    }
-    return found;
-}
-
-static void hide_secrets(json_t *value)
-{
-    const char *key = NULL;
-    json_t *member = NULL;
-    void *next = NULL;
-    json_object_foreach_safe(value, next, key, member)
-    {
-        if (json_is_string(member) && sounds_secret(key)) {
-            json_string_set(member, "******");
-        } else {
-            hide_secrets(member);
-        }
-    }
-    for (size_t i = 0; i < json_array_size(value); i++) {
-        hide_secrets(json_array_get(value, i));
-    }
-}
-
-/* A value in one line, masked. The text is freed with pv_buf_done. */
-static void masked(const struct run *run, const char *key, const json_t *value,
-                   struct pv_buf *ret_text)
-{
-    struct pv_buf text;
-    pv_buf_init(&text, (size_t)1024 * 1024);
-    pv_buf_init(ret_text, (size_t)1024 * 1024);
-    json_t *copy = json_deep_copy(value);
-    hide_secrets(copy);
-    if (json_is_string(copy) && sounds_secret(key)) {
-        json_string_set(copy, "******");
-    }
-    pv_json_put(&text, copy);
-    json_decref(copy);
-    pv_mask_text(&run->play.mask, NULL, pv_buf_view(&text), SHOWN_MAX, ret_text);
-    pv_buf_done(&text);
-}
-
-static void state_line(struct run *run, const char *lead, const char *key, const json_t *value)
-{
-    struct pv_buf text;
-    struct pv_buf shown;
-    masked(run, key, value, &text);
-    pv_buf_init(&shown, (size_t)1024 * 1024);
-    pv_buf_printf(&shown, "%s %s: %.*s", lead, key, PV_STR_ARG(pv_buf_view(&text)));
-    if (shows(run)) {
-        line(run, "state", PV_TONE_DIM, pv_buf_view(&shown));
-    }
-    note(run, json_pack("{ss ss%}", "what", "state", "text", shown.ptr != NULL ? shown.ptr : "",
-                        shown.len));
-    pv_buf_done(&shown);
-    pv_buf_done(&text);
-}
-
-static void on_state(void *ctx, const json_t *before, const json_t *after)
-{
-    const char *key = NULL;
-    json_t *value = NULL;
-    json_object_foreach((json_t *)(uintptr_t)before, key, value)
-    {
-        if (json_object_get(after, key) == NULL) {
-            state_line(ctx, "-", key, value);
-        }
-    }
-    json_object_foreach((json_t *)(uintptr_t)after, key, value)
-    {
-        const json_t *was = json_object_get(before, key);
-        if (was == NULL || !json_equal(was, value)) {
-            state_line(ctx, was == NULL ? "+" : "~", key, value);
-        }
-    }
-}
-
-static void on_end(void *ctx, struct pv_str step, const char *kind, const char *outcome,
-                   struct pv_str text, int64_t ms)
-{
-    struct run *run = ctx;
-    struct pv_buf shown;
-    pv_buf_init(&shown, 8192);
-    pv_buf_printf(&shown, "in %lld ms%s%.*s", (long long)ms, text.len > 0 ? ": " : "",
-                  PV_STR_ARG(text));
-    if (shows(run)) {
-        line(run, outcome, pv_out_tone(outcome), pv_buf_view(&shown));
-    }
-    note(run, json_pack("{ss ss% ss ss ss% sI}", "what", "outcome", "step", step.ptr, step.len,
-                        "kind", kind, "outcome", outcome, "text", text.ptr != NULL ? text.ptr : "",
-                        text.len, "ms", (json_int_t)ms));
-    pv_buf_done(&shown);
-}
-
-static void on_waits(void *ctx, const char *why, int64_t ms)
-{
-    struct run *run = ctx;
-    char text[80];
-    int len = snprintf(text, sizeof(text), "%lld.%lld s (%s)", (long long)(ms / 1000),
-                       (long long)(ms % 1000 / 100), why);
-    if (shows(run)) {
-        line(run, "waits", PV_TONE_DIM, (struct pv_str){text, (size_t)len});
-    }
-}
-
-/* ---- The end ---- */
-
-static void show_value(struct run *run, const char *title, const json_t *value)
-{
-    struct pv_buf text;
-    masked(run, "", value, &text);
-    const struct pv_out *out = &run->cli->out;
-    fprintf(out->file, "%s%s%s %.*s\n", pv_out_on(out, PV_TONE_DIM), title,
-            pv_out_off(out, PV_TONE_DIM), PV_STR_ARG(pv_buf_view(&text)));
-    pv_buf_done(&text);
-}
-
-/* A value with its secrets masked, as JSON again. */
-static json_t *masked_json(const struct run *run, const json_t *value)
-{
-    struct pv_buf text;
-    masked(run, "", value, &text);
-    json_t *json = json_loadb(text.ptr != NULL ? text.ptr : "", text.len, JSON_DECODE_ANY, NULL);
-    pv_buf_done(&text);
-    return json != NULL ? json : json_null();
-}
-
-static void print_report(struct run *run, const struct pv_play_result *result)
-{
-    json_object_set_new(run->report, "end", json_string(pv_play_end_name(result->end)));
-    json_object_set_new(run->report, "outcome", json_string(pv_play_outcome_name(result->outcome)));
-    json_object_set_new(run->report, "reason", json_string(result->reason));
-    json_object_set_new(run->report, "state", masked_json(run, pv_local_state(&run->local)));
-    json_object_set_new(run->report, "result",
-                        result->result != NULL ? masked_json(run, result->result) : json_null());
-    json_dumpf(run->report, run->cli->out.file, JSON_COMPACT);
-    fputc('\n', run->cli->out.file);
-}
-
-static void print_end(struct run *run, const struct pv_play_result *result)
-{
-    const struct pv_out *out = &run->cli->out;
-    const char *end = pv_play_end_name(result->end);
-    enum pv_tone tone = result->end == PV_PLAY_DONE ? PV_TONE_GOOD : PV_TONE_BAD;
-    if (run->report != NULL) {
-        print_report(run, result);
-        return;
-    }
-    fprintf(out->file, "%s%s%s%s%s\n", pv_out_on(out, tone), end, pv_out_off(out, tone),
-            result->reason[0] != '\0' ? ": " : "", result->reason);
-    if (result->result != NULL) {
-        show_value(run, "result:", result->result);
-    }
-    if (run->given.query == NULL && !out->quiet) {
-        show_value(run, "state: ", pv_local_state(&run->local));
-    }
-}
+/* ---- Playing it ---- */
 
 static int exit_of(enum pv_play_end end)
 {
@@ -474,7 +203,7 @@ static void on_signal(int number)
     pv_play_interrupt();
 }
 
-static int play(struct run *run)
+static int play(struct pv_run *run)
 {
     struct pv_err err = {0};
     struct pv_play_result result = {0};
@@ -484,7 +213,7 @@ static int play(struct run *run)
     if (pv_play_run(&run->play, &result, &err) != 0) {
         return pv_cli_fail_err(run->cli, &err);
     }
-    print_end(run, &result);
+    pv_run_print_end(run, &result);
     json_decref(result.result);
     const char *path = pv_cli_text(run->cli, "state");
     if (path != NULL && pv_local_save(&run->local, path, &err) != 0) {
@@ -493,18 +222,11 @@ static int play(struct run *run)
     return exit_of(result.end);
 }
 
-static int set_up(struct run *run)
+static int set_up(struct pv_run *run)
 {
     struct pv_cli *cli = run->cli;
     pv_job_play(&run->job, &run->given, &run->local, &run->play);
-    run->play.view = (struct pv_play_view){.ctx = run,
-                                           .begin = on_begin,
-                                           .log = on_log,
-                                           .progress = on_progress,
-                                           .asked = on_asked,
-                                           .state = on_state,
-                                           .end = on_end,
-                                           .waits = on_waits};
+    run->play.view = pv_run_view(run);
     run->play.attempts = (uint32_t)pv_cli_number(cli, "attempts", run->play.attempts);
     run->play.no_waiting = pv_cli_on(cli, "no-wait");
     run->play.stuck_after_ms = pv_cli_number(cli, "stuck-after", run->play.stuck_after_ms);
@@ -518,7 +240,7 @@ static int set_up(struct run *run)
 
 int pv_cli_plugin_run(struct pv_cli *cli)
 {
-    struct run run = {.cli = cli};
+    struct pv_run run = {.cli = cli};
     int status = read_files(&run);
     if (status == PV_EXIT_OK) {
         status = pv_job_init(cli, &run.job, pv_cli_arg(cli, 0));

@@ -80,10 +80,29 @@ def test_service_that_is_not_there(provost, daemon):
     assert provost("service", "show", SVC).returncode == 4
 
 
+VIEW = {**{key: SERVICE[key] for key in ("service", "state", "product", "plan")}, "components": [
+    {"component": "dns", "instance": "pdns-1", "plugin": "dns", "error": None, "view": {
+        "status": "active", "fields": [{"name": "ns", "label": "Nameserver", "value": "ns1.example"},
+                                       {"name": "key", "secret": True, "reveal": "key"}],
+        "lists": [{"name": "zones", "label": "Zones", "columns": [{"name": "zone", "label": "Zone"}],
+                   "rows": [{"zone": "a.example"}, {"zone": "b\x1b.example"}]},
+                  {"name": "empty", "rows": []}, {"name": "plain", "rows": [{"x": 1, "y": [2, 3]}]}],
+        "quotas": [{"name": "zones", "label": "Zones", "used": 2, "limit": 3}]},
+     "actions": [{"name": "add_zone", "label": "Add a zone", "form": {"properties": {"name": {}, "ttl": {}}}}]},
+    {"component": "site", "instance": "pve", "plugin": "site", "view": None, "error": "HTTP 503", "actions": []}]}
+
+
 def test_service_view(provost, daemon):
-    daemon.on("GET", f"/v1/services/{SVC}/view", {"status": "ok", "fields": [{"name": "key"}]})
+    daemon.on("GET", f"/v1/services/{SVC}/view", VIEW)
     done = provost("service", "show", SVC, "--view")
-    assert json.loads(done.stdout) == {"status": "ok", "fields": [{"name": "key"}]}
+    assert done.returncode == 0
+    page = done.stdout
+    for text in ("dns (dns): active\n", "Nameserver: ns1.example\n", "key: (secret)\n", "Zones: 2\n", "b .example\n",
+                 "empty: 0\n", "x  y\n1  2, 3\n", "Zones     2      3\n", "add_zone  Add a zone  name, ttl\n",
+                 "site (site): HTTP 503\n"):
+        assert text in page, page
+    assert "\x1b" not in page
+    assert json.loads(provost("service", "show", SVC, "--view", "--json").stdout) == VIEW
 
 
 def test_text_of_others_cannot_command_the_terminal(provost, daemon):
@@ -91,6 +110,13 @@ def test_text_of_others_cannot_command_the_terminal(provost, daemon):
     done = provost("service", "list")
     assert "\x1b" not in done.stdout and "\u202e" not in done.stdout
     assert "x [2J y z" in done.stdout
+
+
+def test_errors_cannot_command_the_terminal(provost, daemon):
+    daemon.on("GET", "/v1/services", {"success": False, "error": "x\x1b[2Jy", "code": "invalid", "errors": [
+        {"path": "/a\x9b", "error": "z\x07"}, {"path": "", "error": "two\nlines"}]}, status=400)
+    done = provost("service", "list")
+    assert done.stderr == "provost: x [2Jy\n  /a : z \n  two\nlines\n"
 
 
 # ---- actions
