@@ -157,8 +157,8 @@ def values(files, **members):
 
 @pytest.mark.parametrize("how, sentence", [
     ("crash", "was ended by signal 11"), ("exit", "exited with status"), ("garbage", "talked nonsense")])
-def test_a_plugin_that_takes_its_host_down_is_parked(play, files, how, sentence):
-    done = play("misbehave", "create", *values(files, how=how), "--attempts", "9")
+def test_a_plugin_that_takes_its_host_down_is_parked(play, files, crashing_env, how, sentence):
+    done = play("misbehave", "create", *values(files, how=how), "--attempts", "9", env=crashing_env)
     assert done.returncode == 5, done.stdout + done.stderr
     assert sentence in done.stdout
     assert done.stdout.count("  lost ") == 3

@@ -18,10 +18,10 @@ LIFE = {"name": "a create", "settings": SETTINGS, "pools": {"numbers": "100-101"
 def test_case(run, build, tmp_path):
     """test_case({…}) plays one case of the ledger: the finished process."""
 
-    def play(case, *words, module="ledger"):
+    def play(case, *words, module="ledger", env=None):
         text = case if isinstance(case, str) else json.dumps(case)
         (tmp_path / "case.json").write_text(text)
-        return run("plugin", "test", build / f"tests/plugins/{module}.so", "case.json", *words)
+        return run("plugin", "test", build / f"tests/plugins/{module}.so", "case.json", *words, env=env)
 
     return play
 
@@ -114,11 +114,11 @@ def test_one_call_of_a_step(test_case):
     assert test_case(case).returncode == 0
 
 
-def test_a_plugin_that_crashes_fails_its_case(test_case):
+def test_a_plugin_that_crashes_fails_its_case(test_case, crashing_env):
     done = test_case({"settings": SETTINGS, "operation": "create", "values": {"how": "crash"},
-                      "expect": {"end": "needs_operator", "outcome": "lost"}}, module="misbehave")
+                      "expect": {"end": "needs_operator", "outcome": "lost"}}, module="misbehave", env=crashing_env)
     assert done.returncode == 0, done.stdout
-    done = test_case({"settings": SETTINGS, "operation": "create", "values": {"how": "crash"}}, module="misbehave")
+    done = test_case({"settings": SETTINGS, "operation": "create", "values": {"how": "crash"}}, module="misbehave", env=crashing_env)
     assert done.returncode == 1
 
 
