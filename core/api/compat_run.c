@@ -104,6 +104,38 @@ static void reveal_key(struct pv_call *call, struct pv_id service)
 
 /* ---- what became of it ---- */
 
+/* "zones.check: the zone is there already" without the step's name, which says nothing to a
+ * customer. */
+static struct pv_str customer_text(struct pv_str reason)
+{
+    size_t i = 0;
+    bool dot = false;
+    while (i < reason.len && reason.ptr[i] != ':' && reason.ptr[i] != ' ') {
+        dot = dot || reason.ptr[i] == '.';
+        i++;
+    }
+    bool named = dot && i + 2 < reason.len && reason.ptr[i] == ':' && reason.ptr[i + 1] == ' ';
+    return named ? (struct pv_str){reason.ptr + i + 2, reason.len - i - 2} : reason;
+}
+
+/* What a plugin's {"code"} is in HTTP. */
+static unsigned refusal_status(struct pv_str result, unsigned otherwise)
+{
+    struct pv_json_doc doc = {.count = 0};
+    size_t offset = 0;
+    unsigned status = otherwise;
+    if (result.len > 0 && pv_json_parse(&doc, result, &offset, NULL) == 0) {
+        const struct pv_json *code = pv_json_get(&doc, &doc.values[0], "code");
+        if (code != NULL && pv_str_eq_c(code->text, "conflict")) {
+            status = 409;
+        } else if (code != NULL && pv_str_eq_c(code->text, "not_found")) {
+            status = 404;
+        }
+    }
+    pv_json_done(&doc);
+    return status;
+}
+
 static void op_read(struct pv_req *req)
 {
     struct pv_call *call = pv_call_of(req);
@@ -118,7 +150,8 @@ static void op_read(struct pv_req *req)
                (op->state == PV_OPS_SUPERSEDED && !compat->what->reveals)) {
         send_success(call, false); /* or a later call took its place */
     } else if (op->state == PV_OPS_FAILED) {
-        pv_compat_refuse(call, action ? 400 : 500, "%.*s", PV_STR_ARG(op->reason));
+        unsigned status = refusal_status(op->result, action ? 400 : 500);
+        pv_compat_refuse(call, status, "%.*s", PV_STR_ARG(customer_text(op->reason)));
     } else if (op->state == PV_OPS_NEEDS_OPERATOR) {
         pv_compat_refuse(call, 500, "an operator has to look at it: %.*s", PV_STR_ARG(op->reason));
     } else if (pv_op_state_final(op->state)) {
@@ -332,7 +365,14 @@ static void answered(struct pv_call *call, struct pv_ask *ask)
         pv_compat_refuse(call, 404, "the product has no component that lists this");
         return;
     }
-    if (item->code != PV_OUT_OK) {
+    if (item->status == 0 && item->code != PV_OUT_OK) {
+        bool refused = item->code == PV_OUT_PERMANENT;
+        struct pv_str text = item->text.len > 0 ? item->text : PV_STR("the plugin did not answer");
+        pv_compat_refuse(call, refused ? refusal_status(item->result, 400) : 500, "%.*s",
+                         PV_STR_ARG(text));
+        return;
+    }
+    if (item->status != 0) {
         pv_ask_fail(call, item);
         return;
     }

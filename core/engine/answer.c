@@ -137,7 +137,8 @@ void pv_engine_outcome(struct pv_engine *engine, uint64_t call,
     } else if (keep_empty) {
         status = set_doc(active, component, PV_STR("{}"));
     }
-    if (outcome->result.len && !status) {
+    bool refused = in.code == PV_OUT_PERMANENT; /* then only what it says itself stands */
+    if ((outcome->result.len || refused) && !active->cursor.undoing && !status) {
         pv_buf_clear(&active->result);
         status = pv_buf_str(&active->result, outcome->result);
     }

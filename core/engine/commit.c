@@ -49,7 +49,7 @@ static void fill_finish(struct pv_active *active)
     if (done && active->plan.plan_name.len) {
         p->plan_name = active->plan.plan_name;
     }
-    if (done) {
+    if (done || d->op_state == PV_OPS_FAILED) {
         p->result = pv_buf_view(&active->result);
     }
     p->claim_next = !active->engine->stopping;

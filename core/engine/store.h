@@ -259,7 +259,7 @@ struct pv_progress {
     bool residue;            /* FINISH: state documents or undone work remain */
     struct pv_str attrs;     /* FINISH: the service's new attributes; none: unchanged */
     struct pv_str plan_name; /* FINISH: the service's new plan; none: unchanged */
-    struct pv_str result;    /* FINISH: JSON that an action shows; none */
+    struct pv_str result;    /* FINISH: JSON that an action shows, or {"code"} of a failure; none */
     bool claim_next;         /* FINISH: this node has room for the next one */
     bool outbox;             /* FINISH, PARK: put a notification into the outbox */
     struct pv_str outbox_body;

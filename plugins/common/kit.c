@@ -64,6 +64,17 @@ int kit_end(struct kit *kit, int outcome, const char *format, ...)
     return kit->host->outcome(kit->call, outcome, -1, text);
 }
 
+int kit_refuse(struct kit *kit, const char *code, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    const char *text = provost_vformat(kit->call, format, arguments);
+    va_end(arguments);
+    int outcome = kit_result(kit, json_pack("{s:s}", "code", code));
+    return outcome != PROVOST_OK ? outcome
+                                 : kit->host->outcome(kit->call, PROVOST_PERMANENT, -1, text);
+}
+
 int kit_end_memory(struct kit *kit)
 {
     return kit->host->outcome(kit->call, PROVOST_TEMPORARY, -1, "out of memory");

@@ -27,6 +27,9 @@ int kit_close(struct kit *kit, int outcome);
 /* Ends the call with a sentence; returns `outcome`. */
 int kit_end(struct kit *kit, int outcome, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* Refuses for good, with a sentence and a code for programs: "conflict" or "not_found". */
+int kit_refuse(struct kit *kit, const char *code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 /* The outcome of a host call that returned `error` (negative). `sent_once`: the call may have
  * changed something if it was carried out, so that not knowing is PROVOST_UNKNOWN and not "try
  * again". */

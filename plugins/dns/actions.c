@@ -32,7 +32,7 @@ static int own_zone(struct dns *dns, char name[DNS_NAME_MAX])
         return dns_end_check(dns, error, why);
     }
     if (json_object_get(json_object_get(dns->kit.state, "zones"), name) == NULL) {
-        return kit_end(&dns->kit, PROVOST_PERMANENT, "there is no zone %s here", name);
+        return kit_refuse(&dns->kit, "not_found", "there is no zone %s here", name);
     }
     return PROVOST_OK;
 }
@@ -282,8 +282,7 @@ static int plan(struct dns *dns, change_fn change)
     }
     json_t *after = json_deep_copy(found.sets);
     if (strcmp(found.owner, dns->ref) != 0) {
-        outcome =
-            kit_end(&dns->kit, PROVOST_PERMANENT, "the zone %s belongs to somebody else", zone);
+        outcome = kit_refuse(&dns->kit, "conflict", "the zone %s belongs to somebody else", zone);
     } else {
         int error = after == NULL ? DNS_NOMEM : change(dns, zone, after, why);
         outcome =

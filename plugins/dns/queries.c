@@ -180,7 +180,7 @@ static int do_records(struct dns *dns)
         return dns_end_check(dns, error, why);
     }
     if (json_object_get(json_object_get(kit->state, "zones"), zone) == NULL) {
-        return kit_end(kit, PROVOST_PERMANENT, "there is no zone %s here", zone);
+        return kit_refuse(kit, "not_found", "there is no zone %s here", zone);
     }
     struct dns_zone found = {0};
     int outcome = dns->driver->zone_get(dns, zone, NULL, NULL, &found);

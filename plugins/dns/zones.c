@@ -42,8 +42,9 @@ static int check_ancestors(struct dns *dns, const char *zone)
         bool own = strcmp(found.owner, dns->ref) == 0;
         dns_zone_done(&found);
         if (!own) {
-            return kit_end(&dns->kit, PROVOST_PERMANENT,
-                           "%s lies in the zone %s, which belongs to somebody else", zone, above);
+            return kit_refuse(&dns->kit, "conflict",
+                              "%s lies in the zone %s, which belongs to somebody else", zone,
+                              above);
         }
     }
     return PROVOST_OK;
@@ -63,7 +64,7 @@ static int check_backend(struct dns *dns, const char *zone)
     bool own = strcmp(found.owner, dns->ref) == 0;
     dns_zone_done(&found);
     if (!own) {
-        return kit_end(&dns->kit, PROVOST_PERMANENT, "the zone %s belongs to somebody else", zone);
+        return kit_refuse(&dns->kit, "conflict", "the zone %s belongs to somebody else", zone);
     }
     return PROVOST_OK;
 }
@@ -89,7 +90,7 @@ static int check_claim(struct dns *dns, const char *zone, bool *ret_ours)
     bool ours = strcmp(provost_text_at(owner, "ref", ""), dns->ref) == 0;
     json_decref(owner);
     if (!ours) {
-        return kit_end(kit, PROVOST_PERMANENT, "the zone %s belongs to somebody else", zone);
+        return kit_refuse(kit, "conflict", "the zone %s belongs to somebody else", zone);
     }
     *ret_ours = true;
     return PROVOST_OK;
@@ -114,7 +115,7 @@ int dns_want_zone(struct dns *dns, const char *zone)
     }
     json_t *zones = state_zones(dns);
     if (json_object_get(zones, name) != NULL) {
-        return kit_end(kit, PROVOST_PERMANENT, "the zone %s is there already", name);
+        return kit_refuse(kit, "conflict", "the zone %s is there already", name);
     }
     if (json_object_size(zones) >= DNS_MAX_ZONES) {
         return kit_end(kit, PROVOST_PERMANENT, "a service has at most %d zones", DNS_MAX_ZONES);
@@ -322,8 +323,7 @@ int dns_enable_zone(struct dns *dns, const char *zone, bool enabled)
     }
     json_t *soa = dns_sets_find(found.sets, zone, "SOA");
     if (strcmp(found.owner, dns->ref) != 0) {
-        outcome =
-            kit_end(&dns->kit, PROVOST_PERMANENT, "the zone %s belongs to somebody else", zone);
+        outcome = kit_refuse(&dns->kit, "conflict", "the zone %s belongs to somebody else", zone);
     } else if (soa == NULL) {
         outcome = kit_end(&dns->kit, PROVOST_PERMANENT, "the zone %s has no SOA record", zone);
     } else if (provost_bool_at(soa, "disabled", false) == enabled) {

@@ -310,3 +310,15 @@ def test_custom_domains(pdns, paymenter):
     assert pdns.dig("www.example.com") == []
     good(paymenter("/customdomain/delete/zone", **owner, zone="example.org"))
     assert "example.org" not in pdns.zones()
+    # What is refused has the status and the words that the extensions show to the customer.
+    other = {"service_id": "67890"}
+    for path, more, status, words in [
+            ("add/zone", owner | {"zone": "example.com"}, 409, "the zone example.com is there already"),
+            ("add/zone", other | {"zone": "example.com"}, 409,
+             "the zone example.com belongs to somebody else"),
+            ("delete/zone", owner | {"zone": "example.org"}, 404, "there is no zone example.org here"),
+            ("list/records", owner | {"zone": "example.org"}, 404, "there is no zone example.org here"),
+            ("add/record", owner | {"zone": "example.com", "type": "A", "content": "1.2.3"}, 400,
+             '"1.2.3" is not an IPv4 address, which an A record needs')]:
+        answer = paymenter(f"/customdomain/{path}", **more)
+        assert (answer.status, answer.json["error"]) == (status, words), (path, answer)
