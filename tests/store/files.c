@@ -362,6 +362,7 @@ static void submit_burst(struct fix *f, struct one *ones, int serial)
     for (size_t i = 0; i < BURST; i++) {
         snprintf(names[i], sizeof(names[i]), "%d-%zu", serial, i);
         ones[i] = (struct one){.item = item_of(f, names[i], PV_OP_CREATE)};
+        item_event(&ones[i].item, names[i]);
         pv_req_init(&ones[i].accept.req, PV_REQ_ACCEPT, NULL, NULL);
         ones[i].accept.items = &ones[i].item;
         ones[i].accept.count = 1;
@@ -403,6 +404,7 @@ static void a_full_disk_refuses_and_recovers(void **state)
     /* Until three bursts were refused whole: a smaller batch may still fit where a larger did not.
      * Nothing gets stuck, and reads are answered. */
     int refused = 0;
+    int last = 0;
     for (int serial = 0; refused < 3 && serial < 400; serial++) {
         size_t before = count;
         submit_burst(&f, ones, serial);
@@ -417,16 +419,18 @@ static void a_full_disk_refuses_and_recovers(void **state)
             one_done(&ones[i]);
         }
         refused += count == before ? 1 : 0;
+        last = serial;
         assert_int_equal(stats_of(&f).ret_unfinished, count);
         assert_int_equal(op_state(&f, known[0]), PV_OPS_READY);
     }
     assert_int_equal(refused, 3);
-    /* Space is back: the store goes on by itself. */
+    /* Space is back: the store goes on by itself, and takes what it refused as something new. */
     close(fd);
     assert_int_equal(unlink(ballast), 0);
-    submit_burst(&f, ones, 2000);
+    submit_burst(&f, ones, last);
     for (size_t i = 0; i < BURST; i++) {
         assert_int_equal(ones[i].accept.req.status, 0);
+        assert_int_equal(ones[i].item.verdict, PV_ACCEPTED);
         known[count++] = ones[i].item.ret_op;
         one_done(&ones[i]);
     }
@@ -440,8 +444,7 @@ static void a_full_disk_refuses_and_recovers(void **state)
     assert_int_equal(rmdir(folder), 0);
 }
 
-/* Another program that holds the write lock: what comes is refused together, not one after another.
- */
+/* Another program holds the write lock: what comes is refused together, not one by one. */
 static void a_database_that_is_held_refuses_all_at_once(void **state)
 {
     struct fix *f = fix_of(state);

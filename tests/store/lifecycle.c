@@ -89,6 +89,10 @@ static void a_restart_makes_the_claimed_ready_under_a_new_fence(void **state)
     assert_int_equal(f->store->unfinished, 1);
     struct pv_progress stale = finish_of(f, k);
     assert_int_equal(run_progress(f, &stale), PV_EFENCED);
+    struct pv_get get;
+    assert_int_equal(get_op(f, &get, k->op), 0);
+    assert_true(get.ret_op.fence > k->fence); /* before anybody claims it again */
+    pv_req_done(&get.req);
     struct pv_claim claim;
     struct pv_claimed *again = claim_one(f, &claim, "");
     assert_non_null(again);
