@@ -94,8 +94,8 @@ void pv_describer_set_time_limit(struct pv_describer *describer, int64_t ms);
 void pv_describer_free(struct pv_describer *describer);
 /* Borrows the describer. */
 struct pv_describe pv_describer_table(struct pv_describer *describer);
-/* The host program: PROVOST_HOST, beside this program, the installed one. PV_ENOTFOUND lists where
- * it was looked for. The path is freed with pv_free. */
+/* The host program: PROVOST_HOST, beside this program, under the prefix that this program is in,
+ * the installed one. PV_ENOTFOUND lists where it was looked for. The path is freed with pv_free. */
 int pv_describer_find_host(char **ret_path, struct pv_err *err) PV_MUST_CHECK;
 
 /* Finds NAME.so in PROVOST_PLUGIN_PATH, `dirs`, and the installed folder, in this order; a module

@@ -130,6 +130,7 @@ int pv_describer_find_host(char **ret_path, struct pv_err *err)
     char folder[PATH_MAX];
     own_folder(folder);
     if (try_path(&search, "%s/provost-host", folder) ||
+        try_path(&search, "%s/../libexec/provost/provost-host", folder) ||
         try_path(&search, "%s/provost-host", PV_LIBEXEC_DIR)) {
         return give(search.found, ret_path, err);
     }
