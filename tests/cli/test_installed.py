@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""docs/getting-started-plugin.md to the letter, against what `make install DESTDIR=…` leaves."""
+
+import json
+import os
+import shutil
+import subprocess
+
+import pytest
+
+
+@pytest.fixture
+def installed(build, tmp_path):
+    """The environment of a shell that finds an installed Provost, and the folder it is in."""
+    root = tmp_path / "root"
+    subprocess.run(["meson", "install", "-C", build, "--no-rebuild", "--quiet"], check=True,
+                   env={**os.environ, "DESTDIR": str(root)})
+    program = next(root.rglob("bin/provost"))
+    pkgconfig = next(root.rglob("provost.pc")).parent
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PROVOST_")}
+    return {**kept, "PATH": f"{program.parent}:{os.environ['PATH']}", "PKG_CONFIG_SYSROOT_DIR": str(root),
+            "PKG_CONFIG_PATH": str(pkgconfig)}, program.parent.parent
+
+
+@pytest.mark.plain
+def test_a_plugin_of_ones_own(installed, tmp_path):
+    env, prefix = installed
+
+    def run(*words, cwd=tmp_path, status=0):
+        done = subprocess.run(words, env=env, cwd=cwd, capture_output=True, text=True, timeout=200, check=False)
+        assert done.returncode == status, f"{words}: {done.returncode}\n{done.stdout}{done.stderr}"
+        return done.stdout
+
+    run("provost", "plugin", "new", "my-panel")
+    folder = tmp_path / "my-panel"
+    run("meson", "setup", "build", cwd=folder)
+    run("meson", "compile", "-C", "build", cwd=folder)
+    run("meson", "test", "-C", "build", cwd=folder)
+    assert run("provost", "plugin", "describe", "build/my-panel.so", cwd=folder).startswith("# my-panel 0.1.0")
+    (folder / "settings.json").write_text('{"url": "http://127.0.0.1:9", "token": "secret"}')
+    (folder / "event.json").write_text(json.dumps({
+        "id": "1", "type": "service.create", "service": {"id": "1", "product": "test", "plan": "test"},
+        "customer": {"email": "customer@example.com"}}))
+    output = run("provost", "plugin", "run", "build/my-panel.so", "create", "--settings", "settings.json",
+                 "--event", "event.json", cwd=folder, status=6)
+    assert output.count("temporary in ") == 4
+    shutil.rmtree(prefix / "libexec")
+    assert "there is no provost-host in" in subprocess.run(
+        ["provost", "plugin", "describe", "build/my-panel.so"], env=env, cwd=folder, capture_output=True,
+        text=True, check=False).stderr
+
+
+def test_the_manual_is_installed(installed):
+    _, prefix = installed
+    assert (prefix / "share/man/man1/provost.1").read_text().startswith(".\\\" Made by")
