@@ -111,7 +111,7 @@ static void a_kill_from_outside_blames_nobody(void **state)
     assert_int_equal(start_step(&f, 60, "ok", false, 60000), 0);
     until(&f, &f.told[60].over);
     struct pv_host_status status;
-    host_count(&f, &status);
+    until_pid(&f, &status);
     assert_int_equal(kill(status.pid, SIGKILL), 0);
     until(&f, &f.told[3].over);
     assert_int_equal(f.told[3].code, PV_LOST_TOUCHED);

@@ -172,6 +172,17 @@ void until_state(struct fixture *f, enum pv_host_state state)
     assert_false(f->late);
 }
 
+void until_pid(struct fixture *f, struct pv_host_status *ret_first)
+{
+    f->late = false;
+    uv_timer_start(&f->limit, on_limit, 20000, 0);
+    while (!f->late && (host_count(f, ret_first) == 0 || ret_first->pid == 0)) {
+        uv_run(&f->loop, UV_RUN_ONCE);
+    }
+    uv_timer_stop(&f->limit);
+    assert_false(f->late);
+}
+
 int start_step(struct fixture *f, uint64_t id, const char *name, bool solo, uint32_t timeout_ms)
 {
     const struct pv_run_step step = {

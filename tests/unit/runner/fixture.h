@@ -49,6 +49,8 @@ void fixture_end(struct fixture *f);
 /* Runs the loop until *flag; fails the test when that takes too long. */
 void until(struct fixture *f, const bool *flag);
 void until_state(struct fixture *f, enum pv_host_state state);
+/* Until the spawner has said which process the first host is; a host may answer before that. */
+void until_pid(struct fixture *f, struct pv_host_status *ret_first);
 /* Starts step `name` of instance "one" as call `id`. */
 int start_step(struct fixture *f, uint64_t id, const char *name, bool solo, uint32_t timeout_ms);
 int ask_query(struct fixture *f, struct pv_query *query, const char *name, uint32_t timeout_ms);
