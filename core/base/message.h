@@ -14,6 +14,8 @@ enum pv_call_kind {
     PV_CALL_UNDO = 3,
 };
 
+#define PV_SIGNAL_KEY_BYTES 16
+
 struct pv_wire_step {
     uint32_t slot;     /* index into the status page */
     uint8_t kind;      /* enum pv_call_kind */
@@ -32,6 +34,9 @@ struct pv_wire_step {
     struct pv_str ref;
     struct pv_str input; /* JSON */
     struct pv_str state; /* JSON; "" is "{}" */
+    /* What signal_url lets an outside party in with, in hex; "" when there is no callback_base.
+     * Filled in by the runner. */
+    struct pv_str signal_key;
 };
 
 struct pv_wire_query {

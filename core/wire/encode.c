@@ -42,6 +42,7 @@ void pv_wire_put_step(struct pv_buf *out, uint64_t call, const struct pv_wire_st
     pv_buf_lstr(out, step->ref);
     pv_buf_lstr(out, step->input);
     pv_buf_lstr(out, step->state);
+    pv_buf_lstr(out, step->signal_key);
     pv_frame_end(out, start);
 }
 

@@ -27,7 +27,8 @@ bool fuzz_seed(size_t n, struct pv_buf *out)
                                                 .component = text,
                                                 .step = text,
                                                 .input = text,
-                                                .state = text});
+                                                .state = text,
+                                                .signal_key = text});
         return true;
     case 2:
         pv_wire_put_query(

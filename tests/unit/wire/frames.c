@@ -39,6 +39,7 @@ static const struct pv_wire_step a_step = {
     .ref = {"sabcdefghijklmnopqrs", 20},
     .input = {"{}", 2},
     .state = {"{\"a\":1}", 7},
+    .signal_key = {"0123456789abcdef", 16},
 };
 
 static const struct pv_wire_query a_query = {
@@ -232,6 +233,7 @@ static void hello_and_step_come_back(void **state)
     assert_str(step.ref, a_step.ref);
     assert_str(step.input, a_step.input);
     assert_str(step.state, a_step.state);
+    assert_str(step.signal_key, a_step.signal_key);
     pv_buf_done(&buf);
 }
 
