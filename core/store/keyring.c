@@ -277,6 +277,15 @@ static void next_nonce(unsigned char *out)
     memcpy(out, pool + left * NONCE_BYTES, NONCE_BYTES);
 }
 
+void pv_keyring_signal_key(const struct pv_keyring *keyring, struct pv_id op,
+                           uint8_t out[PV_SIGNAL_KEY_BYTES])
+{
+    char named[] = "signal:0123456789abcdef"; /* no body of an event begins like this */
+    memcpy(named + sizeof(named) - 1 - sizeof(op.b), op.b, sizeof(op.b));
+    struct pv_hash hash = pv_keyring_mac(keyring, (struct pv_str){named, sizeof(named) - 1});
+    memcpy(out, hash.b, PV_SIGNAL_KEY_BYTES);
+}
+
 int pv_keyring_seal(const struct pv_keyring *keyring, struct pv_str identity, struct pv_str plain,
                     struct pv_buf *out)
 {

@@ -3,6 +3,7 @@
 #ifndef PV_STORE_STORE_H
 #define PV_STORE_STORE_H
 
+#include "core/base/message.h"
 #include "core/engine/store.h"
 
 /* The keys of a store: data (AEAD) and MAC. Several may be known by id; the newest seals. */
@@ -14,6 +15,10 @@ int pv_keyring_open(const char *path, struct pv_keyring **ret_keyring,
 /* Keys from 64 bytes, for tests. */
 int pv_keyring_fixed(const uint8_t bytes[64], struct pv_keyring **ret_keyring) PV_MUST_CHECK;
 void pv_keyring_free(struct pv_keyring *keyring);
+/* What lets its bearer send signals to this operation, and to no other. It lasts as long as the
+ * keys file's line `mac`, which added keys leave as it is. */
+void pv_keyring_signal_key(const struct pv_keyring *keyring, struct pv_id op,
+                           uint8_t out[PV_SIGNAL_KEY_BYTES]);
 
 /* The reference: in memory, on the caller's thread. Callbacks run from pv_mem_store_turn. Borrows
  * clock and keyring. */

@@ -108,10 +108,43 @@ static void an_old_key_still_unseals(void **state)
     assert_int_equal(pv_keyring_seal(both, PV_STR("row"), PV_STR("text"), &sealed), 0);
     assert_int_equal(pv_keyring_unseal(old, PV_STR("row"), pv_buf_view(&sealed), &arena, &plain),
                      PV_ECRYPTO);
+    uint8_t signal[2][PV_SIGNAL_KEY_BYTES];
+    pv_keyring_signal_key(old, (struct pv_id){{1}}, signal[0]);
+    pv_keyring_signal_key(both, (struct pv_id){{1}}, signal[1]);
+    assert_memory_equal(signal[0], signal[1], PV_SIGNAL_KEY_BYTES);
     pv_arena_done(&arena);
     pv_buf_done(&sealed);
     pv_keyring_free(old);
     pv_keyring_free(both);
+}
+
+/* A key of the signals is no MAC of an event, and says nothing about another operation's. */
+static void each_operation_has_a_key_of_its_own(void **state)
+{
+    (void)state;
+    struct pv_err err = {0};
+    struct pv_keyring *keyring = NULL;
+    struct pv_keyring *other = NULL;
+    write_file("key 1 " HEX1 "\nmac " HEX2 "\n", 0600);
+    assert_int_equal(pv_keyring_open(path, &keyring, &err), 0);
+    write_file("key 1 " HEX1 "\nmac " HEX1 "\n", 0600);
+    assert_int_equal(pv_keyring_open(path, &other, &err), 0);
+    const struct pv_id op = {{1, 2, 3}};
+    struct pv_id near = op;
+    near.b[15] = 1;
+    uint8_t key[PV_SIGNAL_KEY_BYTES];
+    uint8_t again[PV_SIGNAL_KEY_BYTES];
+    pv_keyring_signal_key(keyring, op, key);
+    pv_keyring_signal_key(keyring, op, again);
+    assert_memory_equal(key, again, sizeof(key));
+    pv_keyring_signal_key(keyring, near, again);
+    assert_memory_not_equal(key, again, sizeof(key));
+    pv_keyring_signal_key(other, op, again);
+    assert_memory_not_equal(key, again, sizeof(key));
+    struct pv_hash mac = pv_keyring_mac(keyring, (struct pv_str){(const char *)op.b, sizeof(op.b)});
+    assert_memory_not_equal(key, mac.b, sizeof(key));
+    pv_keyring_free(keyring);
+    pv_keyring_free(other);
 }
 
 static void a_wrong_file_is_refused(void **state)
@@ -207,6 +240,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(is_made_once_and_read_again, setup, teardown),
         cmocka_unit_test_setup_teardown(an_old_key_still_unseals, setup, teardown),
+        cmocka_unit_test_setup_teardown(each_operation_has_a_key_of_its_own, setup, teardown),
         cmocka_unit_test_setup_teardown(a_wrong_file_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(a_folder_that_is_not_there_is_told, setup, teardown),
         cmocka_unit_test_setup_teardown(no_nonce_is_used_twice, setup, teardown),
