@@ -119,8 +119,9 @@ struct pv_call {
     struct pv_mask mask; /* secrets of this call */
     int returned;
     int64_t retry_after_ms;
-    char *text;   /* memory or NULL */
-    char *result; /* memory or NULL */
+    const char *signal_key; /* memory, or "": there are no signal URLs */
+    char *text;             /* memory or NULL */
+    char *result;           /* memory or NULL */
     char error[480];
     char label[160]; /* for the log line of a crash */
 };

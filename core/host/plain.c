@@ -224,16 +224,19 @@ static int host_signal_url(struct provost_call *pub, const char *name, const cha
             call, PROVOST_E_INVALID,
             "signal_url: a step's name of up to 64 characters [a-z0-9_-] is needed");
     }
-    if (call->host->callback_base[0] == '\0') {
+    if (call->host->callback_base[0] == '\0' || call->signal_key[0] == '\0') {
         return pv_call_fail(call, PROVOST_E_FAILED,
-                            "signal_url: the configuration has no public address for callbacks");
+                            "signal_url: the configuration has no public address for callbacks "
+                            "(callback_url)");
     }
-    size_t size = strlen(call->host->callback_base) + strlen(pub->operation_id) + strlen(name) + 16;
+    size_t size = strlen(call->host->callback_base) + strlen(pub->operation_id) + strlen(name) +
+                  strlen(call->signal_key) + 20;
     char *url = pv_memory_alloc(&call->memory, size);
     if (url == NULL) {
         return pv_call_fail(call, PROVOST_E_NOMEM, "out of memory");
     }
-    snprintf(url, size, "%s%s/signals/%s", call->host->callback_base, pub->operation_id, name);
+    snprintf(url, size, "%s%s/signals/%s?key=%s", call->host->callback_base, pub->operation_id,
+             name, call->signal_key);
     *ret_url = url;
     return 0;
 }

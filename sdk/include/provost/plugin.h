@@ -243,8 +243,10 @@ struct provost_host {
     /* (waits) Runs fn(arg) on a thread; fn may call no host function. */
     int (*blocking)(struct provost_call *call, void (*fn)(void *arg), void *arg);
 
-    /* A URL that an outside party calls when something is done; the operation is woken, and its
-     * body stands in the input of poll under signals.<name>. */
+    /* A URL that an outside party calls (POST, without a token) when something is done; the
+     * operation is woken, and the JSON body (none: null) stands in the input of poll under
+     * signals.<name>. Whoever has the URL may send any signal to this operation, and nothing else:
+     * its key is registered as a secret. The same in every call of the operation. */
     int (*signal_url)(struct provost_call *call, const char *name, const char **ret_url);
     /* 64 hexadecimal digits: a hash of (operation, run, component, step, direction, label). */
     int (*idempotency_key)(struct provost_call *call, const char *label, const char **ret_key);

@@ -82,6 +82,19 @@ static int names(struct provost_call *call)
     return call->host->result(call, json) == 0 ? PROVOST_OK : PROVOST_PERMANENT;
 }
 
+/* Says the URL wherever people read. */
+static int tells(struct provost_call *call)
+{
+    const char *url = NULL;
+    if (call->host->signal_url(call, "ready", &url) != 0) {
+        assert_null(url);
+        return call->host->outcome(call, PROVOST_PERMANENT, -1, call->host->error(call));
+    }
+    call->host->log(call, PROVOST_LOG_INFO, url);
+    call->host->progress(call, 50, url);
+    return call->host->outcome(call, PROVOST_PENDING, 0, url);
+}
+
 static int query_changes_nothing(struct provost_call *call)
 {
     const struct provost_host *host = call->host;
@@ -104,6 +117,7 @@ static const struct provost_step create[] = {
     {.name = "asks", .run = asks},
     {.name = "asks_wrongly", .run = asks_wrongly},
     {.name = "names", .run = names, .undo = names},
+    {.name = "tells", .run = tells},
     {0},
 };
 
@@ -260,10 +274,32 @@ static void keys_and_urls(void **state)
     kit_send(&kit, 4, &step);
     assert_contains(kit_wait(&kit, 1)->result,
                     "\"url\": \"https://provost.example/v1/operations/op_");
-    assert_contains(kit_wait(&kit, 1)->result, "/signals/ready\"");
+    assert_contains(kit_wait(&kit, 1)->result, "/signals/ready?key=" KIT_SIGNAL_KEY "\"");
     assert_string_equal(kit_wait(&kit, 1)->result, kit_wait(&kit, 2)->result);
     assert_string_not_equal(kit_wait(&kit, 1)->result, kit_wait(&kit, 3)->result);
     assert_string_not_equal(kit_wait(&kit, 1)->result, kit_wait(&kit, 4)->result);
+}
+
+static void the_key_of_a_url_is_masked(void **state)
+{
+    (void)state;
+    const struct kit_outcome *told = kit_run(&kit, "tells", "{}");
+    assert_int_equal(told->code, PV_OUT_PENDING);
+    const char *const shown[] = {told->text, kit.log, kit.progress};
+    for (size_t i = 0; i < sizeof(shown) / sizeof(shown[0]); i++) {
+        assert_contains(shown[i], "/signals/ready?key=******");
+        assert_null(strstr(shown[i], KIT_SIGNAL_KEY));
+    }
+}
+
+static void without_a_key_there_is_no_url(void **state)
+{
+    (void)state;
+    struct pv_wire_step step = kit_step("tells", "{}");
+    step.signal_key = PV_STR("");
+    kit_send(&kit, 1, &step);
+    assert_int_equal(kit_wait(&kit, 1)->code, PV_OUT_PERMANENT);
+    assert_contains(kit_wait(&kit, 1)->text, "no public address for callbacks");
 }
 
 static void queries_change_nothing(void **state)
@@ -327,6 +363,8 @@ int main(void)
         WITH_HOST(refusals_have_codes),
         WITH_HOST(late_answers_are_ignored),
         WITH_HOST(keys_and_urls),
+        WITH_HOST(the_key_of_a_url_is_masked),
+        WITH_HOST(without_a_key_there_is_no_url),
         WITH_HOST(queries_change_nothing),
         cmocka_unit_test(every_allocation_may_fail),
     };

@@ -201,6 +201,7 @@ struct pv_wire_step kit_step(const char *step, const char *input)
         .ref = PV_STR("sabcdefghijklmnopqrs"),
         .input = pv_str(input != NULL ? input : "{}"),
         .state = PV_STR("{}"),
+        .signal_key = PV_STR(KIT_SIGNAL_KEY),
     };
 }
 

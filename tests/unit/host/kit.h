@@ -56,6 +56,7 @@ void kit_stop(struct kit *kit);
 void kit_feed(struct kit *kit, struct pv_buf *frames);
 
 /* A step frame with usual values; change what the test is about, then kit_send. */
+#define KIT_SIGNAL_KEY "00112233445566778899aabbccddeeff"
 struct pv_wire_step kit_step(const char *step, const char *input);
 void kit_send(struct kit *kit, uint64_t call, const struct pv_wire_step *step);
 void kit_query(struct kit *kit, uint64_t call, bool of_service, const char *name,
