@@ -3,6 +3,7 @@
  * the status page, a deadline beyond the host's own, and ends with an OUTCOME or with its host. */
 #include "core/base/alloc.h"
 #include "core/base/fault.h"
+#include "core/base/hash.h"
 #include "core/base/log.h"
 #include "core/runner/internal.h"
 
@@ -182,6 +183,19 @@ static uint32_t within_lease(uint32_t timeout_ms, int64_t lease_until_ms, int64_
     return left_ms < (int64_t)timeout_ms ? (uint32_t)(left_ms > 0 ? left_ms : 1) : timeout_ms;
 }
 
+/* Puts the key of the operation's signals into the step, as text in `out`. */
+static void add_signal_key(const struct pv_hosts *hosts, struct pv_wire_step *wire,
+                           char out[2 * PV_SIGNAL_KEY_BYTES + 1])
+{
+    const struct pv_hosts_options *options = &hosts->options;
+    uint8_t key[PV_SIGNAL_KEY_BYTES];
+    out[0] = '\0';
+    if (options->signal_key && options->signal_key(options->ctx, wire->op, key)) {
+        pv_hex(key, sizeof(key), out);
+    }
+    wire->signal_key = pv_str(out);
+}
+
 int pv_calls_start(void *ctx, uint64_t id, const struct pv_run_step *step)
 {
     struct pv_hosts *hosts = ctx;
@@ -216,6 +230,8 @@ int pv_calls_start(void *ctx, uint64_t id, const struct pv_run_step *step)
     struct pv_wire_step wire = step->wire;
     wire.slot = call->slot;
     wire.timeout_ms = timeout_ms;
+    char signal_key[2 * PV_SIGNAL_KEY_BYTES + 1];
+    add_signal_key(hosts, &wire, signal_key);
     PV_FAULT("runner.step.before");
     pv_buf_clear(&hosts->scratch);
     pv_wire_put_step(&hosts->scratch, id, &wire);

@@ -60,6 +60,9 @@ struct pv_hosts_options {
                     struct pv_err *err);
     /* Whether an instance of that name is configured; asked for every call. */
     bool (*known)(void *ctx, struct pv_str name);
+    /* The key in the signal_url of an operation; asked for every step. false, or NULL: there are no
+     * such URLs. */
+    bool (*signal_key)(void *ctx, struct pv_id op, uint8_t out[PV_SIGNAL_KEY_BYTES]);
     void *ctx;
     int64_t tick_ms;        /* how often hosts are looked at; 0: 250 */
     int64_t grace_ms;       /* beyond a call's own time-out, and after a CANCEL or STOP; 0: 5,000 */

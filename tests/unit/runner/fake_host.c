@@ -82,6 +82,8 @@ static void on_step(uint64_t call, const struct pv_wire_step *step)
         char text[32];
         snprintf(text, sizeof(text), "%u", step->timeout_ms);
         put_outcome(call, PV_OUT_OK, pv_str(text));
+    } else if (pv_str_eq_c(name, "signal_key")) {
+        put_outcome(call, PV_OUT_OK, step->signal_key);
     } else if (pv_str_eq_c(name, "received")) {
         mark(step->slot, call, PV_SLOT_RECEIVED);
         wait_for_cancel(step->slot, call);

@@ -71,6 +71,43 @@ static void host_calls_reach_the_engine(void **state)
     fixture_end(&f);
 }
 
+static bool key_of_second_byte(void *ctx, struct pv_id op, uint8_t out[PV_SIGNAL_KEY_BYTES])
+{
+    (void)ctx;
+    memset(out, op.b[1], PV_SIGNAL_KEY_BYTES);
+    return op.b[0] != 0;
+}
+
+static void start_keyed(struct fixture *f, uint64_t id, struct pv_id op)
+{
+    const struct pv_run_step step = {
+        .instance = PV_STR("one"),
+        .lease_until_ms = pv_mono_ms(&pv_clock_system) + 300000,
+        .wire = {.op = op, .operation = PV_STR("create"), .step = PV_STR("signal_key")},
+    };
+    assert_int_equal(f->runner.start(f->runner.ctx, id, &step), 0);
+    until(f, &f->told[id].over);
+}
+
+static void steps_carry_the_key_of_their_operation(void **state)
+{
+    (void)state;
+    struct fixture f;
+    const struct pv_hosts_options keyed = {.signal_key = key_of_second_byte};
+    fixture_start(&f, &keyed);
+    start_keyed(&f, 1, (struct pv_id){{1, 0xAB}});
+    assert_string_equal(f.told[1].text, "abababababababababababababababab");
+    start_keyed(&f, 2, (struct pv_id){{1, 2}});
+    assert_string_equal(f.told[2].text, "02020202020202020202020202020202");
+    start_keyed(&f, 3, (struct pv_id){{0}}); /* there is none */
+    assert_string_equal(f.told[3].text, "");
+    fixture_end(&f);
+    fixture_start(&f, NULL);
+    start_keyed(&f, 1, (struct pv_id){{1}});
+    assert_string_equal(f.told[1].text, "");
+    fixture_end(&f);
+}
+
 static void cancel_comes_back_as_an_outcome(void **state)
 {
     (void)state;
@@ -341,6 +378,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(steps_run_and_answer),
         cmocka_unit_test(refuses_what_it_cannot_do),
         cmocka_unit_test(host_calls_reach_the_engine),
+        cmocka_unit_test(steps_carry_the_key_of_their_operation),
         cmocka_unit_test(cancel_comes_back_as_an_outcome),
         cmocka_unit_test(time_never_exceeds_the_lease),
         cmocka_unit_test(queries_answer),
