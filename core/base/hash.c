@@ -63,7 +63,12 @@ struct pv_id pv_id_of_parts(const struct pv_str *parts, size_t count)
 
 bool pv_hash_eq(struct pv_hash a, struct pv_hash b)
 {
-    return sodium_memcmp(a.b, b.b, sizeof(a.b)) == 0;
+    return pv_bytes_eq(a.b, b.b, sizeof(a.b));
+}
+
+bool pv_bytes_eq(const uint8_t *a, const uint8_t *b, size_t len)
+{
+    return sodium_memcmp(a, b, len) == 0;
 }
 
 void pv_hex(const uint8_t *bytes, size_t len, char *out)

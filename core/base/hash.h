@@ -21,6 +21,8 @@ struct pv_hash pv_hmac_sha256(const uint8_t *key, size_t key_len, struct pv_str 
 /* First 16 bytes of pv_sha256_parts. */
 struct pv_id pv_id_of_parts(const struct pv_str *parts, size_t count);
 bool pv_hash_eq(struct pv_hash a, struct pv_hash b); /* constant time */
+/* len bytes each; the time does not depend on what they are. */
+bool pv_bytes_eq(const uint8_t *a, const uint8_t *b, size_t len);
 /* Lower-case hex with NUL; out holds 2 * len + 1. */
 void pv_hex(const uint8_t *bytes, size_t len, char *out);
 int pv_unhex(struct pv_str text, uint8_t *out, size_t len) PV_MUST_CHECK;

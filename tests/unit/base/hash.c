@@ -68,6 +68,8 @@ static void one_bit_makes_unequal(void **state)
     assert_true(pv_hash_eq(a, b));
     b.b[31] ^= 1;
     assert_false(pv_hash_eq(a, b));
+    assert_true(pv_bytes_eq(a.b, b.b, 31));
+    assert_false(pv_bytes_eq(a.b + 31, b.b + 31, 1));
 }
 
 static void hex_goes_both_ways(void **state)
