@@ -185,6 +185,25 @@ static bool is_public(const struct pv_call *call)
            ((flags & PV_ROUTE_QUERY) != 0 && !call->http->local && pv_query_is_public(call));
 }
 
+/* A signal with a key: the key alone decides, whatever else the sender believes it must say. Who
+ * has the wrong one learns nothing about the operation. */
+static void as_bearer_of_key(struct pv_call *call)
+{
+    if (!pv_signal_key_fits(call)) {
+        pv_call_fail_status(call, PV_ENOTFOUND, NULL, "operation");
+        return;
+    }
+    call->who.scopes = call->route->scope;
+    snprintf(call->who.actor, sizeof(call->who.actor), "signal");
+    dispatch(call);
+}
+
+static bool bears_key(struct pv_call *call)
+{
+    return (call->route->flags & PV_ROUTE_SIGNAL) != 0 && !call->http->local &&
+           pv_call_param(call, "key").ptr != NULL;
+}
+
 /* A path at which the configuration has a query of an instance served. */
 static void match_alias(struct pv_call *call, struct match *match)
 {
@@ -241,6 +260,8 @@ static void handle(struct pv_http_request *http, void *user)
     } else if (is_public(call)) {
         call->who.scopes = match.route->scope;
         dispatch(call);
+    } else if (bears_key(call)) {
+        as_bearer_of_key(call);
     } else {
         authenticate(call);
     }

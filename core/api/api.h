@@ -36,6 +36,8 @@ struct pv_api_daemon {
     const char *(*not_ready)(void *ctx);
     /* A peer of the admin socket with this pid is one of our hosts: refused. */
     bool (*is_host)(void *ctx, int pid);
+    /* The key with which signals of this operation are taken without a token. false: none is. */
+    bool (*signal_key)(void *ctx, struct pv_id op, uint8_t out[PV_SIGNAL_KEY_BYTES]);
 };
 
 struct pv_api_options {

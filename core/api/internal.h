@@ -93,6 +93,7 @@ struct pv_call {
 
 #define PV_ROUTE_PUBLIC (1u << 0) /* no token is asked for */
 #define PV_ROUTE_QUERY (1u << 1)  /* a query of an instance: it depends on what the plugin says */
+#define PV_ROUTE_SIGNAL (1u << 2) /* ?key= may stand for the token */
 
 struct pv_route {
     const char *method;
@@ -258,6 +259,11 @@ void pv_ask_instance(struct pv_call *call, const struct pv_config_instance *inst
                      void (*done)(struct pv_call *call, struct pv_ask *ask));
 /* Ends the call with why a query was not answered. */
 void pv_ask_fail(struct pv_call *call, const struct pv_ask_query *item);
+
+/* ---- signals (routes_operations.c) ---- */
+
+/* Is ?key= the one of the operation that the path names (not decoded yet)? Asks no store. */
+bool pv_signal_key_fits(struct pv_call *call);
 
 /* ---- queries of instances (routes_queries.c) ---- */
 

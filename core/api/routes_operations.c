@@ -2,6 +2,8 @@
 /* Operations: lists, one of them, what people do to them, signals. */
 #include "core/api/internal.h"
 
+#include "core/base/hash.h"
+
 #include <string.h>
 
 #define SIGNAL_MAX (64u * 1024)
@@ -202,6 +204,19 @@ static void post_verb(struct pv_call *call)
 
 /* ---- signals ---- */
 
+bool pv_signal_key_fits(struct pv_call *call)
+{
+    const struct pv_api_daemon *daemon = &call->api->o.daemon;
+    uint8_t given[PV_SIGNAL_KEY_BYTES];
+    uint8_t right[PV_SIGNAL_KEY_BYTES];
+    struct pv_str text;
+    struct pv_id op;
+    return daemon->signal_key != NULL && pv_call_decode(call, call->args[0], false, &text) == 0 &&
+           pv_id_parse("op", text, &op) == 0 &&
+           pv_unhex(pv_call_param(call, "key"), given, sizeof(given)) == 0 &&
+           daemon->signal_key(daemon->ctx, op, right) && pv_bytes_eq(given, right, sizeof(given));
+}
+
 static void signaled(struct pv_req *req)
 {
     struct pv_call *call = pv_call_of(req);
@@ -244,15 +259,19 @@ static void post_signal(struct pv_call *call)
         pv_call_fail(call, 413, "too_large", "the body of a signal has at most 64 KiB");
         return;
     }
-    if (!pv_call_parse(call, true)) {
-        return;
+    struct pv_str body = PV_STR("null"); /* of a POST that only says that it happened */
+    if (call->http->body.len > 0) {
+        if (!pv_call_parse(call, false)) {
+            return;
+        }
+        body = pv_json_raw(&call->body, &call->body.values[0]);
     }
     pv_call_req(call, PV_REQ_SIGNAL, signaled);
     struct pv_signal *signal = &call->r.signal;
     signal->op = id;
     signal->source = own_source(call);
     signal->name = call->args[1];
-    signal->body = pv_json_raw(&call->body, &call->body.values[0]);
+    signal->body = body;
     signal->now_ms = pv_wall_ms(&call->api->o.clock);
     signal->audit = (struct pv_audit){.actor = pv_str(call->who.actor),
                                       .what = PV_STR("operation.signal"),
@@ -274,6 +293,6 @@ const struct pv_route pv_routes_operations[] = {
     {"POST", "/v1/operations/*/undo", PV_SCOPE_OPERATIONS_WRITE, 0, post_verb, PV_VERB_UNDO},
     {"POST", "/v1/operations/*/skip", PV_SCOPE_OPERATIONS_WRITE, 0, post_verb, PV_VERB_SKIP},
     {"POST", "/v1/operations/*/abandon", PV_SCOPE_OPERATIONS_WRITE, 0, post_verb, PV_VERB_ABANDON},
-    {"POST", "/v1/operations/*/signals/*", PV_SCOPE_SIGNALS_WRITE, 0, post_signal, 0},
+    {"POST", "/v1/operations/*/signals/*", PV_SCOPE_SIGNALS_WRITE, PV_ROUTE_SIGNAL, post_signal, 0},
     {NULL, NULL, 0, 0, NULL, 0},
 };

@@ -254,6 +254,13 @@ static const char *not_ready(void *ctx)
     return rig->not_ready;
 }
 
+static bool signal_key(void *ctx, struct pv_id op, uint8_t out[PV_SIGNAL_KEY_BYTES])
+{
+    const struct rig *rig = ctx;
+    pv_keyring_signal_key(rig->keyring, op, out);
+    return !rig->no_signal_keys;
+}
+
 static void arm(void *ctx, int64_t mono_ms)
 {
     struct rig *rig = ctx;
@@ -358,7 +365,8 @@ int rig_open(void **state)
                                                 .reload = reload,
                                                 .status = status,
                                                 .metrics = metrics,
-                                                .not_ready = not_ready},
+                                                .not_ready = not_ready,
+                                                .signal_key = signal_key},
                                      .version = "1.2.3",
                                      .listen = "127.0.0.1:0",
                                      .admin_socket = rig->socket};

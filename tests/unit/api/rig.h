@@ -49,6 +49,7 @@ struct rig {
     int reload_status;
     const char *reload_report;
     const char *not_ready;
+    bool no_signal_keys;         /* there is no public address for callbacks */
     char token[PV_ID_TEXT + 64]; /* of source "shop", all scopes but admin */
 };
 
