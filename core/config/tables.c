@@ -454,7 +454,8 @@ const struct pv_option pv_file_options[] = {
      .kind = PV_T_URL,
      AT(pv_raw_file, callback_url),
      .doc = "How outside parties reach the API, for plugins that wait for a call: "
-            "`https://provost.example`."},
+            "`https://provost.example`. Only `POST /v1/operations/…/signals/…` has to be reachable "
+            "there."},
     {.name = "plugin_dirs",
      .kind = PV_T_LIST,
      AT(pv_raw_file, plugin_dirs),

@@ -129,6 +129,17 @@ static int instance_spec(void *ctx, struct pv_str name, struct pv_instance_spec 
     return 0;
 }
 
+/* The key of an operation's signals, for the host that hands it out and the API that checks it. */
+static bool signal_key(void *ctx, struct pv_id op, uint8_t out[PV_SIGNAL_KEY_BYTES])
+{
+    const struct pv_daemon *daemon = ctx;
+    if (daemon->live.config->callback_url.len == 0) {
+        return false;
+    }
+    pv_keyring_signal_key(daemon->keyring, op, out);
+    return true;
+}
+
 struct pv_hosts_options pv_daemon_hosts_options(struct pv_daemon *daemon)
 {
     return (struct pv_hosts_options){
@@ -145,6 +156,7 @@ struct pv_hosts_options pv_daemon_hosts_options(struct pv_daemon *daemon)
                    .gone = on_gone},
         .instance = instance_spec,
         .known = known,
+        .signal_key = signal_key,
         .ctx = daemon,
     };
 }
@@ -226,7 +238,8 @@ struct pv_api_options pv_daemon_api_options(struct pv_daemon *daemon)
                    .hosts = pv_daemon_hosts,
                    .metrics = pv_daemon_metrics,
                    .not_ready = not_ready,
-                   .is_host = is_host},
+                   .is_host = is_host,
+                   .signal_key = signal_key},
         .version = PV_VERSION,
         .listen = config->listen.ptr,
         .insecure = config->http.insecure_public_listen,

@@ -184,6 +184,8 @@ def operation_routes(call, token, op):
     call("POST", f"/v1/operations/{op}/signals/BAD", {}, 400, token=token)
     call("POST", f"/v1/operations/{op}/signals/go", "x" * 70000, 413, token=token)
     call("POST", f"/v1/operations/{NO_OP}/signals/go", {}, 404, token=token)
+    call("POST", f"/v1/operations/{op}/signals/go?key={32 * '0'}", {}, 404)
+    call("POST", f"/v1/operations/{op}/signals/go", {}, 401)
     call("POST", "/v1/instances/support/resume", {"reason": "done"}, 200, admin=True)
 
 

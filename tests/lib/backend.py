@@ -14,12 +14,14 @@ class Backend:
     POST /effect   notes the body in `effects` and answers 200
     POST /look     200 when an effect of that `ref` was noted, else 404
     POST /wait     notes it in `waiting`, and answers when release() was called
+    POST /tell     notes it in `told` and answers 200
     """
 
     def __init__(self):
         self.lock = threading.Condition()
         self.effects = []
         self.waiting = []
+        self.told = []
         self.released = False
         backend = self
 
@@ -52,7 +54,8 @@ class Backend:
                 self.waiting.append(body)
                 self.lock.notify_all()
                 self.lock.wait_for(lambda: self.released, 60)
-            self.effects.append(body)
+            (self.told if what == "tell" else self.effects).append(body)
+            self.lock.notify_all()
             return 200
 
     def await_waiting(self, count, timeout_s=20):
@@ -60,6 +63,14 @@ class Backend:
         with self.lock:
             assert self.lock.wait_for(lambda: len(self.waiting) >= count, timeout_s), (
                 f"{len(self.waiting)} of {count} came")
+
+    def await_told(self, external_id, timeout_s=20):
+        """What was told first about a service."""
+        def found():
+            return next((t for t in self.told if t["external_id"] == external_id), None)
+        with self.lock:
+            assert self.lock.wait_for(found, timeout_s), f"nothing was told of {external_id}"
+            return found()
 
     def release(self):
         with self.lock:
