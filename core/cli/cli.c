@@ -182,7 +182,8 @@ int pv_cli_call(struct pv_cli *cli, const struct pv_client_request *request,
                 struct pv_answer *ret_answer)
 {
     int status = pv_cli_ask(cli, request, ret_answer);
-    if (status == PV_EXIT_OK && cli->out.json) {
+    bool later = pv_cli_number(cli, "wait", 0) > 0; /* what came of it is printed instead */
+    if (status == PV_EXIT_OK && cli->out.json && !later) {
         fprintf(cli->out.file, "%s\n", ret_answer->len > 0 ? ret_answer->text : "{}");
     }
     return status;

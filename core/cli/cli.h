@@ -47,8 +47,8 @@ int pv_cli_read(const char *path, size_t max_bytes, char **ret_text, size_t *ret
 /* ---- Calls of the daemon ---- */
 
 /* Calls the daemon. PV_EXIT_OK: *ret_answer holds an answer of 2xx, and with --json its body has
- * been printed. Otherwise the reason has been printed and the exit status is returned; nothing is
- * left to free. */
+ * been printed (not with --wait: the command prints what came of it). Otherwise the reason has been
+ * printed and the exit status is returned; nothing is left to free. */
 int pv_cli_call(struct pv_cli *cli, const struct pv_client_request *request,
                 struct pv_answer *ret_answer) PV_MUST_CHECK;
 /* The same without printing a body of 2xx. */

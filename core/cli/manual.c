@@ -24,7 +24,8 @@ static const struct section sections[] = {
      "tables are cut to its width and states have colours (not where `NO_COLOR` is set); in a pipe "
      "nothing is cut and nothing is coloured.\n\n"
      "With `--json` a command prints what the API answered, one JSON document, also when the API "
-     "refused; the fields are described in `schema/openapi.yaml`. With `--quiet` it prints only "
+     "refused; with `--wait` the operations as they ended, one a line. `schema/openapi.yaml` has "
+     "the fields. With `--quiet` it prints only "
      "what "
      "a script goes on with: the id of an operation, a token."},
     {"Naming services and operations",

@@ -207,6 +207,16 @@ def test_event_waits_for_the_end(provost, daemon, state, expected):
     assert provost("event", "send", "-", "--wait", "30s", stdin="{}").returncode == expected
 
 
+def test_json_of_what_was_waited_for(provost, daemon):
+    daemon.on("POST", "/v1/events", receipt(), status=202)
+    daemon.on("GET", f"/v1/operations/{OP}", operation("done"))
+    assert json.loads(provost("event", "send", "-", "--json", stdin="{}").stdout) == receipt()
+    assert json.loads(provost("event", "send", "-", "--wait", "5s", "--json", stdin="{}").stdout) == operation("done")
+    daemon.on("POST", f"/v1/operations/{OP}/retry", receipt())
+    done = provost("operation", "retry", OP, "-r", "x", "--wait", "5s", "--json")
+    assert json.loads(done.stdout) == operation("done")
+
+
 def test_worst_outcome_of_an_array_counts(provost, daemon):
     other = OP[:-1] + "b"
     daemon.on("POST", "/v1/events", {"operations": [receipt(), {**receipt(), "operation": other}]}, status=202)
