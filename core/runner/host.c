@@ -21,6 +21,8 @@
 #include <unistd.h>
 
 #define SETTINGS_CAP (1024u * 1024)
+#define KILLED_STARTS 3 /* starts in a row that may end by SIGKILL before it is an instance fault  \
+                         */
 
 static struct pv_str id_key(const struct host *host)
 {
@@ -426,7 +428,9 @@ void pv_host_over(struct host *host)
         host->end =
             asked || hosts->spawner_gone ? PV_END_OUTSIDE : pv_judge_exit(host->wait_status);
     }
-    bool start_failed = !host->ready && host->end != PV_END_OUTSIDE;
+    /* Killed from outside says nothing about the instance, unless it happens every time. */
+    bool by_chance = host->end == PV_END_KILLED && instance->failures < KILLED_STARTS;
+    bool start_failed = !host->ready && host->end != PV_END_OUTSIDE && !by_chance;
     const struct pv_verdict_of_end verdict = {.end = host->end,
                                               .named = host->named,
                                               .in_flight = host->in_flight,

@@ -118,6 +118,26 @@ static void a_kill_from_outside_blames_nobody(void **state)
     fixture_end(&f);
 }
 
+static void a_kill_during_the_start_is_no_fault_at_first(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_start(&f, NULL);
+    snprintf(f.settings, sizeof(f.settings), "start-hang");
+    for (uint64_t id = 1; id <= 4; id++) {
+        struct pv_host_status status = {0};
+        assert_int_equal(start_step(&f, id, "ok", false, 60000), 0);
+        while (status.pid == 0) {
+            uv_run(&f.loop, UV_RUN_ONCE);
+            assert_int_equal(host_count(&f, &status), 1);
+        }
+        assert_int_equal(kill(status.pid, SIGKILL), 0);
+        until(&f, &f.told[id].over);
+        assert_int_equal(f.told[id].code, id <= 3 ? PV_LOST_UNTOUCHED : PV_LOST_START);
+    }
+    fixture_end(&f);
+}
+
 static void a_call_that_does_not_end_costs_its_host(void **state)
 {
     (void)state;
@@ -193,6 +213,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_call_that_was_alone_is_the_culprit),
         cmocka_unit_test(the_second_end_in_a_row_blames_all_that_ran),
         cmocka_unit_test(a_kill_from_outside_blames_nobody),
+        cmocka_unit_test(a_kill_during_the_start_is_no_fault_at_first),
         cmocka_unit_test(a_call_that_does_not_end_costs_its_host),
         cmocka_unit_test(memory_has_a_limit),
         cmocka_unit_test(busy_hosts_are_killed_on_request),
