@@ -291,6 +291,7 @@ void pv_calls_cancel(void *ctx, uint64_t id)
         return;
     }
     call->canceled = true;
+    call->host->sweep = call->host->sweep || !call->sent;
     if (call->sent) {
         pv_wire_put_empty(&call->host->out, PV_F_CANCEL, id);
         int64_t at_ms = pv_hosts_now(hosts) + 2 * hosts->options.grace_ms;
@@ -370,8 +371,21 @@ void pv_calls_lose(struct call *call, enum pv_lost lost, int64_t last_send_ms, s
     hosts->options.events.lost(hosts->options.events.ctx, id, lost, last_send_ms, text);
 }
 
+void pv_calls_cancel_held(struct host *host)
+{
+    for (struct pv_link *link = host->calls.next; link != &host->calls; link = link->next) {
+        PV_CONTAINER(link, struct call, link)->canceled = true;
+    }
+    host->sweep = true;
+    pv_hosts_mark(host);
+}
+
 void pv_calls_sweep(struct host *host)
 {
+    if (!host->sweep) {
+        return;
+    }
+    host->sweep = false;
     struct pv_link *link = host->calls.next;
     while (link != &host->calls) {
         struct call *call = PV_CONTAINER(link, struct call, link);

@@ -21,8 +21,9 @@
 #include <unistd.h>
 
 #define SETTINGS_CAP (1024u * 1024)
-#define KILLED_STARTS 3 /* starts in a row that may end by SIGKILL before it is an instance fault  \
-                         */
+#define KILLED_STARTS                                                                              \
+    3 /* starts in a row that may end by SIGKILL before it is an instance fault                    \
+       */
 
 static struct pv_str id_key(const struct host *host)
 {

@@ -142,12 +142,9 @@ static void on_spawner_gone(struct pv_hosts *hosts)
     }
 }
 
-static void on_spawner(uv_poll_t *poll, int status, int events)
+void pv_hosts_hear_spawner(struct pv_hosts *hosts)
 {
-    struct pv_hosts *hosts = poll->data;
-    (void)status;
-    (void)events;
-    for (;;) {
+    while (!hosts->spawner_gone) {
         struct pv_spawner_event event;
         int got = pv_spawner_next(hosts->options.spawner, &event);
         if (got == 0) {
@@ -159,6 +156,13 @@ static void on_spawner(uv_poll_t *poll, int status, int events)
         }
         on_event(hosts, &event);
     }
+}
+
+static void on_spawner(uv_poll_t *poll, int status, int events)
+{
+    (void)status;
+    (void)events;
+    pv_hosts_hear_spawner(poll->data);
 }
 
 /* ---- instances ----------------------------------------------------------------------------------
@@ -295,10 +299,7 @@ void pv_hosts_kill_busy(struct pv_hosts *hosts)
         }
         if (host->state == PV_HOST_BACKOFF) {
             host->drain = true;
-            for (struct pv_link *l = host->calls.next; l != &host->calls; l = l->next) {
-                PV_CONTAINER(l, struct call, link)->canceled = true;
-            }
-            pv_hosts_mark(host);
+            pv_calls_cancel_held(host);
         } else {
             pv_host_kill(host, PV_END_OUTSIDE, 0);
         }
@@ -343,10 +344,7 @@ void pv_hosts_stop(struct pv_hosts *hosts, void (*stopped)(void *user), void *us
         if (host->state == PV_HOST_BACKOFF) {
             host->drain = true; /* its calls are lost at the end of this turn */
             host->instance->not_before_ms = INT64_MAX;
-            for (struct pv_link *l = host->calls.next; l != &host->calls; l = l->next) {
-                PV_CONTAINER(l, struct call, link)->canceled = true;
-            }
-            pv_hosts_mark(host);
+            pv_calls_cancel_held(host);
         } else {
             pv_host_stop(host);
         }

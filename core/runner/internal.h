@@ -65,6 +65,7 @@ struct host {
     bool solo;
     bool polling; /* poll is initialised */
     bool ready;   /* has been READY */
+    bool sweep;   /* has calls that were canceled before they were sent */
     bool drain;   /* takes no new call, and stops when it has none */
     bool exited;
     bool eof;
@@ -134,6 +135,8 @@ struct instance *pv_hosts_instance(struct pv_hosts *hosts, struct pv_str name); 
                                                                                  */
 /* Has the host looked at when this turn of the loop ends. */
 void pv_hosts_mark(struct host *host);
+/* Handles everything that the spawner has to say. Hosts may be over then. */
+void pv_hosts_hear_spawner(struct pv_hosts *hosts);
 void pv_hosts_check_stopped(struct pv_hosts *hosts);
 
 /* host.c */
@@ -170,7 +173,9 @@ void pv_calls_release(struct host *host);
 void pv_calls_end(struct call *call, const struct pv_wire_outcome *outcome);
 /* The same when its host was lost. */
 void pv_calls_lose(struct call *call, enum pv_lost lost, int64_t last_send_ms, struct pv_str text);
-/* Ends queued calls that were canceled. */
+/* Cancels every call of a host that was never started. */
+void pv_calls_cancel_held(struct host *host);
+/* Ends calls that were canceled before they were sent. */
 void pv_calls_sweep(struct host *host);
 /* Deadlines that have passed. */
 void pv_calls_expire(struct pv_hosts *hosts, int64_t now_ms);

@@ -295,6 +295,13 @@ void pv_host_read(struct host *host, bool drain)
 void pv_host_on_poll(uv_poll_t *poll, int status, int events)
 {
     struct host *host = poll->data;
+    if (host->pid == 0) {
+        /* The spawner has told its pid before the host could say anything. */
+        pv_hosts_hear_spawner(host->hosts);
+        if (uv_is_closing((uv_handle_t *)poll)) {
+            return; /* and its end, too */
+        }
+    }
     if (status != 0 || (events & UV_READABLE)) {
         pv_host_read(host, false);
     }

@@ -16,8 +16,8 @@ struct pv_spawner {
 };
 
 enum pv_spawner_event_kind {
-    PV_SPAWN_STARTED = 1, /* pid */
-    PV_SPAWN_FAILED = 2,  /* errnum: the program could not be run */
+    PV_SPAWN_STARTED = 1, /* pid; told before the program runs */
+    PV_SPAWN_FAILED = 2,  /* errnum: it could not be run, perhaps after STARTED */
     PV_SPAWN_EXITED = 3,  /* pid, wait_status as waitpid gives it */
 };
 
@@ -37,7 +37,7 @@ int pv_spawner_fork(struct pv_spawner *ret_spawner, struct pv_err *err) PV_MUST_
 int pv_spawner_hold(const struct pv_spawner *spawner, int fd) PV_MUST_CHECK;
 /* Asks for `program --parent=PID` with the socket as descriptor 3 and the page as 4, the
  * environment reduced to what sanitizers and fault injection read, in a process group of its own.
- * Borrows both descriptors. STARTED or FAILED follows, and after STARTED an EXITED. PV_EBUSY: the
+ * Borrows both descriptors. FAILED follows, or STARTED and then EXITED or FAILED. PV_EBUSY: the
  * spawner does not keep up; PV_ECLOSED: it is gone; PV_ETOOBIG: the path or name is too long. */
 int pv_spawner_start(const struct pv_spawner *spawner, uint64_t id, const char *program,
                      const char *name, int socket_fd, int page_fd) PV_MUST_CHECK;

@@ -76,10 +76,14 @@ static char **host_environment(void)
     return out;
 }
 
-/* Between fork and exec. Writes errno to report_fd when it fails. */
+/* Between fork and exec. Waits for a byte from the gate; writes errno to it when it fails. */
 static void become_host(const struct spawner *s, const struct pv_spawner_ask *ask, const int *fds,
-                        pid_t spawner_pid, int report_fd)
+                        pid_t spawner_pid, int gate)
 {
+    char go;
+    if (read(gate, &go, 1) != 1) {
+        _exit(127);
+    }
     char parent[32];
     char title[128];
     snprintf(parent, sizeof(parent), "--parent=%d", (int)spawner_pid);
@@ -107,7 +111,7 @@ static void become_host(const struct spawner *s, const struct pv_spawner_ask *as
         execve(ask->text, argv, host_environment());
     }
     int errnum = errno;
-    ssize_t ignored = write(report_fd, &errnum, sizeof(errnum));
+    ssize_t ignored = write(gate, &errnum, sizeof(errnum));
     (void)ignored;
     _exit(127);
 }
@@ -126,63 +130,64 @@ static struct child *room_for_child(struct spawner *s)
     return &s->children[s->count];
 }
 
-/* The pid, or 0 with *ret_errnum. */
-static pid_t start_host(struct spawner *s, const struct pv_spawner_ask *ask, const int *fds,
-                        int *ret_errnum)
+/* Starts a host and tells: STARTED before the program runs, so that nothing of it is heard earlier;
+ * FAILED when it cannot be run after all. */
+static void start_host(struct spawner *s, const struct pv_spawner_ask *ask, const int *fds)
 {
-    int report[2];
+    struct pv_spawner_event event = {.kind = PV_SPAWN_FAILED, .id = ask->id, .errnum = ENOMEM};
+    int gate[2] = {-1, -1};
     struct child *child = room_for_child(s);
-    if (!child) {
-        *ret_errnum = ENOMEM;
-        return 0;
+    if (!child || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, gate) != 0) {
+        event.errnum = child ? errno : ENOMEM;
+        tell(&event);
+        return;
     }
-    if (pipe2(report, O_CLOEXEC) != 0) {
-        *ret_errnum = errno;
-        return 0;
-    }
-    report[1] = move_fd(report[1], 8);
+    gate[1] = move_fd(gate[1], 8);
     pid_t self = getpid();
     pid_t pid = fork();
     if (pid == 0) {
-        become_host(s, ask, fds, self, report[1]);
+        close(gate[0]);
+        become_host(s, ask, fds, self, gate[1]);
     }
     int errnum = pid < 0 ? errno : 0;
-    close(report[1]);
+    close(gate[1]);
     if (pid > 0) {
-        ssize_t n = 0;
+        event = (struct pv_spawner_event){.kind = PV_SPAWN_STARTED, .id = ask->id, .pid = pid};
+        tell(&event);
+        ssize_t n = send(gate[0], "", 1, MSG_NOSIGNAL);
         do {
-            n = read(report[0], &errnum, sizeof(errnum));
+            n = read(gate[0], &errnum, sizeof(errnum));
         } while (n < 0 && errno == EINTR);
         if (n == (ssize_t)sizeof(errnum)) {
             waitpid(pid, NULL, 0);
             pid = 0;
         }
     }
-    close(report[0]);
+    close(gate[0]);
     if (pid <= 0) {
-        *ret_errnum = errnum ? errnum : ECHILD;
-        return 0;
+        event = (struct pv_spawner_event){
+            .kind = PV_SPAWN_FAILED, .id = ask->id, .errnum = errnum ? errnum : ECHILD};
+        tell(&event);
+        return;
     }
     child->id = ask->id;
     child->pid = pid;
     s->count++;
-    return pid;
 }
 
-static void handle_start(struct spawner *s, struct pv_spawner_ask *ask, int *fds, size_t fd_count)
+static void handle_start(struct spawner *s, const struct pv_spawner_ask *ask, int *fds,
+                         size_t fd_count)
 {
-    struct pv_spawner_event event = {.kind = PV_SPAWN_FAILED, .id = ask->id, .errnum = EINVAL};
-    if (fd_count == 2) {
-        for (size_t i = 0; i < fd_count; i++) {
-            fds[i] = move_fd(fds[i], 8);
-        }
-        event.pid = start_host(s, ask, fds, &event.errnum);
-        if (event.pid > 0) {
-            event.kind = PV_SPAWN_STARTED;
-            event.errnum = 0;
-        }
+    if (fd_count != 2) {
+        const struct pv_spawner_event event = {
+            .kind = PV_SPAWN_FAILED, .id = ask->id, .errnum = EINVAL};
+        tell(&event);
+        return;
     }
-    tell(&event);
+    for (size_t i = 0; i < fd_count; i++) {
+        fds[i] = move_fd(fds[i], 8);
+    }
+    start_host(s, ask, fds);
 }
 
 static void kill_host(const struct spawner *s, uint64_t id, int sig)

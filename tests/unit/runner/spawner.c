@@ -2,6 +2,7 @@
 /* The spawner: what a host is given, what is reported, and that nothing outlives anything. */
 #include "core/runner/spawner.h"
 
+#include "core/wire/wire.h"
 #include "tests/unit/unit.h"
 
 #include <errno.h>
@@ -52,6 +53,19 @@ static void expect_eof(int fd)
     close(fd);
 }
 
+/* Until the program answers, so that it is the program that /proc shows. */
+static void say_hello(int fd)
+{
+    struct pv_buf out;
+    pv_buf_init(&out, 4096);
+    const struct pv_wire_hello hello = {.version = PV_WIRE_VERSION, .settings = PV_STR("{}")};
+    pv_wire_put_hello(&out, &hello);
+    assert_int_equal(write(fd, out.ptr, out.len), out.len);
+    pv_buf_done(&out);
+    struct pollfd ready = {.fd = fd, .events = POLLIN};
+    assert_int_equal(poll(&ready, 1, 20000), 1);
+}
+
 static void read_file(const char *format, int pid, char *out, size_t size)
 {
     char path[64];
@@ -77,6 +91,7 @@ static void starts_reports_and_ends(void **state)
     assert_int_equal(event.kind, PV_SPAWN_STARTED);
     assert_int_equal(event.id, 7);
 
+    say_hello(fd);
     char text[4096];
     char wanted[64];
     snprintf(wanted, sizeof(wanted), "provost-host:pdns-1 --parent=%d ", (int)spawner.pid);
@@ -101,6 +116,7 @@ static void reports_why_not(void **state)
     struct pv_spawner spawner;
     assert_int_equal(pv_spawner_fork(&spawner, NULL), 0);
     int fd = start(&spawner, 8, "/nonexistent");
+    assert_int_equal(next_event(&spawner).kind, PV_SPAWN_STARTED);
     struct pv_spawner_event event = next_event(&spawner);
     assert_int_equal(event.kind, PV_SPAWN_FAILED);
     assert_int_equal(event.errnum, ENOENT);
