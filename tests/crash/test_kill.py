@@ -20,7 +20,7 @@ import provost as daemons
 import pytest
 from daemon import SLOW
 
-KILLS = int(os.environ.get("PROVOST_KILLS", "320" if SLOW == 1 else "60"))
+KILLS = int(os.environ.get("PROVOST_KILLS", "320" if SLOW == 1 else "100"))
 SEED = int(os.environ.get("PROVOST_SEED", "1"))
 # These stand where this test does not come: its plugin runs no program.
 ELSEWHERE = {"host.exec.before", "host.exec.after"}
