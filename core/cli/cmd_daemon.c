@@ -166,15 +166,35 @@ const struct pv_cli_command pv_cli_reload[] = {
     {0},
 };
 
+/* Names hold nothing that JSON would escape. */
+static int moves_json(struct pv_buf *out)
+{
+    static const char *const verdicts[] = {
+        [PV_MOVE_RUN] = "run", [PV_MOVE_NOOP] = "nothing_to_do", [PV_MOVE_ILLEGAL] = "refused"};
+    pv_buf_c(out, "{\"moves\":[");
+    for (int state = 0; state < PV_SVC_STATES; state++) {
+        for (int type = PV_OP_CREATE; type <= PV_OP_TYPES; type++) {
+            struct pv_move move = pv_move_judge(type, state, false);
+            const char *next = move.judgement == PV_MOVE_ILLEGAL ? "" : "\"";
+            pv_buf_printf(out,
+                          "%s{\"state\":\"%s\",\"operation\":\"%s\",\"verdict\":\"%s\","
+                          "\"next\":%s%s%s}",
+                          state > 0 || type > PV_OP_CREATE ? "," : "", pv_svc_state_name(state),
+                          pv_op_type_name(type), verdicts[move.judgement], next,
+                          next[0] != '\0' ? pv_svc_state_name((int)move.next) : "null", next);
+        }
+    }
+    pv_buf_c(out, "]}\n");
+    return out->status;
+}
+
 static int moves(struct pv_cli *cli)
 {
     struct pv_buf text;
     pv_buf_init(&text, 64u * 1024);
-    int result = pv_moves_print(&text);
+    int result = cli->out.json ? moves_json(&text) : pv_moves_print(&text);
     if (result != 0) {
         result = pv_cli_fail(cli, PV_EXIT_FAILED, "out of memory");
-    } else if (cli->out.json) {
-        result = pv_cli_fail(cli, PV_EXIT_USAGE, "the table of moves has no JSON form");
     } else {
         fputs(text.ptr, cli->out.file);
     }

@@ -28,7 +28,6 @@ import pytest
     (["service", "show", "shop/"], "names no service"),
     (["token", "create", "--source", "shop"], "--source and --scopes are needed"),
     (["token", "revoke", "provost_abcdefgh"], "is no token's id"),
-    (["moves", "--json"], "no JSON form"),
 ])
 def test_usage_errors(run, words, sentence):
     done = run(*words)
