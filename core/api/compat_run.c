@@ -257,9 +257,8 @@ static bool check_event(struct pv_call *call, struct pv_event *ret_event)
     unsigned flags = compat->what->first_creates ? PV_EVENT_NO_CUSTOMER : 0;
     struct pv_faults faults;
     pv_faults_init(&faults, (struct pv_str){NULL, 0}, false);
-    if (pv_event_check(&call->body, &call->body.values[0], flags, &faults, ret_event)) {
-        status = pv_event_check_config(call->api->o.config, &call->body, ret_event, &faults);
-    }
+    (void)pv_event_check(&call->body, &call->body.values[0], flags, &faults, ret_event);
+    status = pv_event_check_config(call->api->o.config, &call->body, ret_event, &faults);
     if (status != 0 || faults.count > 0) {
         if (status != 0) {
             pv_faults_done(&faults);

@@ -385,10 +385,33 @@ static struct pv_str text_of(const struct pv_json_doc *doc, const struct pv_json
     return value->text;
 }
 
+static bool is(const struct pv_json *value, enum pv_json_type type)
+{
+    return value != NULL && value->type == type;
+}
+
+/* What is ordered, of an event that has another mistake. */
+static void keep_order(const struct pv_json_doc *doc, const struct pv_json *value, int type,
+                       struct pv_event *ret_event)
+{
+    const struct pv_json *service = pv_json_get(doc, value, "service");
+    if (type != PV_OP_CREATE || !is(service, PV_JSON_OBJECT) ||
+        !is(pv_json_get(doc, service, "product"), PV_JSON_STRING) ||
+        !is(pv_json_get(doc, service, "plan"), PV_JSON_STRING)) {
+        return;
+    }
+    ret_event->type = type;
+    ret_event->product = text_of(doc, service, "product", &ret_event->product_at);
+    ret_event->plan = text_of(doc, service, "plan", &ret_event->plan_at);
+    const struct pv_json *params = pv_json_get(doc, service, "params");
+    ret_event->params = is(params, PV_JSON_OBJECT) ? params : NULL;
+}
+
 bool pv_event_check(const struct pv_json_doc *doc, const struct pv_json *value, unsigned flags,
                     struct pv_faults *faults, struct pv_event *ret_event)
 {
     struct check c = {.doc = doc, .faults = faults, .ok = true};
+    *ret_event = (struct pv_event){.value = value};
     if (!expect_type(&c, "", value, PV_JSON_OBJECT)) {
         return false;
     }
@@ -396,6 +419,7 @@ bool pv_event_check(const struct pv_json_doc *doc, const struct pv_json *value, 
     check_object(&c, "", value, event_members, COUNT(event_members));
     check_required(&c, value, type, flags);
     if (!c.ok) {
+        keep_order(doc, value, type, ret_event);
         return false;
     }
     const struct pv_json *service = pv_json_get(doc, value, "service");

@@ -27,7 +27,9 @@ struct pv_event {
 
 #define PV_EVENT_NO_CUSTOMER (1u << 0) /* a create may come without a customer */
 
-/* Checks one event; adds to `faults` what is wrong. false: something was. */
+/* Checks one event; adds to `faults` what is wrong. false: something was; then *ret_event holds no
+ * more than what the configuration can judge all the same (type, product, plan, params), and its
+ * type is 0 where that is nothing. */
 bool pv_event_check(const struct pv_json_doc *doc, const struct pv_json *value, unsigned flags,
                     struct pv_faults *faults, struct pv_event *ret_event);
 /* What makes two events the same: the canonical form without `id` and `time`. */

@@ -131,14 +131,14 @@ static int check_events(struct pv_call *call, struct batch *batch, struct pv_fau
             pv_json_next(&iter, &key, &value);
         }
         struct pv_event *event = &batch->events[i];
-        if (!pv_event_check(&call->body, value, 0, faults, event)) {
-            continue;
-        }
+        bool good = pv_event_check(&call->body, value, 0, faults, event);
         int status = pv_event_check_config(call->api->o.config, &call->body, event, faults);
         if (status != 0) {
             return status;
         }
-        fill_item(call, batch, i);
+        if (good) {
+            fill_item(call, batch, i);
+        }
     }
     return 0;
 }

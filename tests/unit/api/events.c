@@ -136,9 +136,12 @@ static void lists_every_problem_of_an_array(void **state)
                               "{\"id\":\"a3\",\"type\":\"service.create\",\"service\":{\"id\":"
                               "\"2\",\"product\":\"site\","
                               "\"plan\":\"basik\",\"params\":{\"public_ipp\":\"x\"}}" CUSTOMER
-                              "}]");
+                              "},\n"
+                              "{\"id\":\"a4\",\"type\":\"service.create\",\"service\":{\"id\":"
+                              "\"3\",\"product\":\"site\",\"plan\":\"basik\"},"
+                              "\"customer\":{\"email\":\"nowhere\"}}]");
     reply_expect(r, 400);
-    assert_int_equal(json_array_size(reply_at(r, "errors")), 4);
+    assert_int_equal(json_array_size(reply_at(r, "errors")), 6);
     assert_int_equal(json_integer_value(reply_at(r, "errors.0.index")), 1);
     assert_string_equal(reply_text(r, "errors.0.path"), "/service/id");
     assert_int_equal(json_integer_value(reply_at(r, "errors.0.position.line")), 2);
@@ -149,6 +152,9 @@ static void lists_every_problem_of_an_array(void **state)
     assert_string_equal(reply_text(r, "errors.2.code"), "unknown_plan");
     assert_string_equal(reply_text(r, "errors.3.code"), "unknown_param");
     assert_string_equal(reply_text(r, "errors.3.path"), "/service/params/public_ipp");
+    assert_string_equal(reply_text(r, "errors.4.code"), "invalid_email");
+    assert_string_equal(reply_text(r, "errors.5.code"), "unknown_plan");
+    assert_int_equal(json_integer_value(reply_at(r, "errors.5.index")), 4);
     reply_free(r);
     assert_int_equal(rig->steps_run, 0);
 }
