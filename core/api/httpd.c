@@ -237,8 +237,10 @@ int pv_httpd_listen_tcp(struct pv_httpd *httpd, const char *address, bool insecu
         if (fd >= 0) {
             close(fd);
         }
-        return pv_err_set(err, pv_status_from_errno(errnum), "listen on %s: %s", address,
-                          strerror(errnum));
+        return pv_err_set(
+            err, pv_status_from_errno(errnum), "listen on %s: %s%s", address, strerror(errnum),
+            errnum == EADDRINUSE ? "; another program has this port: end it, or change `listen`"
+                                 : "");
     }
     int port = port_of(fd);
     int status = add_listener(httpd, fd, false, err);
@@ -303,8 +305,11 @@ int pv_httpd_listen_unix(struct pv_httpd *httpd, const char *path, const char *g
             close(fd);
         }
         pv_free(copy);
-        return pv_err_set(err, pv_status_from_errno(errnum), "admin socket %s: %s", path,
-                          strerror(errnum));
+        return pv_err_set(
+            err, pv_status_from_errno(errnum), "admin socket %s: %s%s", path, strerror(errnum),
+            errnum == EADDRINUSE ? "; another provostd answers there: end it, or change "
+                                   "`admin_socket` or `runtime_dir`"
+                                 : "");
     }
     int status = add_listener(httpd, fd, true, err);
     if (status != 0) {

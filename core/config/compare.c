@@ -27,7 +27,8 @@ static void compare_instance(const struct pv_config_instance *now,
     if (!next) {
         if (used) {
             refuse(problems, now->name, "instance_in_use",
-                   "cannot be removed: services that are not terminated use it");
+                   "cannot be removed: services that are not terminated use it; keep it until "
+                   "they are");
         }
         add_change(diff, PV_CHANGE_REMOVED, now->name);
         return;

@@ -74,7 +74,10 @@ static int make_folder(struct pv_str path, struct pv_err *err)
         return pv_err_set(err, status, "%.*s: too long", PV_STR_ARG(path));
     }
     if (mkdir(text, 0750) != 0 && errno != EEXIST) {
-        return pv_err_set(err, pv_status_from_errno(errno), "%s: %s", text, strerror(errno));
+        return pv_err_set(
+            err, pv_status_from_errno(errno),
+            "folder %s cannot be made: %s; make it, for the user that provostd runs as", text,
+            strerror(errno));
     }
     return 0;
 }
@@ -203,7 +206,8 @@ static void on_store_closed(void *user)
 static void on_hosts_stopped(void *user)
 {
     struct pv_daemon *daemon = user;
-    uv_timer_stop(&daemon->engine_timer); /* it may be armed for a tick that nobody needs any more */
+    uv_timer_stop(&daemon->engine_timer); /* it may be armed for a tick that nobody needs any more
+                                           */
     pv_engine_free(daemon->engine);
     daemon->engine = NULL;
     daemon->store->ops->close(daemon->store, on_store_closed, daemon);

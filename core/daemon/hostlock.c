@@ -40,9 +40,11 @@ static int wait_for(int fd, const char *path, struct pv_err *err)
         }
         int64_t waited_ms = pv_mono_ms(&pv_clock_system) - started_ms;
         if (waited_ms > PV_HOSTLOCK_WAIT_MS) {
-            return pv_err_set(err, PV_ETIMEOUT,
-                              "%s: provostd with pid %d, or a plugin host that it left, still runs",
-                              path, holder(fd));
+            return pv_err_set(
+                err, PV_ETIMEOUT,
+                "%s: provostd with pid %d, or a plugin host that it left, still runs: "
+                "end it, or give this one another database (`store`)",
+                path, holder(fd));
         }
         if (!said) {
             said = true;
@@ -73,7 +75,10 @@ int pv_hostlock_take(const char *path, int *ret_fd, struct pv_err *err)
 {
     int fd = open(path, O_RDONLY | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0) {
-        return pv_err_set(err, pv_status_from_errno(errno), "%s: %s", path, strerror(errno));
+        return pv_err_set(err, pv_status_from_errno(errno),
+                          "%s: %s; the database's folder has to be writable for the user that "
+                          "provostd runs as",
+                          path, strerror(errno));
     }
     int status = wait_for(fd, path, err);
     if (status != 0) {

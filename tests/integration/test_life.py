@@ -107,7 +107,20 @@ def test_an_address_in_use_is_an_error(make_provost):
     ran = subprocess.run(other.command, capture_output=True, text=True, env=other.env,
                          timeout=20 * SLOW)
     assert ran.returncode == 1
-    assert str(one.port) in ran.stderr
+    assert f"127.0.0.1:{one.port}" in ran.stderr and "change `listen`" in ran.stderr
+    other.configure({"admin_socket": str(one.socket_path)})
+    ran = subprocess.run(other.command, capture_output=True, text=True, env=other.env,
+                         timeout=20 * SLOW)
+    assert ran.returncode == 1
+    assert str(one.socket_path) in ran.stderr and "another provostd" in ran.stderr
+
+
+def test_folders_that_cannot_be_written_are_an_error(make_provost, tmp_path):
+    (tmp_path / "file").write_text("")
+    one = make_provost({"data_dir": str(tmp_path / "file" / "data")})
+    ran = subprocess.run(one.command, capture_output=True, text=True, env=one.env, timeout=20 * SLOW)
+    assert ran.returncode == 74, ran.stderr
+    assert str(tmp_path / "file" / "data") in ran.stderr and "make it" in ran.stderr
 
 
 def test_reload_takes_over_what_changed(misbehaving, backend):

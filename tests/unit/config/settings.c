@@ -180,7 +180,8 @@ static const struct {
      "changed a\nadded b\n"},
     {MODULES "plugins: {a: {module: support}}\n", "removed free\n"},
     {MODULES "plugins: {free: {module: site}}\n",
-     "plugins.a: cannot be removed: services that are not terminated use it\nrefused\n"},
+     "plugins.a: cannot be removed: services that are not terminated use it; keep it until they "
+     "are\nrefused\n"},
     {MODULES "plugins: {a: {module: site}, free: {module: support}}\n",
      "plugins.a: cannot become plugin site: services that are not terminated use it as "
      "support\nrefused\n"},
