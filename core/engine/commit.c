@@ -159,6 +159,9 @@ static void held(struct pv_active *active)
     active->tries = active->decision.tries;
     int intent = p->ret_intent > active->c.intent ? p->ret_intent : active->c.intent;
     active->c.intent = intent;
+    if (p->row) {
+        pv_engine_tell(active->engine, active->c.op, PV_OPS_RUNNING, (struct pv_str){NULL, 0});
+    }
     pv_req_done(&p->req);
     if (intent == p->intent_seen) {
         pv_active_dispatch(active);

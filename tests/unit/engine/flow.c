@@ -25,6 +25,35 @@ static void a_create_runs_its_steps_in_order(void **state)
     assert_int_equal(world_service_state(&w, "1"), PV_SVC_ACTIVE);
 }
 
+struct heard {
+    struct pv_watch watch;
+    unsigned running;
+    unsigned ended;
+};
+
+static void hear(struct pv_watch *watch, struct pv_id op, int state, struct pv_str text)
+{
+    struct heard *heard = watch->user;
+    (void)op;
+    (void)text;
+    heard->running += state == PV_OPS_RUNNING ? 1 : 0;
+    heard->ended += pv_op_state_final(state) ? 1 : 0;
+}
+
+static void watchers_hear_of_each_step(void **state)
+{
+    (void)state;
+    size_t op = create("1", "two");
+    struct heard heard = {.watch = {.op = w.ops[op].op, .changed = hear, .user = &heard}};
+    pv_engine_watch(w.engine, &heard.watch);
+    for (unsigned step = 0; step < 4; step++) {
+        assert_int_equal(heard.running, step);
+        world_answer(&w, world_only(&w), PV_OUT_OK);
+    }
+    assert_int_equal(heard.ended, 1);
+    pv_engine_unwatch(&heard.watch);
+}
+
 static void a_step_is_given_its_input_and_state(void **state)
 {
     (void)state;
@@ -493,6 +522,7 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, open_world, close_world)
     const struct CMUnitTest tests[] = {
         T(a_create_runs_its_steps_in_order),
+        T(watchers_hear_of_each_step),
         T(a_step_is_given_its_input_and_state),
         T(the_same_event_is_the_same_operation),
         T(operations_of_a_service_wait_for_each_other),
