@@ -195,8 +195,10 @@ static void explain(struct pv_call *call, const struct facts *f, struct why *why
         snprintf(why->sentence, sizeof(why->sentence), "%s needs an operator: %.*s", f->what,
                  PV_STR_ARG(op->reason));
         snprintf(why->advice, sizeof(why->advice),
-                 "Look at the backend, then `provost operation retry|skip|undo|abandon %s --reason "
-                 "WHY`.",
+                 f->step_known ? "Look at the backend, then `provost operation "
+                                 "retry|skip|undo|abandon %s --reason WHY`."
+                               : "Repair the configuration and `provost reload`, then `provost "
+                                 "operation retry %s --reason WHY`; or `abandon` it.",
                  f->id);
     } else if (op->state == PV_OPS_RUNNING) {
         why_running(call, f, why);
