@@ -214,6 +214,66 @@ static void show_action(struct pv_buf *out, const struct pv_plugin_action *actio
     pv_buf_char(out, '}');
 }
 
+static bool lists_name(const struct pv_json_doc *view, const struct pv_json *names,
+                       struct pv_str name)
+{
+    if (names == NULL || names->type != PV_JSON_ARRAY) {
+        return false;
+    }
+    struct pv_json_iter iter = pv_json_iter(view, names);
+    const struct pv_json *key = NULL;
+    const struct pv_json *value = NULL;
+    while (pv_json_next(&iter, &key, &value)) {
+        if (value->type == PV_JSON_STRING && pv_str_eq(value->text, name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Whether a view offers an action: all are, where it does not say which. */
+static bool offers(const struct pv_json_doc *view, struct pv_str name)
+{
+    const struct pv_json *root = view->count > 0 ? &view->values[0] : NULL;
+    const struct pv_json *actions = root != NULL ? pv_json_get(view, root, "actions") : NULL;
+    if (actions == NULL || lists_name(view, actions, name)) {
+        return true;
+    }
+    const struct pv_json *lists = pv_json_get(view, root, "lists");
+    if (lists == NULL || lists->type != PV_JSON_ARRAY) {
+        return false;
+    }
+    struct pv_json_iter iter = pv_json_iter(view, lists);
+    const struct pv_json *key = NULL;
+    const struct pv_json *list = NULL;
+    while (pv_json_next(&iter, &key, &list)) {
+        if (lists_name(view, pv_json_get(view, list, "row_actions"), name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void show_actions(struct pv_buf *out, const struct pv_config_instance *instance,
+                         struct pv_str view)
+{
+    struct pv_json_doc doc = {.count = 0};
+    size_t offset = 0;
+    if (view.len > 0 && pv_json_parse(&doc, view, &offset, NULL) != 0) {
+        doc.count = 0;
+    }
+    bool first = true;
+    for (size_t i = 0; instance != NULL && i < instance->plugin->action_count; i++) {
+        const struct pv_plugin_action *action = &instance->plugin->actions[i];
+        if (offers(&doc, action->name)) {
+            pv_buf_c(out, first ? "" : ",");
+            show_action(out, action);
+            first = false;
+        }
+    }
+    pv_json_done(&doc);
+}
+
 static void show_component(struct pv_call *call, const struct pv_plan_component *component,
                            const struct pv_ask *ask)
 {
@@ -230,12 +290,8 @@ static void show_component(struct pv_call *call, const struct pv_plan_component 
     pv_show_raw(out, "view", ok ? item->result : (struct pv_str){NULL, 0});
     pv_show_text(out, "error", item != NULL && !ok ? item->text : (struct pv_str){NULL, 0});
     pv_buf_c(out, ",\"actions\":[");
-    const struct pv_config_instance *instance =
-        pv_config_instance(call->api->o.config, component->instance);
-    for (size_t i = 0; instance != NULL && i < instance->plugin->action_count; i++) {
-        pv_buf_c(out, i > 0 ? "," : "");
-        show_action(out, &instance->plugin->actions[i]);
-    }
+    show_actions(out, pv_config_instance(call->api->o.config, component->instance),
+                 ok ? item->result : (struct pv_str){NULL, 0});
     pv_buf_c(out, "]}");
 }
 

@@ -83,12 +83,12 @@ static int view_record(struct dns *dns)
 {
     json_t *set = provost_at(dns->kit.state, "record.set");
     json_t *content = json_array_get(provost_at(set, "records"), 0);
-    return kit_result(&dns->kit,
-                      json_pack("{s:s, s:[{s:s, s:s, s:s}, {s:s, s:s, s:s}, {s:s, s:s, s:O?}]}",
-                                "status", status_of(dns), "fields", "name", "name", "label", "Name",
-                                "value", provost_text_at(set, "name", ""), "name", "type", "label",
-                                "Type", "value", provost_text_at(set, "type", ""), "name",
-                                "content", "label", "Points to", "value", content));
+    return kit_result(
+        &dns->kit, json_pack("{s:s, s:[], s:[{s:s, s:s, s:s}, {s:s, s:s, s:s}, {s:s, s:s, s:O?}]}",
+                             "status", status_of(dns), "actions", "fields", "name", "name", "label",
+                             "Name", "value", provost_text_at(set, "name", ""), "name", "type",
+                             "label", "Type", "value", provost_text_at(set, "type", ""), "name",
+                             "content", "label", "Points to", "value", content));
 }
 
 static int do_view(struct dns *dns)
@@ -100,10 +100,11 @@ static int do_view(struct dns *dns)
         json_pack("{s:s, s:s, s:[{s:s, s:s}, {s:s, s:s}], s:o, s:[s]}", "name", "zones", "label",
                   "Zones", "columns", "name", "zone", "label", "Zone", "name", "status", "label",
                   "Status", "rows", zone_rows(dns), "row_actions", "zone_delete");
-    return kit_result(&dns->kit,
-                      json_pack("{s:s, s:[{s:s, s:s, s:o}], s:[o], s:o}", "status", status_of(dns),
-                                "fields", "name", "nameservers", "label", "Nameservers", "value",
-                                nameservers(dns), "lists", list, "quotas", quotas(dns)));
+    return kit_result(&dns->kit, json_pack("{s:s, s:[s, s, s, s], s:[{s:s, s:s, s:o}], s:[o], s:o}",
+                                           "status", status_of(dns), "actions", "zone_add",
+                                           "record_add", "record_edit", "record_delete", "fields",
+                                           "name", "nameservers", "label", "Nameservers", "value",
+                                           nameservers(dns), "lists", list, "quotas", quotas(dns)));
 }
 
 static int view(struct provost_call *call)

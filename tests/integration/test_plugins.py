@@ -67,6 +67,13 @@ def ask(shop, external_id, query, **params):
     return component["result"]
 
 
+def offered(shop, external_id):
+    """Names of the actions that the service's view offers, by component."""
+    answer = shop.api("GET", f"/v1/services/{service(shop, external_id)['service']}/view")
+    assert answer.status == 200, answer
+    return {c["component"]: [a["name"] for a in c["actions"]] for c in answer.json["components"]}
+
+
 def act(shop, external_id, action, **form):
     answer = shop.api("POST", f"/v1/services/{service(shop, external_id)['service']}/actions/{action}",
                       {"form": form}, headers={"Prefer": f"wait={20 * SLOW}"})
@@ -94,6 +101,7 @@ def site(shop, external_id="12345"):
 def test_a_site_has_a_subdomain_that_lives_as_long_as_it(shop, pdns):
     name = site(shop)
     assert pdns.dig(name) == ["203.0.113.10"]
+    assert offered(shop, "12345") == {"subdomain": [], "support": ["rotate"]}
     done(shop, "suspend", "12345")
     assert pdns.rcode(name) == "NXDOMAIN"
     done(shop, "unsuspend", "12345")
@@ -128,6 +136,8 @@ def test_a_support_key_is_worth_what_its_service_is(shop):
 def test_a_customer_keeps_zones(shop, pdns):
     done(shop, "create", "d", product="dns", plan="basic")
     acted(shop, "d", "zone_add", zone="example.com")
+    assert offered(shop, "d") == {"dns": ["zone_add", "zone_delete", "record_add", "record_edit",
+                                          "record_delete"]}
     acted(shop, "d", "record_add", zone="example.com", name="www", type="A", content="PROXYSRV")
     acted(shop, "d", "record_add", zone="example.com", name="@", type="MX", content="mail.example.org",
           priority=7, ttl=300)

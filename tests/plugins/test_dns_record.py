@@ -151,5 +151,6 @@ def test_view_and_inventory(dns):
     assert view["status"] == "active"
     assert {f["name"]: f["value"] for f in view["fields"]} == {
         "name": NAME, "type": "A", "content": "203.0.113.10"}
+    assert view["actions"] == []
     assert dns.query("inventory", of="instance")["items"] == [
         {"ref": fake.ref("1"), "kind": "record", "name": NAME}]

@@ -499,6 +499,7 @@ def test_view(zone):
     assert view["fields"][0]["value"] == NS and view["status"] == "active"
     assert view["lists"][0]["rows"] == [{"zone": "example.com", "status": "active"}]
     assert view["quotas"] == [{"name": "zones", "label": "Zones", "used": 1, "limit": 3}]
+    assert "zone_add" in view["actions"] and view["lists"][0]["row_actions"] == ["zone_delete"]
 
 
 def test_instance_queries(pdns, zone):
