@@ -38,6 +38,11 @@ static struct pv_grant key_of(const struct reserving *r, int kind, struct pv_str
 
 /* ---- kv ---- */
 
+bool pv_kv_shared(struct pv_str scope)
+{
+    return scope.len > 0 && scope.ptr[0] == 'i';
+}
+
 /* Of a service: apart for every component, under its number. Of an instance: shared by everything
  * that uses the instance. */
 static struct pv_str kv_scope(struct reserving *r, int64_t *ret_service_n)

@@ -139,7 +139,7 @@ struct pv_pool_row {
 };
 
 struct pv_kv {
-    struct pv_str scope; /* see logic_reserve.c */
+    struct pv_str scope; /* see pv_kv_shared */
     int64_t service_n;   /* 0: of an instance */
     struct pv_str name;
     uint64_t version;
@@ -147,6 +147,10 @@ struct pv_kv {
     struct pv_id writer;
     struct pv_str value; /* sealed */
 };
+
+/* Whether a scope is that of an instance ("i/INSTANCE"), not of one service ("s/NUMBER/COMPONENT").
+ */
+bool pv_kv_shared(struct pv_str scope);
 
 struct pv_filter {
     enum pv_list_what what;

@@ -77,10 +77,15 @@ static const char *const texts[PV_S_COUNT] = {
                        "started_ms, ended_ms, text FROM steps WHERE op_n=?1 ORDER BY seq",
     [PV_S_SIGNAL_PUT] = "INSERT OR REPLACE INTO signals VALUES(?1,?2,?3)",
     [PV_S_SIGNAL_LIST] = "SELECT name, body_sealed FROM signals WHERE op_n=?1 ORDER BY name",
-    [PV_S_KV_GET] = "SELECT service_n, version, erased, writer, value_sealed FROM kv "
+    [PV_S_KV_GET] = "SELECT version, erased, writer, value_sealed, service_n FROM kv "
                     "WHERE scope=?1 AND name=?2",
     [PV_S_KV_PUT] = "INSERT OR REPLACE INTO kv VALUES(?1,?2,?3,?4,?5,?6,?7)",
-    [PV_S_KV_DROP] = "DELETE FROM kv WHERE service_n=?1 AND service_n <> 0",
+    [PV_S_KV_DROP] = "DELETE FROM kv WHERE service_n=?1",
+    [PV_S_SHARED_GET] = "SELECT version, erased, writer, value_sealed FROM kv_shared WHERE n=?1",
+    [PV_S_SHARED_ADD] = "INSERT INTO kv_shared(scope, name, version, erased, writer, value_sealed) "
+                        "VALUES(?1,?2,?3,?4,?5,?6)",
+    [PV_S_SHARED_SET] =
+        "UPDATE kv_shared SET version=?3, erased=?4, writer=?5, value_sealed=?6 WHERE n=?7",
     [PV_S_GRANT_GET] = "SELECT number, value_sealed FROM grants WHERE op_n=?1 AND run=?2 AND "
                        "kind=?3 AND component=?4 AND step=?5 AND name=?6",
     [PV_S_GRANT_PUT] = "INSERT OR REPLACE INTO grants VALUES(?1,?2,?3,?4,?5,?6,?7,?8)",

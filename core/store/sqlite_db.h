@@ -53,6 +53,9 @@ enum pv_stmt {
     PV_S_KV_GET,
     PV_S_KV_PUT,
     PV_S_KV_DROP,
+    PV_S_SHARED_GET,
+    PV_S_SHARED_ADD,
+    PV_S_SHARED_SET,
     PV_S_GRANT_GET,
     PV_S_GRANT_PUT,
     PV_S_GRANT_DEL,
@@ -148,9 +151,10 @@ struct pv_identity pv_identity_id(const char *table, struct pv_id id);
 void pv_identity_add(struct pv_identity *identity, struct pv_str part);
 struct pv_str pv_identity_str(const struct pv_identity *identity);
 
-/* Keys of events and services: kind 1 and 2. PV_ENOTFOUND. A key is added once only. */
+/* Keys of events, services and shared values: kinds 1 to 3. PV_ENOTFOUND. A key is added once only. */
 #define PV_KEY_EVENT 1
 #define PV_KEY_SERVICE 2
+#define PV_KEY_SHARED 3
 int pv_sqlite_key_find(struct pv_sqlite_db *db, int kind, struct pv_id id,
                        int64_t *ret_value) PV_MUST_CHECK;
 int pv_sqlite_key_add(struct pv_sqlite_db *db, int kind, struct pv_id id,

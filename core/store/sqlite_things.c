@@ -223,50 +223,110 @@ static struct pv_identity kv_identity(struct pv_str scope, struct pv_str name)
     return identity;
 }
 
+/* Values of an instance are as many as its services, and their names may be random: each would
+ * dirty a page of its own in a table sorted by name. They stand in the order they came in, and are
+ * found through the index of keys. */
+static struct pv_id shared_key(struct pv_str scope, struct pv_str name)
+{
+    const struct pv_str parts[] = {scope, or_empty(name)};
+    return pv_id_of_parts(parts, 2);
+}
+
+static int read_kv(struct pv_sqlite_db *db, sqlite3_stmt *stmt, struct pv_arena *arena,
+                   struct pv_kv *ret)
+{
+    int status = pv_sqlite_one(db, stmt);
+    if (!status) {
+        struct pv_identity identity = kv_identity(ret->scope, ret->name);
+        ret->version = (uint64_t)sqlite3_column_int64(stmt, 0);
+        ret->erased = sqlite3_column_int(stmt, 1) != 0;
+        pv_column_id(stmt, 2, &ret->writer);
+        pv_column_sealed(db, stmt, 3, pv_identity_str(&identity), arena, &ret->value, &status);
+    }
+    return status;
+}
+
 static int sql_kv_get(struct pv_rows *rows, struct pv_str scope, struct pv_str name,
                       struct pv_arena *arena, struct pv_kv *ret)
 {
     struct pv_sqlite_db *db = pv_sqlite_db_of(rows);
-    int status = PV_OK;
-    sqlite3_stmt *stmt = pv_sqlite_stmt(db, PV_S_KV_GET, &status);
+    struct pv_kv kv = {.scope = scope, .name = name};
+    bool shared = pv_kv_shared(scope);
+    int64_t n = 0;
+    int status =
+        shared ? pv_sqlite_key_find(db, PV_KEY_SHARED, shared_key(scope, name), &n) : PV_OK;
+    sqlite3_stmt *stmt =
+        status ? NULL : pv_sqlite_stmt(db, shared ? PV_S_SHARED_GET : PV_S_KV_GET, &status);
     if (!stmt) {
         return status;
     }
-    pv_bind_str(stmt, 1, scope);
-    pv_bind_str(stmt, 2, or_empty(name));
-    status = pv_sqlite_one(db, stmt);
-    if (!status) {
-        *ret = (struct pv_kv){
-            .scope = scope,
-            .name = name,
-            .service_n = sqlite3_column_int64(stmt, 0),
-            .version = (uint64_t)sqlite3_column_int64(stmt, 1),
-            .erased = sqlite3_column_int(stmt, 2) != 0,
-        };
-        struct pv_identity identity = kv_identity(scope, name);
-        pv_column_id(stmt, 3, &ret->writer);
-        pv_column_sealed(db, stmt, 4, pv_identity_str(&identity), arena, &ret->value, &status);
+    if (shared) {
+        sqlite3_bind_int64(stmt, 1, n);
+    } else {
+        pv_bind_str(stmt, 1, scope);
+        pv_bind_str(stmt, 2, or_empty(name));
+    }
+    status = read_kv(db, stmt, arena, &kv);
+    if (!status && !shared) {
+        kv.service_n = sqlite3_column_int64(stmt, 4);
     }
     sqlite3_reset(stmt);
+    if (!status) {
+        *ret = kv;
+    }
     return status;
+}
+
+static int bind_value(struct pv_sqlite_db *db, sqlite3_stmt *stmt, int at, const struct pv_kv *kv)
+{
+    struct pv_identity identity = kv_identity(kv->scope, kv->name);
+    sqlite3_bind_int64(stmt, at, (int64_t)kv->version);
+    sqlite3_bind_int(stmt, at + 1, kv->erased);
+    pv_bind_id(stmt, at + 2, &kv->writer);
+    return pv_bind_sealed(db, stmt, at + 3, 0, pv_identity_str(&identity), kv->value);
+}
+
+static int put_shared(struct pv_sqlite_db *db, const struct pv_kv *kv)
+{
+    struct pv_id key = shared_key(kv->scope, kv->name);
+    int64_t n = 0;
+    int status = pv_sqlite_key_find(db, PV_KEY_SHARED, key, &n);
+    bool fresh = status == PV_ENOTFOUND;
+    if (status && !fresh) {
+        return status;
+    }
+    sqlite3_stmt *stmt = pv_sqlite_stmt(db, fresh ? PV_S_SHARED_ADD : PV_S_SHARED_SET, &status);
+    if (!stmt) {
+        return status;
+    }
+    if (fresh) {
+        pv_bind_str(stmt, 1, kv->scope);
+        pv_bind_str(stmt, 2, or_empty(kv->name));
+    } else {
+        sqlite3_bind_int64(stmt, 7, n);
+    }
+    status = bind_value(db, stmt, 3, kv);
+    status = status ? status : pv_sqlite_run(db, stmt);
+    return status || !fresh
+               ? status
+               : pv_sqlite_key_add(db, PV_KEY_SHARED, key, sqlite3_last_insert_rowid(db->db));
 }
 
 static int sql_kv_put(struct pv_rows *rows, const struct pv_kv *kv)
 {
     struct pv_sqlite_db *db = pv_sqlite_db_of(rows);
+    if (pv_kv_shared(kv->scope)) {
+        return put_shared(db, kv);
+    }
     int status = PV_OK;
     sqlite3_stmt *stmt = pv_sqlite_stmt(db, PV_S_KV_PUT, &status);
     if (!stmt) {
         return status;
     }
-    struct pv_identity identity = kv_identity(kv->scope, kv->name);
     pv_bind_str(stmt, 1, kv->scope);
     pv_bind_str(stmt, 2, or_empty(kv->name));
     sqlite3_bind_int64(stmt, 3, kv->service_n);
-    sqlite3_bind_int64(stmt, 4, (int64_t)kv->version);
-    sqlite3_bind_int(stmt, 5, kv->erased);
-    pv_bind_id(stmt, 6, &kv->writer);
-    status = pv_bind_sealed(db, stmt, 7, 0, pv_identity_str(&identity), kv->value);
+    status = bind_value(db, stmt, 4, kv);
     return status ? status : pv_sqlite_run(db, stmt);
 }
 

@@ -87,7 +87,8 @@ CREATE INDEX operations_live ON operations (state) WHERE state = 0;
 CREATE INDEX operations_failed ON operations (state) WHERE state > 10;
 
 -- What is looked up by a hash: a byte for the kind (1: an event's id with its source, to the operation;
--- 2: a service's id, to its number), then the hash. Kept when history is pruned. New keys stand in the
+-- 2: a service's id, to its number; 3: scope and name of a value that an instance keeps, to its number in
+-- kv_shared), then the hash. Kept when history is pruned. New keys stand in the
 -- log first and are merged into the index in its order, since each would dirty a page of its own there.
 CREATE TABLE key_index (
     key BLOB PRIMARY KEY,
@@ -137,7 +138,8 @@ CREATE TABLE signals (
     PRIMARY KEY (op_n, name)
 ) STRICT, WITHOUT ROWID;
 
--- A value that was deleted keeps its row, so that versions never repeat.
+-- Values that plugins keep for a service. One that was deleted keeps its row, so that versions never
+-- repeat.
 CREATE TABLE kv (
     scope TEXT NOT NULL,
     name TEXT NOT NULL,
@@ -148,7 +150,18 @@ CREATE TABLE kv (
     value_sealed BLOB,
     PRIMARY KEY (scope, name)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX kv_service ON kv (service_n) WHERE service_n <> 0;
+CREATE INDEX kv_service ON kv (service_n);
+
+-- Values that plugins keep for an instance; found through key_index. Never removed.
+CREATE TABLE kv_shared (
+    n INTEGER PRIMARY KEY,
+    scope TEXT NOT NULL,
+    name TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    erased INTEGER NOT NULL,
+    writer BLOB NOT NULL,
+    value_sealed BLOB
+) STRICT;
 
 -- What an operation reserved, under the key that makes a repeated step get the same.
 CREATE TABLE grants (
