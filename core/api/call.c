@@ -295,8 +295,47 @@ int pv_call_prefer_wait(const struct pv_call *call)
     return 0;
 }
 
-bool pv_call_page(struct pv_call *call, size_t *ret_limit, struct pv_str *ret_after)
+#define LIST_PARAMS 8
+
+/* false: it has failed the call. */
+static bool only_params(struct pv_call *call, const char *const *own)
 {
+    const char *names[LIST_PARAMS] = {"limit", "after", "source"};
+    size_t count = 3;
+    for (; *own != NULL && count < LIST_PARAMS; own++) {
+        names[count++] = *own;
+    }
+    struct pv_str rest = call->http->query;
+    while (rest.len > 0) {
+        const char *amp = memchr(rest.ptr, '&', rest.len);
+        size_t len = amp != NULL ? (size_t)(amp - rest.ptr) : rest.len;
+        const char *equals = len > 0 ? memchr(rest.ptr, '=', len) : NULL;
+        struct pv_str name = {rest.ptr, equals != NULL ? (size_t)(equals - rest.ptr) : len};
+        size_t i = 0;
+        while (i < count && !pv_str_eq_c(name, names[i])) {
+            i++;
+        }
+        if (i == count && name.len > 0) {
+            const char *near = pv_str_nearest(name, names, count);
+            name.len = name.len < 64 && pv_utf8_valid(name, NULL) ? name.len : 0;
+            pv_call_fail(call, 400, "unknown_parameter",
+                         near != NULL ? "unknown parameter \"%.*s\"; did you mean \"%s\"?"
+                                      : "unknown parameter \"%.*s\"",
+                         PV_STR_ARG(name), near);
+            return false;
+        }
+        size_t used = amp != NULL ? len + 1 : len;
+        rest = (struct pv_str){rest.ptr + used, rest.len - used};
+    }
+    return true;
+}
+
+bool pv_call_page(struct pv_call *call, const char *const *own, size_t *ret_limit,
+                  struct pv_str *ret_after)
+{
+    if (!only_params(call, own)) {
+        return false;
+    }
     struct pv_str limit = pv_call_param(call, "limit");
     int64_t n = PV_API_PAGE;
     if (limit.ptr != NULL && (pv_str_to_i64(limit, &n) != 0 || n < 1 || n > PV_API_PAGE_MAX)) {

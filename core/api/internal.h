@@ -149,8 +149,11 @@ bool pv_call_text(struct pv_call *call, const struct pv_json *object, const char
 bool pv_call_id(struct pv_call *call, size_t arg, const char *prefix, struct pv_id *ret_id);
 /* The seconds of `Prefer: wait=N`, at most 60; 0: not asked. */
 int pv_call_prefer_wait(const struct pv_call *call);
-/* limit and after of a list. false: it has failed the call. */
-bool pv_call_page(struct pv_call *call, size_t *ret_limit, struct pv_str *ret_after);
+/* limit and after of a list, which takes the parameter `source` and those of `own` (up to a NULL)
+ * besides. Anything else is refused: a filter with a slip in its name would show everything. false:
+ * it has failed the call. */
+bool pv_call_page(struct pv_call *call, const char *const *own, size_t *ret_limit,
+                  struct pv_str *ret_after);
 /* The source to look at: the token's; for the admin ?source= or none. false: it has failed the
  * call. */
 bool pv_call_source(struct pv_call *call, struct pv_str *ret_source);

@@ -185,7 +185,8 @@ static void list_tokens(struct pv_call *call)
     struct pv_str after;
     size_t limit = 0;
     struct pv_id from = {{0}};
-    if (!pv_call_source(call, &source) || !pv_call_page(call, &limit, &after)) {
+    static const char *const own[] = {NULL};
+    if (!pv_call_source(call, &source) || !pv_call_page(call, own, &limit, &after)) {
         return;
     }
     if (after.ptr != NULL && pv_id_parse("tok", after, &from) != 0) {

@@ -149,7 +149,8 @@ static void get_audit(struct pv_call *call)
     size_t limit = 0;
     int64_t from = 0;
     struct pv_id service = {{0}};
-    if (!pv_call_source(call, &source) || !pv_call_page(call, &limit, &after)) {
+    static const char *const own[] = {"service", NULL};
+    if (!pv_call_source(call, &source) || !pv_call_page(call, own, &limit, &after)) {
         return;
     }
     if (after.ptr != NULL && (pv_str_to_i64(after, &from) != 0 || from < 0)) {

@@ -109,7 +109,8 @@ static void submit_list(struct pv_call *call, struct pv_str source, struct pv_id
     size_t limit = 0;
     int state = -1;
     struct pv_id from = {{0}};
-    if (!pv_call_page(call, &limit, &after) || !op_state(call, &state)) {
+    static const char *const own[] = {"state", "service", NULL};
+    if (!pv_call_page(call, own, &limit, &after) || !op_state(call, &state)) {
         return;
     }
     if (after.ptr != NULL && pv_id_parse("op", after, &from) != 0) {

@@ -181,7 +181,8 @@ static void list_services(struct pv_call *call)
         by_external_id(call, source, external_id);
         return;
     }
-    if (!pv_call_page(call, &limit, &after) || !service_state(call, &state)) {
+    static const char *const own[] = {"state", "external_id", NULL};
+    if (!pv_call_page(call, own, &limit, &after) || !service_state(call, &state)) {
         return;
     }
     if (after.ptr != NULL && pv_id_parse("svc", after, &from) != 0) {

@@ -62,7 +62,8 @@ static void log_step(const struct pv_active *active, const char *what)
                                         [PV_CALL_UNDO] = "undo"};
     const struct pv_step_row *row = &active->row;
     bool well = row->outcome == PV_OUT_OK || row->outcome == PV_OUT_PENDING ||
-                row->outcome == PV_OUT_ABSENT || row->outcome == PV_OUT_IN_PROGRESS;
+                row->outcome == PV_OUT_CANCELED || row->outcome == PV_OUT_ABSENT ||
+                row->outcome == PV_OUT_IN_PROGRESS;
     pv_log(well ? PV_DEBUG : PV_WARN,
            (pv_lf_op(active->c.op), pv_lf_svc(active->c.service),
             pv_lf("component", row->component), pv_lf("step", row->step),

@@ -155,6 +155,15 @@ static void shows_services(void **state)
     for (size_t i = 0; i < PV_COUNT(bad); i++) {
         reply_refused(rig_call(rig, "GET", bad[i], NULL, NULL), 400, "invalid");
     }
+    static const char *const unknown[] = {"/v1/services?external-id=1", "/v1/operations?stat=done",
+                                          "/v1/audit?limit=5&state=x", "/v1/services?%ff=1",
+                                          "/v1/services?x"};
+    for (size_t i = 0; i < PV_COUNT(unknown); i++) {
+        reply_refused(rig_call(rig, "GET", unknown[i], NULL, NULL), 400, "unknown_parameter");
+    }
+    r = rig_call(rig, "GET", unknown[0], NULL, NULL);
+    assert_non_null(strstr(reply_text(r, "error"), "did you mean \"external_id\"?"));
+    reply_free(r);
 }
 
 static void pages(void **state)
