@@ -275,6 +275,20 @@ static int pin(struct pv_active *active, struct pv_err *err)
     return status;
 }
 
+/* Nothing has been begun, and the service can go on with what it has: nobody has to look. */
+static void fail_unplanned(struct pv_active *active, const char *reason)
+{
+    pv_active_prepare(active);
+    memset(&active->decision, 0, sizeof(active->decision));
+    active->decision.next = PV_NEXT_FINISH;
+    active->decision.op_state = PV_OPS_FAILED;
+    active->decision.observed = active->c.observed;
+    active->decision.residue = active->c.residue;
+    active->decision.tries = active->tries;
+    (void)snprintf(active->decision.reason, sizeof(active->decision.reason), "%s", reason);
+    pv_active_commit(active);
+}
+
 static void begin_unpinned(struct pv_active *active)
 {
     struct pv_err err = {0};
@@ -283,8 +297,13 @@ static void begin_unpinned(struct pv_active *active)
         hand_back(active);
         return;
     }
+    const char *why = err.text[0] ? err.text : pv_status_text(status);
+    if (status == PV_ENOTFOUND && active->c.type == PV_OP_UPGRADE) {
+        fail_unplanned(active, why);
+        return;
+    }
     if (status) {
-        pv_active_park(active, err.text[0] ? err.text : pv_status_text(status));
+        pv_active_park(active, why);
         return;
     }
     pv_active_prepare(active);

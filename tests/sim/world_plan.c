@@ -98,6 +98,9 @@ static int plan(void *ctx, const struct pv_plan_request *request, struct pv_aren
                                                                   .name = pv_str(steps[s].name)};
         }
     }
+    if (request->type == PV_OP_UPGRADE && pv_str_eq_c(request->plan_name, "no-such-plan")) {
+        return pv_err_set(err, PV_ENOTFOUND, "there is no plan \"no-such-plan\"");
+    }
     if (plan.component_count == 0 && request->type != PV_OP_TERMINATE) {
         return pv_err_set(err, PV_ENOTFOUND, "there is no product \"%.*s\"",
                           PV_STR_ARG(request->product));

@@ -447,6 +447,24 @@ static void a_terminate_attempts_what_is_up_while_the_rest_is_down(void **state)
     all_ok();
 }
 
+static void an_upgrade_to_no_plan_fails_and_blocks_nothing(void **state)
+{
+    (void)state;
+    (void)create("1", "one");
+    all_ok();
+    struct world_event event = {
+        .external_id = "1", .type = PV_OP_UPGRADE, .plan_name = "no-such-plan"};
+    size_t op = world_event(&w, &event);
+    assert_int_equal(world_open_calls(&w), 0);
+    assert_int_equal(world_op_state(&w, op), PV_OPS_FAILED);
+    assert_non_null(strstr(w.ops[op].reason, "no-such-plan"));
+    assert_int_equal(world_service_state(&w, "1"), PV_SVC_ACTIVE);
+    size_t suspend = world_fire(&w, "1", PV_OP_SUSPEND);
+    all_ok();
+    assert_int_equal(world_op_state(&w, suspend), PV_OPS_DONE);
+    assert_int_equal(pv_engine_backlog(w.engine), 0);
+}
+
 static void an_upgrade_that_fails_goes_back_to_before(void **state)
 {
     (void)state;
@@ -545,6 +563,7 @@ int main(void)
         T(suspend_unsuspend_suspend_are_three),
         T(an_unsuspend_supersedes_a_parked_suspend_and_really_runs),
         T(a_terminate_attempts_what_is_up_while_the_rest_is_down),
+        T(an_upgrade_to_no_plan_fails_and_blocks_nothing),
         T(an_upgrade_that_fails_goes_back_to_before),
         T(an_old_sequence_is_superseded),
         T(cancel_undoes_a_create),
