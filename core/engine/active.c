@@ -275,11 +275,15 @@ static int pin(struct pv_active *active, struct pv_err *err)
     return status;
 }
 
-/* Nothing has been begun, and the service can go on with what it has: nobody has to look. */
-static void fail_unplanned(struct pv_active *active, const char *reason)
+/* The configuration has no plan for it. Nothing has been called: an upgrade or action, which only a
+ * wrong plan or form can bring here, fails; what must not be forgotten is parked. */
+static void refused(struct pv_active *active, const char *reason)
 {
+    if (active->c.type != PV_OP_UPGRADE && active->c.type != PV_OP_ACTION) {
+        pv_active_park(active, reason);
+        return;
+    }
     pv_active_prepare(active);
-    memset(&active->decision, 0, sizeof(active->decision));
     active->decision.next = PV_NEXT_FINISH;
     active->decision.op_state = PV_OPS_FAILED;
     active->decision.observed = active->c.observed;
@@ -297,13 +301,8 @@ static void begin_unpinned(struct pv_active *active)
         hand_back(active);
         return;
     }
-    const char *why = err.text[0] ? err.text : pv_status_text(status);
-    if (status == PV_ENOTFOUND && active->c.type == PV_OP_UPGRADE) {
-        fail_unplanned(active, why);
-        return;
-    }
     if (status) {
-        pv_active_park(active, why);
+        refused(active, err.text[0] ? err.text : pv_status_text(status));
         return;
     }
     pv_active_prepare(active);

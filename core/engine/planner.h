@@ -35,7 +35,8 @@ struct pv_planner {
      * order: the engine orders them). A create takes product and plan from the configuration;
      * everything else keeps the composition's components and instances, and a terminate plans
      * doc_components only. PV_ENOTFOUND (the product, plan, action or instance is
-     * gone) or PV_EINVAL, with the sentence in err: the operation is parked with it. */
+     * gone) or PV_EINVAL, with the sentence in err: a create is refused with it, an upgrade or
+     * action fails, anything else is parked. */
     int (*plan)(void *ctx, const struct pv_plan_request *request, struct pv_arena *arena,
                 struct pv_plan *ret_plan, struct pv_err *err);
     /* PV_ENOTFOUND: the instance is not configured (any more). */
