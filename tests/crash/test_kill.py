@@ -138,11 +138,14 @@ class Run:
                 self.kills += 1
 
     def kill_a_host(self):
-        hosts = [pid for pid in daemons.descendants(self.one.pid)
-                 if b"provost-host:" in Path(f"/proc/{pid}/cmdline").read_bytes()]
-        if hosts:
-            os.kill(self.random.choice(hosts), signal.SIGKILL)
-            self.kills += 1
+        try:
+            hosts = [pid for pid in daemons.descendants(self.one.pid)
+                     if b"provost-host:" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+            if hosts:
+                os.kill(self.random.choice(hosts), signal.SIGKILL)
+                self.kills += 1
+        except OSError:
+            pass  # it has ended meanwhile
 
     def live(self, life_s):
         """One life, from a start to a kill."""
@@ -163,10 +166,7 @@ class Run:
             self.load.up.set()
             gone, _, _ = select.select([ended], [], [], life_s * self.random.random())
             if not gone:
-                try:
-                    self.kill_a_host()
-                except OSError:
-                    pass  # it has ended meanwhile
+                self.kill_a_host()
                 gone, _, _ = select.select([ended], [], [], life_s)
         finally:
             os.close(ended)
