@@ -3,6 +3,8 @@
  * loops, exits and overflows its stack. */
 #include "tests/unit/unit.h"
 
+#include "tests/unit/crashes.h"
+
 #include "core/base/clock.h"
 #include "core/base/hash.h"
 #include "core/wire/page.h"
@@ -224,24 +226,6 @@ static int reap(struct daemon *d, char *text, size_t size)
 static char log_text[65536];
 
 #define assert_contains(text, part) assert_non_null(strstr((text), (part)))
-
-/* A host under ASan leaves signals to it: no line in the log, no mark by the handler. */
-static bool sanitized(void)
-{
-    const char *value = getenv("PROVOST_SANITIZED");
-    return value != NULL && value[0] == '1';
-}
-
-/* Hosts that crash on purpose do so as they would without sanitizers: by the signal, without a
- * report that would be taken for a finding. */
-static void crash_by_signal(void)
-{
-    const char *set = getenv("ASAN_OPTIONS");
-    char options[2000];
-    snprintf(options, sizeof(options), "%s:handle_segv=0:handle_sigbus=0:handle_abort=0",
-             set != NULL ? set : "");
-    setenv("ASAN_OPTIONS", options, 1);
-}
 
 static void runs_steps_and_stops(void **state)
 {
