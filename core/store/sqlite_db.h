@@ -151,7 +151,7 @@ struct pv_identity pv_identity_id(const char *table, struct pv_id id);
 void pv_identity_add(struct pv_identity *identity, struct pv_str part);
 struct pv_str pv_identity_str(const struct pv_identity *identity);
 
-/* Keys of events, services and shared values: kinds 1 to 3. PV_ENOTFOUND. A key is added once only. */
+/* Keys of events, services and shared values. PV_ENOTFOUND. A key is added once only. */
 #define PV_KEY_EVENT 1
 #define PV_KEY_SERVICE 2
 #define PV_KEY_SHARED 3

@@ -102,9 +102,15 @@ static void kv_compares_and_sets(void **state)
     assert_int_equal(query_get(f, q, ""), PV_ENOTFOUND);
     q.kind = PV_ASK_KV_PUT;
     assert_int_equal(query_get(f, q, ""), PV_EFENCED);
+    /* Both are there after a restart. */
+    fix_restart(f);
+    q.kind = PV_ASK_KV_GET;
+    q.service = a.k->service;
+    assert_int_equal(query_get(f, q, "\"mine\""), 0);
+    q.scope = 1;
+    assert_int_equal(query_get(f, q, "\"c\""), 0);
     end_step(&b);
     end_step(&a);
-    fix_restart(f);
 }
 
 static void values_have_a_limit(void **state)
