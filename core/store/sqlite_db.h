@@ -88,6 +88,8 @@ enum pv_stmt {
 
 #define PV_SEALS 4 /* sealed columns of one statement */
 
+#define PV_MISSING_KEYS 1024u
+
 struct pv_sqlite_db {
     struct pv_rows rows; /* first */
     struct pv_rows_ops ops;
@@ -96,6 +98,8 @@ struct pv_sqlite_db {
     sqlite3_stmt *stmts[PV_S_COUNT];
     struct pv_buf seals[PV_SEALS]; /* what is bound until the statement was run */
     struct pv_key_tail tail;
+    /* Keys that were not found, since what is absent is asked for again before it is added. */
+    struct pv_tail_key missing[PV_MISSING_KEYS];
     size_t mark_count; /* keys at the mark */
     size_t tail_kept;  /* these three: as of the latest commit */
     size_t merged_kept;

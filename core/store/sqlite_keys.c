@@ -3,15 +3,32 @@
  * into the index a slice at a time, in the transactions of those who come by. */
 #include "core/store/sqlite_db.h"
 
+#include <string.h>
+
 #define MERGE_AT 32768u
 #define SLICE 512u
 #define TRIM 2048
+
+/* Where it is remembered that the index does not have a key. A zero kind: nothing. */
+static struct pv_tail_key *missing_place(struct pv_sqlite_db *db, const struct pv_tail_key *key)
+{
+    return &db->missing[(key->b[1] | key->b[2] << 8) % PV_MISSING_KEYS];
+}
+
+static bool same_key(const struct pv_tail_key *a, const struct pv_tail_key *b)
+{
+    return memcmp(a->b, b->b, sizeof(a->b)) == 0;
+}
 
 int pv_sqlite_key_find(struct pv_sqlite_db *db, int kind, struct pv_id id, int64_t *ret_value)
 {
     struct pv_tail_key key = pv_tail_key(kind, id);
     if (pv_tail_find(&db->tail, &key, ret_value)) {
         return PV_OK;
+    }
+    struct pv_tail_key *missing = missing_place(db, &key);
+    if (same_key(missing, &key)) {
+        return PV_ENOTFOUND;
     }
     int status = PV_OK;
     sqlite3_stmt *stmt = pv_sqlite_stmt(db, PV_S_KEY_GET, &status);
@@ -22,6 +39,8 @@ int pv_sqlite_key_find(struct pv_sqlite_db *db, int kind, struct pv_id id, int64
     status = pv_sqlite_one(db, stmt);
     if (!status) {
         *ret_value = sqlite3_column_int64(stmt, 0);
+    } else if (status == PV_ENOTFOUND) {
+        *missing = key;
     }
     sqlite3_reset(stmt);
     return status;
@@ -41,6 +60,10 @@ int pv_sqlite_key_add(struct pv_sqlite_db *db, int kind, struct pv_id id, int64_
     status = pv_sqlite_run(db, stmt);
     if (!status) {
         pv_tail_add(&db->tail, &key, value);
+        struct pv_tail_key *missing = missing_place(db, &key);
+        if (same_key(missing, &key)) {
+            *missing = (struct pv_tail_key){{0}};
+        }
     }
     return status;
 }
