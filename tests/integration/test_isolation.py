@@ -53,7 +53,8 @@ def test_an_outcome_that_is_none_is_unknown(misbehaving, backend):
     shown = one.operation(op)
     assert shown["state"] in ("ready", "running"), shown
     kinds = [row["kind"] for row in shown["steps"] if row["step"] == "act"]
-    assert kinds[:2] == ["run", "lookup"] and len(kinds) < 20, kinds
+    # Without waiting in between there would be hundreds in this time.
+    assert kinds[:2] == ["run", "lookup"] and len(kinds) < 80, len(kinds)
 
 
 def test_an_instance_that_does_not_start_says_why(misbehaving, backend):
