@@ -12,7 +12,8 @@
 /* Where it is remembered that the index does not have a key. A zero kind: nothing. */
 static struct pv_tail_key *missing_place(struct pv_sqlite_db *db, const struct pv_tail_key *key)
 {
-    return &db->missing[(key->b[1] | key->b[2] << 8) % PV_MISSING_KEYS];
+    unsigned place = (unsigned)key->b[1] | (unsigned)key->b[2] << 8;
+    return &db->missing[place % PV_MISSING_KEYS];
 }
 
 static bool same_key(const struct pv_tail_key *a, const struct pv_tail_key *b)
