@@ -84,7 +84,7 @@ static int connect_db(struct pv_sqlite_db *db, const char *path, struct pv_err *
     int status = pv_sqlite_status(db, code);
     status = status ? status
                     : exec(db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
-                               "PRAGMA cache_size=-4096; PRAGMA temp_store=MEMORY;"
+                               "PRAGMA cache_size=-6144; PRAGMA temp_store=MEMORY;"
                                "PRAGMA foreign_keys=OFF; PRAGMA busy_timeout=1000;"
                                "PRAGMA wal_autocheckpoint=0; PRAGMA trusted_schema=OFF;");
     sqlite3_wal_hook(db->db, on_wal, db);
