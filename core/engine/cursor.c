@@ -148,3 +148,15 @@ bool pv_cursor_next(struct pv_cursor *cursor, const struct pv_plan *plan)
 {
     return cursor->undoing ? next_back(cursor, plan) : next_forward(cursor, plan);
 }
+
+bool pv_cursor_left_elsewhere(const struct pv_cursor *cursor, const struct pv_plan *plan,
+                              uint8_t component)
+{
+    for (size_t i = 0; i < cursor->count; i++) {
+        bool left = cursor->marks[i] == PV_MARK_OPEN || cursor->marks[i] == PV_MARK_LATER;
+        if (left && plan->steps[i].component != component) {
+            return true;
+        }
+    }
+    return false;
+}

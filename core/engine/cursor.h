@@ -48,4 +48,8 @@ bool pv_cursor_next(struct pv_cursor *cursor, const struct pv_plan *plan);
 void pv_cursor_remark(struct pv_cursor *cursor, char from, char to);
 bool pv_cursor_has(const struct pv_cursor *cursor, char mark);
 
+/* Another component than this has steps that are open or put off. */
+bool pv_cursor_left_elsewhere(const struct pv_cursor *cursor, const struct pv_plan *plan,
+                              uint8_t component);
+
 #endif

@@ -567,8 +567,9 @@ void pv_decide_unavailable(const struct pv_decide_in *in, int wait, int64_t due_
 {
     begin(ret);
     ret->tries = in->tries;
-    if (attempts_all(in->type) && cursor->kind == PV_CALL_RUN &&
-        (wait == PV_WAIT_BREAKER || wait == PV_WAIT_PAUSED)) {
+    bool aside = attempts_all(in->type) && cursor->kind == PV_CALL_RUN &&
+                 (wait == PV_WAIT_BREAKER || wait == PV_WAIT_PAUSED);
+    if (aside && pv_cursor_left_elsewhere(cursor, in->plan, present(in, cursor)->component)) {
         put_off(in, cursor, ret);
     } else {
         defer_free(in, ret, wait, 0);

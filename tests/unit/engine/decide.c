@@ -455,6 +455,14 @@ static void an_instance_that_is_not_there(void **state)
     pv_decide_unavailable(&s.in, PV_WAIT_BREAKER, NOW + 9, &s.cursor, &d);
     assert_int_equal(d.next, PV_NEXT_HOLD);
     assert_int_equal(s.cursor.step, 2);
+    /* Nothing else is left to be attempted: it waits for the instance, without a back-off. */
+    set(&s, PV_OP_TERMINATE, REP, "..d", 0, PV_CALL_RUN);
+    pv_decide_unavailable(&s.in, PV_WAIT_PAUSED, NOW, &s.cursor, &d);
+    assert_int_equal(d.next, PV_NEXT_DEFER);
+    assert_int_equal(d.wait, PV_WAIT_PAUSED);
+    assert_true(d.due_ms == NOW);
+    assert_int_equal(d.tries, 0);
+    assert_memory_equal(s.cursor.marks, "..d", 3);
     set(&s, PV_OP_TERMINATE, REP, "...", 0, PV_CALL_RUN);
     pv_decide_unavailable(&s.in, PV_WAIT_CAPACITY, NOW + 9, &s.cursor, &d);
     assert_int_equal(d.next, PV_NEXT_DEFER);

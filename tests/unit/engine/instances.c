@@ -120,6 +120,23 @@ static void a_paused_instance_starts_nothing(void **state)
     assert_int_equal(world_op_state(&w, op), PV_OPS_DONE);
 }
 
+static void a_suspend_goes_on_as_soon_as_its_instance_is_resumed(void **state)
+{
+    (void)state;
+    created("1", "two");
+    pv_engine_set_paused(w.engine, PV_STR("panel-1"), true);
+    size_t op = world_fire(&w, "1", PV_OP_SUSPEND);
+    assert_string_equal(w.last_started, "dns.apply 0"); /* what is not paused is attempted */
+    all_ok();
+    world_run(&w, 3600000);
+    assert_int_equal(world_op_state(&w, op), PV_OPS_READY);
+    pv_engine_set_paused(w.engine, PV_STR("panel-1"), false);
+    world_settle(&w);
+    assert_string_equal(w.last_started, "site.apply 0");
+    all_ok();
+    assert_int_equal(world_op_state(&w, op), PV_OPS_DONE);
+}
+
 static void an_instance_that_was_removed_parks_what_needs_it(void **state)
 {
     (void)state;
@@ -340,6 +357,7 @@ int main(void)
         T(a_fault_opens_the_breaker_and_a_probe_closes_it),
         T(failures_in_a_row_open_the_breaker),
         T(a_paused_instance_starts_nothing),
+        T(a_suspend_goes_on_as_soon_as_its_instance_is_resumed),
         T(an_instance_that_was_removed_parks_what_needs_it),
         T(a_lost_host_costs_its_innocents_nothing),
         T(the_culprit_runs_alone_and_is_parked_the_third_time),
