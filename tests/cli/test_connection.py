@@ -3,8 +3,11 @@
 
 import os
 import pwd
+import shutil
 import socket
 import subprocess
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -59,20 +62,26 @@ def test_nobody_listens(run, tmp_path):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become somebody else")
-def test_permission_denied(build, daemon):
-    os.chmod(daemon.socket, 0o600)
+@pytest.fixture
+def public_folder():
+    """A folder that every user may enter, unlike those of pytest, or of a clone below /root."""
+    with tempfile.TemporaryDirectory() as path:
+        os.chmod(path, 0o755)
+        yield Path(path)
+
+
+def test_permission_denied(build, public_folder):
+    command = public_folder / "provost"
+    shutil.copy(build / "provost", command)
+    path = public_folder / "admin.sock"
     nobody = pwd.getpwnam("nobody")
-    probe = subprocess.run(["/bin/sh", "-c", f"test -x {build}/provost && cd {daemon.socket.parent}"],
-                           user=nobody.pw_uid, group=nobody.pw_gid, extra_groups=[], check=False,
-                           capture_output=True)
-    if probe.returncode != 0:
-        path = daemon.socket.parent
-        while path != path.parent and path.owner() == "root" and str(path) != "/tmp":
-            os.chmod(path, 0o755)
-            path = path.parent
-    done = subprocess.run([build / "provost", "--socket", daemon.socket, "status"], text=True,
-                          capture_output=True, user=nobody.pw_uid, group=nobody.pw_gid,
-                          extra_groups=[], check=False)
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(path))
+        listening.listen()
+        os.chmod(path, 0o600)
+        done = subprocess.run([command, "--socket", path, "status"], text=True,
+                              capture_output=True, user=nobody.pw_uid, group=nobody.pw_gid,
+                              extra_groups=[], check=False)
     assert done.returncode == 3
     assert "you may not use the admin socket" in done.stderr
     assert "provost-admin" in done.stderr

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -44,6 +45,9 @@ def test_a_plugin_of_ones_own(installed, tmp_path):
     output = run("provost", "plugin", "run", "build/my-panel.so", "create", "--settings", "settings.json",
                  "--event", "event.json", cwd=folder, status=6)
     assert output.count("temporary in ") == 4
+    elsewhere = Path("/") / prefix.relative_to(tmp_path / "root") / "libexec/provost/provost-host"
+    if elsewhere.exists():
+        return  # Provost is installed on this machine, too: that host would be found
     shutil.rmtree(prefix / "libexec")
     assert "there is no provost-host in" in subprocess.run(
         ["provost", "plugin", "describe", "build/my-panel.so"], env=env, cwd=folder, capture_output=True,
