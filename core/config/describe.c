@@ -6,6 +6,7 @@
 #include "core/base/alloc.h"
 #include "core/config/check.h"
 #include "core/config/json.h"
+#include "core/config/pattern.h"
 #include "core/engine/plan.h"
 
 #include <stdio.h>
@@ -128,6 +129,11 @@ static int parse_pattern(struct parse *parse, const json_t *json, struct pv_fiel
     int status = get_text(parse, json, "pattern", &field->pattern);
     if (status != PV_OK || !field->pattern.ptr) {
         return status;
+    }
+    if (!pv_pattern_is_small(field->pattern)) {
+        return pv_err_set(parse->err, PV_EINVAL,
+                          "pattern \"%.*s\": its repetitions are too many, or nested too deeply",
+                          PV_STR_ARG(field->pattern));
     }
     int failed = regcomp(&field->regex, field->pattern.ptr, REG_EXTENDED);
     if (failed) {
