@@ -26,7 +26,8 @@ class Tree:
     def _walk(self):
         found = set()
         for folder, folders, names in os.walk(self.root):
-            folders[:] = [name for name in folders if name != ".git" and not name.startswith("build")]
+            folders[:] = [name for name in folders
+                          if name not in (".git", "node_modules") and not name.startswith("build")]
             found.update(str((Path(folder) / name).relative_to(self.root)) for name in names)
         return found
 

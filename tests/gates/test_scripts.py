@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """tools/check-scripts, and the script that installs packages, on stand-ins for Debian's tools."""
 
+import re
 import subprocess
 
 import pytest
@@ -20,7 +21,11 @@ def machine(root, tmp_path):
     folder = tmp_path / "bin"
     folder.mkdir()
     notes = tmp_path / "notes"
-    for name in ("bash", "cat", "sed", "dirname", "env"):
+    packages = tmp_path / "npm"
+    packages.mkdir()
+    (packages / "package-lock.json").write_text("{}\n")
+    for name in ("bash", "cat", "cmp", "cp", "dirname", "env", "flock", "mkdir", "mktemp", "rm",
+                 "sed"):
         (folder / name).symlink_to(f"/usr/bin/{name}")
 
     def tool(name, text):
@@ -28,26 +33,61 @@ def machine(root, tmp_path):
         path.write_text(f'#!/usr/bin/bash\necho "{name} $*" >>{notes}\n{text}\n')
         path.chmod(0o755)
 
-    def run(mode, present=False, sudo=True, debian=True, env=None):
+    def run(mode, present=False, sudo=True, debian=True, npm="mkdir -p node_modules", env=None):
         if debian:
             tool("dpkg-query", "echo -n installed" if present else "exit 1")
             tool("apt-get", "exit 0")
         if sudo:
             tool("sudo", "exit 0")
+        if npm is not None:
+            tool("npm", npm)
         tool("id", "echo 1000")
         done = subprocess.run([root / "tools/install-packages", mode], capture_output=True, text=True,
-                              stdin=subprocess.DEVNULL, env={"PATH": str(folder)} | (env or {}))
+                              stdin=subprocess.DEVNULL,
+                              env={"PATH": str(folder), "PROVOST_NPM_FOLDER": str(packages)} | (env or {}))
         calls = notes.read_text() if notes.exists() else ""
         return done.returncode, done.stdout, done.stderr, [
-            line for line in calls.splitlines() if line.startswith(("sudo", "apt-get"))]
+            line for line in calls.splitlines() if line.startswith(("sudo", "apt-get", "npm"))]
 
     return run
 
 
 def test_nothing_to_do(machine):
-    status, out, err, calls = machine("test", present=True)
+    status, out, err, calls = machine("build", present=True)
     assert (status, err, calls) == (0, "", [])
     assert "are installed" in out
+
+
+def test_npm_packages_come_once_and_again_when_the_lock_file_changes(machine, tmp_path):
+    for _ in range(2):
+        status, out, err, calls = machine("test", present=True)
+        assert (status, err) == (0, "")
+        assert len(calls) == 1 and calls[0].startswith("npm ci ")
+        assert "npm packages of the tests: installed" in out
+    (tmp_path / "npm/package-lock.json").write_text('{"lockfileVersion": 3}\n')
+    assert len(machine("test", present=True)[3]) == 2
+
+
+def test_npm_packages_that_cannot_be_installed(machine, tmp_path):
+    status, _, err, _ = machine("test", present=True, npm="echo no such package; exit 1")
+    assert status == 1
+    assert "no such package" in err and "could not be installed" in err
+    assert not (tmp_path / "npm/node_modules").exists()
+
+
+def test_npm_is_missing(machine):
+    status, _, err, _ = machine("test", present=True, npm=None)
+    assert status == 1
+    assert "npm is not installed" in err
+
+
+def test_a_command_stands_for_its_package(machine):
+    wanted = [line for line in machine("test", env={"CI": "true"})[3] if line.startswith("sudo")][0]
+    assert " nodejs " in wanted and " npm " not in wanted
+
+
+def test_without_the_command_its_package_is_installed(machine):
+    assert " npm " in machine("test", npm=None, env={"CI": "true"})[3][0]
 
 
 def test_without_a_question_in_ci(machine):
@@ -127,6 +167,7 @@ echo "install ${{*: -2}}" >>{notes}
 def test_every_package_is_named_once(root):
     names = []
     for path in sorted((root / "tools/packages").iterdir()):
-        lines = [line.split("#")[0].split(" service=")[0] for line in path.read_text().splitlines()]
+        lines = [re.sub(r"#.*| (service|command)=.*", "", line)
+                 for line in path.read_text().splitlines()]
         names += [name.strip() for line in lines for name in line.split("|") if name.strip()]
     assert len(names) == len(set(names))

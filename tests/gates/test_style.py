@@ -56,6 +56,7 @@ BAD = [
     ("plugins/p/tests/a", "#!/bin/sh\n" + PY + "sleep 1\n", 3, "waits by the clock"),
     ("tools/a", "#!/bin/sh\n", 1, "licence"),
     ("tests/b.py", "import os\n", 1, "licence"),
+    ("tests/npm/package-lock.json", '{\n"resolved": "https://example.com/a.tgz"}', 2, "registry"),
 ]
 
 
