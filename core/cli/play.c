@@ -73,13 +73,11 @@ static int make_plan(struct playing *p, struct pv_err *err)
                           play->type == PV_OP_ACTION ? "the action" : "the operation",
                           play->only_step);
     }
-    p->component = (struct pv_plan_component){.name = pv_str(play->component)};
+    p->component = (struct pv_plan_component){.name = pv_str(play->component),
+                                              .retry = {1000, LONGEST_WAIT_MS, 2}};
     p->plan.components = &p->component;
     p->plan.component_count = 1;
     p->plan.steps = p->steps;
-    p->plan.retry_initial_ms = 1000;
-    p->plan.retry_cap_ms = LONGEST_WAIT_MS;
-    p->plan.retry_factor = 2;
     return 0;
 }
 

@@ -25,18 +25,12 @@ struct pv_config_http {
     bool insecure_public_listen; /* plain HTTP on an address that is not loopback */
 };
 
-struct pv_config_retry {
-    int64_t initial_ms;
-    int64_t cap_ms;
-    int64_t factor;
-};
-
 struct pv_config_engine {
     int64_t max_active;
     int64_t max_backlog;
     int64_t lease_ms;
     int64_t deadline_ms;
-    struct pv_config_retry retry;
+    struct pv_retry retry;
 };
 
 enum pv_pool_kind { PV_POOL_INTEGER = 0, PV_POOL_IPV4 = 1, PV_POOL_IPV6 = 2 };
@@ -77,6 +71,7 @@ struct pv_config_instance {
     struct pv_str module_path; /* absolute */
     struct pv_plugin *plugin;  /* what it declares; a reference of the configuration's */
     struct pv_instance_limits limits;
+    struct pv_retry retry;  /* what it sets itself; 0: as the product */
     int64_t stuck_after_ms; /* a loop that does not turn for so long is stuck */
     uint64_t memory_bytes;  /* resident memory of its host; 0: no limit */
     struct pv_config_alias *aliases;
@@ -113,7 +108,7 @@ struct pv_config_product {
     struct pv_str label;
     bool hold; /* on_failure: hold */
     int64_t deadline_ms;
-    struct pv_config_retry retry;
+    struct pv_retry retry;
     struct pv_config_component *components;
     size_t component_count;
     struct pv_config_plan *plans;

@@ -345,6 +345,7 @@ static int load_instance(struct pv_loading *loading, const struct pv_raw_instanc
         .breaker_open_ms = raw->breaker.open,
         .breaker_open_cap_ms = raw->breaker.open_cap,
     };
+    instance->retry = pv_load_retry(&raw->retry);
     if (!raw->module.ptr) {
         return PV_EINVAL; /* said already */
     }

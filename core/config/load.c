@@ -341,8 +341,13 @@ static void set_plain(struct pv_loading *loading)
         .max_backlog = raw->engine.max_backlog,
         .lease_ms = raw->engine.lease,
         .deadline_ms = raw->engine.deadline,
-        .retry = {raw->engine.retry.initial, raw->engine.retry.cap, raw->engine.retry.factor},
+        .retry = pv_load_retry(&raw->engine.retry),
     };
+}
+
+struct pv_retry pv_load_retry(const struct pv_raw_retry *raw)
+{
+    return (struct pv_retry){raw->initial, raw->cap, (uint32_t)raw->factor};
 }
 
 static int set_top(struct pv_loading *loading)

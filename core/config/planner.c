@@ -96,16 +96,24 @@ static int find_instance(struct pv_planning *planning, const struct pv_plan_comp
 
 /* ---- settings of the whole operation ---- */
 
+/* An instance's own settings stand above those of the product. */
+static void set_retry(struct pv_planning *planning, const struct pv_retry *product)
+{
+    for (size_t i = 0; i < planning->plan.component_count; i++) {
+        struct pv_plan_component *component = &planning->plan.components[i];
+        const struct pv_config_instance *instance =
+            pv_config_instance(planning->config, component->instance);
+        component->retry = instance ? pv_retry_over(&instance->retry, product) : *product;
+    }
+}
+
 static int set_rest(struct pv_planning *planning, struct pv_str composition_quotas)
 {
     const struct pv_config_product *product = planning->product;
     const struct pv_config_engine *engine = &planning->config->engine;
-    const struct pv_config_retry *retry = product ? &product->retry : &engine->retry;
     struct pv_plan *plan = &planning->plan;
     plan->deadline_ms = product ? product->deadline_ms : engine->deadline_ms;
-    plan->retry_initial_ms = retry->initial_ms;
-    plan->retry_cap_ms = retry->cap_ms;
-    plan->retry_factor = (uint32_t)retry->factor;
+    set_retry(planning, product ? &product->retry : &engine->retry);
     plan->hold = product && product->hold;
     plan->quotas = pv_planning_copy(planning, product && planning->plan_index >= 0
                                                   ? product->plans[planning->plan_index].quotas

@@ -352,20 +352,12 @@ static void set_plain(struct pv_loading *loading, const struct pv_raw_product *r
                       struct pv_config_product *product)
 {
     const struct pv_config_engine *engine = &loading->config->engine;
+    const struct pv_retry own = pv_load_retry(&raw->retry);
     product->name = raw->head.name;
     product->label = raw->label.ptr ? raw->label : raw->head.name;
     product->hold = raw->on_failure == 1;
     product->deadline_ms = raw->deadline > 0 ? raw->deadline : engine->deadline_ms;
-    product->retry = engine->retry;
-    if (raw->retry.initial > 0) {
-        product->retry.initial_ms = raw->retry.initial;
-    }
-    if (raw->retry.cap > 0) {
-        product->retry.cap_ms = raw->retry.cap;
-    }
-    if (raw->retry.factor > 0) {
-        product->retry.factor = raw->retry.factor;
-    }
+    product->retry = pv_retry_over(&own, &engine->retry);
 }
 
 static int check_component_values(struct pv_loading *loading, const struct pv_raw_product *raw,

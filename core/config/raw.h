@@ -67,6 +67,7 @@ struct pv_raw_instance {
     double rate;
     int64_t burst;
     struct pv_raw_breaker breaker;
+    struct pv_raw_retry retry;
     int64_t stuck_after;
     int64_t memory;
     const struct pv_node *aliases;
@@ -130,6 +131,8 @@ int pv_load_instances(struct pv_loading *loading) PV_MUST_CHECK;
 int pv_load_products(struct pv_loading *loading) PV_MUST_CHECK;
 int pv_load_sources(struct pv_loading *loading) PV_MUST_CHECK;
 
+/* What is not given is 0. */
+struct pv_retry pv_load_retry(const struct pv_raw_retry *raw);
 /* A copy that lives with the configuration; none stays none. Out of memory gives none: check. */
 struct pv_str pv_load_copy(struct pv_loading *loading, struct pv_str text);
 /* A problem with a member of a mapping of the file. */

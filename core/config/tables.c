@@ -31,28 +31,28 @@ static const struct pv_option retry_options[] = {
     {0},
 };
 
-/* The same for a product: what is not given is the engine's. */
-static const struct pv_option product_retry_options[] = {
+/* The same for a product and for an instance, which inherit what is not given. */
+static const struct pv_option own_retry_options[] = {
     {.name = "initial",
      .kind = PV_T_DURATION,
      AT(pv_raw_retry, initial),
      .min = 1,
      .max = YEAR_MS,
-     .shown_default = "`engine.retry.initial`",
+     .shown_default = "inherited",
      .doc = "The first wait."},
     {.name = "factor",
      .kind = PV_T_INT,
      AT(pv_raw_retry, factor),
      .min = 1,
      .max = 100,
-     .shown_default = "`engine.retry.factor`",
+     .shown_default = "inherited",
      .doc = "How much longer each wait may be than the one before."},
     {.name = "cap",
      .kind = PV_T_DURATION,
      AT(pv_raw_retry, cap),
      .min = 1,
      .max = YEAR_MS,
-     .shown_default = "`engine.retry.cap`",
+     .shown_default = "inherited",
      .doc = "The longest wait."},
     {0},
 };
@@ -309,6 +309,12 @@ static const struct pv_option instance_options[] = {
      AT(pv_raw_instance, breaker),
      .sub = breaker_options,
      .doc = "When a backend is left in peace for a while."},
+    {.name = "retry",
+     .kind = PV_O_GROUP,
+     AT(pv_raw_instance, retry),
+     .sub = own_retry_options,
+     .doc = "How long to wait after temporary failures of this instance's steps; what is not given "
+            "is the product's."},
     {.name = "stuck_after",
      .kind = PV_T_DURATION,
      AT(pv_raw_instance, stuck_after),
@@ -381,8 +387,8 @@ static const struct pv_option product_options[] = {
     {.name = "retry",
      .kind = PV_O_GROUP,
      AT(pv_raw_product, retry),
-     .sub = product_retry_options,
-     .doc = "How long to wait after temporary failures."},
+     .sub = own_retry_options,
+     .doc = "How long to wait after temporary failures; what is not given is `engine.retry`'s."},
     {.name = "components",
      .kind = PV_O_ITEMS,
      AT(pv_raw_product, components),

@@ -4,6 +4,7 @@
 #include "core/engine/decide.h"
 
 #include "core/base/message.h"
+#include "core/engine/moves.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -31,6 +32,12 @@ static const struct pv_plan_step *present(const struct pv_decide_in *in,
                                           const struct pv_cursor *cursor)
 {
     return &in->plan->steps[cursor->step];
+}
+
+static const struct pv_retry *retry_of(const struct pv_decide_in *in,
+                                       const struct pv_cursor *cursor)
+{
+    return &in->plan->components[present(in, cursor)->component].retry;
 }
 
 static void say(struct pv_decision *ret, const struct pv_decide_in *in,
@@ -79,7 +86,7 @@ static void try_later(const struct pv_decide_in *in, const struct pv_cursor *cur
     if (cursor->undoing) {
         ret->reason[0] = '\0'; /* people want to know why it is undone */
     }
-    int64_t delay = pv_plan_backoff(in->plan, in->rng, in->tries);
+    int64_t delay = pv_retry_backoff(retry_of(in, cursor), in->rng, in->tries);
     if (in->retry_after_ms > delay) {
         delay = in->retry_after_ms;
     }
@@ -109,21 +116,6 @@ static void list_failed(const struct pv_decide_in *in, const struct pv_cursor *c
     }
 }
 
-static int state_when_done(const struct pv_decide_in *in)
-{
-    switch (in->type) {
-    case PV_OP_CREATE:
-    case PV_OP_UNSUSPEND:
-        return PV_SVC_ACTIVE;
-    case PV_OP_SUSPEND:
-        return PV_SVC_SUSPENDED;
-    case PV_OP_TERMINATE:
-        return PV_SVC_TERMINATED;
-    default:
-        return in->observed;
-    }
-}
-
 static bool keeps_residue(int type)
 {
     return type == PV_OP_UPGRADE || type == PV_OP_RENEW || type == PV_OP_ACTION;
@@ -137,7 +129,7 @@ static void end_forward(const struct pv_decide_in *in, struct pv_cursor *cursor,
         if (!is_late(in)) {
             cursor->passes = (uint16_t)(cursor->passes + 1);
             (void)pv_cursor_next(cursor, in->plan);
-            int64_t delay = pv_plan_backoff(in->plan, in->rng, cursor->passes);
+            int64_t delay = pv_retry_backoff(retry_of(in, cursor), in->rng, cursor->passes);
             defer(in, ret, PV_WAIT_RETRY, in->retry_after_ms > delay ? in->retry_after_ms : delay);
             ret->tries = cursor->passes;
             return;
@@ -150,7 +142,7 @@ static void end_forward(const struct pv_decide_in *in, struct pv_cursor *cursor,
     }
     ret->next = PV_NEXT_FINISH;
     ret->op_state = PV_OPS_DONE;
-    ret->observed = state_when_done(in);
+    ret->observed = pv_move_done(in->type, in->observed);
     ret->residue = keeps_residue(in->type) && in->residue;
 }
 
@@ -415,6 +407,32 @@ static void absent(const struct pv_decide_in *in, struct pv_cursor *cursor, stru
     ret->tries = in->tries + 1;
 }
 
+/* What ends a look-up or an undo without an answer to its question. `never` and `not_now` are said
+ * when it cannot be asked, at all or for the moment. */
+static void unanswered(const struct pv_decide_in *in, struct pv_cursor *cursor, const char *never,
+                       const char *not_now, struct pv_decision *ret)
+{
+    switch (in->code) {
+    case PV_OUT_INSTANCE_FAULT:
+        instance_fault(in, cursor, ret);
+        break;
+    case PV_OUT_PERMANENT:
+        say(ret, in, cursor, never);
+        park(ret);
+        break;
+    case PV_OUT_NO_STEP:
+        no_step(in, cursor, ret);
+        break;
+    case PV_OUT_CANCELED:
+        defer_free(in, ret, PV_WAIT_NONE, 0);
+        break;
+    default:
+        say(ret, in, cursor, not_now);
+        try_later(in, cursor, ret);
+        break;
+    }
+}
+
 static void looked_up(const struct pv_decide_in *in, struct pv_cursor *cursor,
                       struct pv_decision *ret)
 {
@@ -435,22 +453,8 @@ static void looked_up(const struct pv_decide_in *in, struct pv_cursor *cursor,
             park(ret);
         }
         break;
-    case PV_OUT_INSTANCE_FAULT:
-        instance_fault(in, cursor, ret);
-        break;
-    case PV_OUT_PERMANENT:
-        say(ret, in, cursor, "cannot be looked up");
-        park(ret);
-        break;
-    case PV_OUT_NO_STEP:
-        no_step(in, cursor, ret);
-        break;
-    case PV_OUT_CANCELED:
-        defer_free(in, ret, PV_WAIT_NONE, 0);
-        break;
     default:
-        say(ret, in, cursor, "cannot be looked up now");
-        try_later(in, cursor, ret);
+        unanswered(in, cursor, "cannot be looked up", "cannot be looked up now", ret);
         break;
     }
 }
@@ -469,22 +473,8 @@ static void undone(const struct pv_decide_in *in, struct pv_cursor *cursor, stru
     case PV_OUT_IN_PROGRESS:
         pending(in, cursor, ret);
         break;
-    case PV_OUT_INSTANCE_FAULT:
-        instance_fault(in, cursor, ret);
-        break;
-    case PV_OUT_PERMANENT:
-        say(ret, in, cursor, "cannot be undone");
-        park(ret);
-        break;
-    case PV_OUT_NO_STEP:
-        no_step(in, cursor, ret);
-        break;
-    case PV_OUT_CANCELED:
-        defer_free(in, ret, PV_WAIT_NONE, 0);
-        break;
     default: /* an undo may be called again, so an unknown outcome is a temporary one */
-        say(ret, in, cursor, "could not be undone yet");
-        try_later(in, cursor, ret);
+        unanswered(in, cursor, "cannot be undone", "could not be undone yet", ret);
         break;
     }
 }

@@ -52,6 +52,21 @@ int pv_move_opposite(int type)
     return type == PV_OP_UNSUSPEND ? PV_OP_SUSPEND : 0;
 }
 
+int pv_move_done(int type, int observed)
+{
+    switch (type) {
+    case PV_OP_CREATE:
+    case PV_OP_UNSUSPEND:
+        return PV_SVC_ACTIVE;
+    case PV_OP_SUSPEND:
+        return PV_SVC_SUSPENDED;
+    case PV_OP_TERMINATE:
+        return PV_SVC_TERMINATED;
+    default:
+        return observed;
+    }
+}
+
 int pv_moves_print(struct pv_buf *out)
 {
     pv_buf_c(out, "| state |");

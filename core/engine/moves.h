@@ -22,6 +22,8 @@ struct pv_move {
 struct pv_move pv_move_judge(int type, int state, bool residue);
 /* The opposite of suspend or unsuspend, else 0. */
 int pv_move_opposite(int type);
+/* The state of a service, `observed` so far, once an operation of this type is done. */
+int pv_move_done(int type, int observed);
 /* Writes the table as Markdown (docs/guarantees.md and `provost moves`). */
 int pv_moves_print(struct pv_buf *out);
 

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#define PLAN_VERSION 1
+#define PLAN_VERSION 2
 
 /* Reverses the components' order, keeping each component's steps in theirs. */
 static void reverse_components(struct pv_plan *plan)
@@ -42,6 +42,9 @@ int pv_plan_encode(const struct pv_plan *plan, struct pv_buf *out)
         pv_buf_lstr(out, c->plugin_version);
         pv_buf_lstr(out, c->values);
         pv_buf_lstr(out, c->previous);
+        pv_buf_u64(out, (uint64_t)c->retry.initial_ms);
+        pv_buf_u64(out, (uint64_t)c->retry.cap_ms);
+        pv_buf_u32(out, c->retry.factor);
     }
     pv_buf_u16(out, (uint16_t)plan->step_count);
     for (size_t i = 0; i < plan->step_count; i++) {
@@ -53,9 +56,6 @@ int pv_plan_encode(const struct pv_plan *plan, struct pv_buf *out)
         pv_buf_lstr(out, s->name);
     }
     pv_buf_u64(out, (uint64_t)plan->deadline_ms);
-    pv_buf_u64(out, (uint64_t)plan->retry_initial_ms);
-    pv_buf_u64(out, (uint64_t)plan->retry_cap_ms);
-    pv_buf_u32(out, plan->retry_factor);
     pv_buf_u8(out, plan->hold ? 1 : 0);
     pv_buf_lstr(out, plan->common);
     pv_buf_lstr(out, plan->attrs);
@@ -80,6 +80,9 @@ static void read_component(struct pv_reader *r, struct pv_plan_component *ret)
     ret->plugin_version = pv_read_lstr(r);
     ret->values = pv_read_lstr(r);
     ret->previous = pv_read_lstr(r);
+    ret->retry.initial_ms = (int64_t)pv_read_u64(r);
+    ret->retry.cap_ms = (int64_t)pv_read_u64(r);
+    ret->retry.factor = pv_read_u32(r);
 }
 
 static void read_step(struct pv_reader *r, struct pv_plan_step *ret)
@@ -94,9 +97,6 @@ static void read_step(struct pv_reader *r, struct pv_plan_step *ret)
 static void read_tail(struct pv_reader *r, struct pv_plan *ret)
 {
     ret->deadline_ms = (int64_t)pv_read_u64(r);
-    ret->retry_initial_ms = (int64_t)pv_read_u64(r);
-    ret->retry_cap_ms = (int64_t)pv_read_u64(r);
-    ret->retry_factor = pv_read_u32(r);
     ret->hold = pv_read_u8(r) != 0;
     ret->common = pv_read_lstr(r);
     ret->attrs = pv_read_lstr(r);
@@ -165,14 +165,21 @@ int64_t pv_plan_quota(const struct pv_plan *plan, struct pv_str quota)
     return -1;
 }
 
-int64_t pv_plan_backoff(const struct pv_plan *plan, const struct pv_rng *rng, uint32_t tries)
+struct pv_retry pv_retry_over(const struct pv_retry *own, const struct pv_retry *base)
 {
-    int64_t most = plan->retry_initial_ms;
-    for (uint32_t i = 1; i < tries && most < plan->retry_cap_ms; i++) {
-        most *= plan->retry_factor;
+    return (struct pv_retry){own->initial_ms > 0 ? own->initial_ms : base->initial_ms,
+                             own->cap_ms > 0 ? own->cap_ms : base->cap_ms,
+                             own->factor > 0 ? own->factor : base->factor};
+}
+
+int64_t pv_retry_backoff(const struct pv_retry *retry, const struct pv_rng *rng, uint32_t tries)
+{
+    int64_t most = retry->initial_ms;
+    for (uint32_t i = 1; i < tries && most < retry->cap_ms; i++) {
+        most *= retry->factor;
     }
-    if (most > plan->retry_cap_ms) {
-        most = plan->retry_cap_ms;
+    if (most > retry->cap_ms) {
+        most = retry->cap_ms;
     }
     return most <= 0 ? 0 : (int64_t)pv_rng_below(rng, (uint64_t)most + 1);
 }

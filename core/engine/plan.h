@@ -13,6 +13,13 @@
 #define PV_STEP_LOOKUP (1u << 2)
 #define PV_STEP_POLL (1u << 3)
 
+/* Waits after temporary failures: exponential, with full jitter. */
+struct pv_retry {
+    int64_t initial_ms; /* 1,000 */
+    int64_t cap_ms;     /* 600,000 */
+    uint32_t factor;    /* 2 */
+};
+
 struct pv_plan_component {
     struct pv_str name;
     struct pv_str instance;
@@ -20,6 +27,7 @@ struct pv_plan_component {
     struct pv_str plugin_version;
     struct pv_str values;   /* JSON object: checked product and plan values, without secrets */
     struct pv_str previous; /* the same before an upgrade; none otherwise */
+    struct pv_retry retry;  /* of its instance, or else of the product */
 };
 
 struct pv_plan_step {
@@ -35,11 +43,8 @@ struct pv_plan {
     size_t component_count;
     struct pv_plan_step *steps; /* in the order in which they run */
     size_t step_count;
-    int64_t deadline_ms;      /* how long it may take in all; 86,400,000 */
-    int64_t retry_initial_ms; /* 1,000 */
-    int64_t retry_cap_ms;     /* 600,000 */
-    uint32_t retry_factor;    /* 2 */
-    bool hold;                /* on_failure: hold */
+    int64_t deadline_ms; /* how long it may take in all; 86,400,000 */
+    bool hold;           /* on_failure: hold */
     /* JSON members without braces that every step's input holds: "\"customer\":{…},\"params\":{…}"
      * … or "" */
     struct pv_str common;
@@ -59,7 +64,9 @@ int pv_plan_decode(struct pv_str bytes, struct pv_arena *arena, struct pv_plan *
 /* The limit of a quota; -1 when the plan sets none. */
 int64_t pv_plan_quota(const struct pv_plan *plan, struct pv_str quota);
 
+/* `own` where it sets something, `base` where it has 0. */
+struct pv_retry pv_retry_over(const struct pv_retry *own, const struct pv_retry *base);
 /* The wait before attempt tries + 1: full jitter under an exponential cap. */
-int64_t pv_plan_backoff(const struct pv_plan *plan, const struct pv_rng *rng, uint32_t tries);
+int64_t pv_retry_backoff(const struct pv_retry *retry, const struct pv_rng *rng, uint32_t tries);
 
 #endif

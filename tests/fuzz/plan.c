@@ -10,7 +10,10 @@ bool fuzz_seed(size_t n, struct pv_buf *out)
 {
     if (n == 0) {
         struct pv_plan_component components[] = {
-            {.name = PV_STR("dns"), .instance = PV_STR("pdns-1"), .plugin = PV_STR("dns")},
+            {.name = PV_STR("dns"),
+             .instance = PV_STR("pdns-1"),
+             .plugin = PV_STR("dns"),
+             .retry = {1000, 600000, 2}},
             {.name = PV_STR("support"), .instance = PV_STR("support"), .values = PV_STR("{}")},
         };
         struct pv_plan_step steps[] = {
@@ -23,9 +26,6 @@ bool fuzz_seed(size_t n, struct pv_buf *out)
             .steps = steps,
             .step_count = 2,
             .deadline_ms = 86400000,
-            .retry_initial_ms = 1000,
-            .retry_cap_ms = 600000,
-            .retry_factor = 2,
             .common = PV_STR("\"params\":{}"),
             .quotas = PV_STR("zones=3,backups=2"),
         };

@@ -65,9 +65,6 @@ static int plan(void *ctx, const struct pv_plan_request *request, struct pv_aren
 {
     const struct world *world = ctx;
     struct pv_plan plan = {.deadline_ms = 86400000,
-                           .retry_initial_ms = 1000,
-                           .retry_cap_ms = world->retry_cap_ms,
-                           .retry_factor = 2,
                            .hold = world->hold,
                            .common = PV_STR("\"customer\":{\"email\":\"a@example.com\"}"),
                            .quotas = PV_STR("backups=2")};
@@ -83,11 +80,13 @@ static int plan(void *ctx, const struct pv_plan_request *request, struct pv_aren
             continue;
         }
         size_t index = plan.component_count++;
-        plan.components[index] = (struct pv_plan_component){.name = pv_str(c->name),
-                                                            .instance = pv_str(c->instance),
-                                                            .plugin = PV_STR("table"),
-                                                            .plugin_version = PV_STR("1"),
-                                                            .values = PV_STR("{\"memory\":1}")};
+        plan.components[index] =
+            (struct pv_plan_component){.name = pv_str(c->name),
+                                       .instance = pv_str(c->instance),
+                                       .plugin = PV_STR("table"),
+                                       .plugin_version = PV_STR("1"),
+                                       .values = PV_STR("{\"memory\":1}"),
+                                       .retry = {1000, world->retry_cap_ms, 2}};
         const struct table_step *steps = steps_of(c, request->type);
         for (size_t s = 0; s < 4 && steps[s].name; s++) {
             uint8_t lie = world->lie_repeatable ? PV_STEP_REPEATABLE : 0;

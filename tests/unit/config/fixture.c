@@ -122,7 +122,7 @@ const char fixture_yaml[] =
     "  pdns-1:\n"
     "    module: dns\n"
     "    settings: {url: \"http://127.0.0.1:8081\", api_key: \"${file:pdns.key}\"}\n"
-    "  node-1: {module: site, max_in_flight: 5, rate: 2.5, burst: 10}\n"
+    "  node-1: {module: site, max_in_flight: 5, rate: 2.5, burst: 10, retry: {cap: 30s}}\n"
     "  support: {module: support, aliases: {/support/check: check_key}}\n"
     "products:\n"
     "  wordpress:\n"

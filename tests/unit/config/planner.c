@@ -105,9 +105,12 @@ static void creates(void **state)
     assert_text(plan->quotas, "backups=2,zones=3");
     assert_true(plan->hold);
     assert_int_equal(plan->deadline_ms, 7200000);
-    assert_int_equal(plan->retry_initial_ms, 5000);
-    assert_int_equal(plan->retry_cap_ms, 600000);
-    assert_int_equal(plan->retry_factor, 2);
+    /* site's instance says how long it may take at most, everything else is the product's */
+    assert_int_equal(plan->components[0].retry.initial_ms, 5000);
+    assert_int_equal(plan->components[0].retry.cap_ms, 30000);
+    assert_int_equal(plan->components[0].retry.factor, 2);
+    assert_int_equal(plan->components[1].retry.initial_ms, 5000);
+    assert_int_equal(plan->components[1].retry.cap_ms, 600000);
 }
 
 static const struct {

@@ -12,8 +12,8 @@
 
 /* Two components: site (first, second, third), dns (add). Flags are set by each row for `first`. */
 static struct pv_plan_component components[] = {
-    {.name = {"site", 4}, .instance = {"panel", 5}},
-    {.name = {"dns", 3}, .instance = {"pdns", 4}},
+    {.name = {"site", 4}, .instance = {"panel", 5}, .retry = {1000, 60000, 2}},
+    {.name = {"dns", 3}, .instance = {"pdns", 4}, .retry = {60000, 60000, 1}},
 };
 
 struct setting {
@@ -32,13 +32,8 @@ static void set(struct setting *s, int type, uint8_t flags, const char *marks, s
     s->steps[0] = (struct pv_plan_step){.name = PV_STR("first"), .flags = flags, .settle_ms = 5000};
     s->steps[1] = (struct pv_plan_step){.name = PV_STR("second"), .flags = PV_STEP_UNDO};
     s->steps[2] = (struct pv_plan_step){.component = 1, .name = PV_STR("add")};
-    s->plan = (struct pv_plan){.components = components,
-                               .component_count = 2,
-                               .steps = s->steps,
-                               .step_count = 3,
-                               .retry_initial_ms = 1000,
-                               .retry_cap_ms = 60000,
-                               .retry_factor = 2};
+    s->plan = (struct pv_plan){
+        .components = components, .component_count = 2, .steps = s->steps, .step_count = 3};
     pv_cursor_init(&s->cursor, 3);
     memcpy(s->cursor.marks, marks, 3);
     s->cursor.step = (uint16_t)step;
@@ -205,7 +200,7 @@ static void backoff_is_capped_and_jittered(void **state)
     int64_t greatest[12] = {0};
     for (int round = 0; round < 400; round++) {
         for (uint32_t tries = 1; tries < 12; tries++) {
-            int64_t wait = pv_plan_backoff(&s.plan, &s.rng, tries);
+            int64_t wait = pv_retry_backoff(&components[0].retry, &s.rng, tries);
             int64_t most = 1000LL << (tries - 1);
             assert_true(wait >= 0 && wait <= (most > 60000 ? 60000 : most));
             greatest[tries] = wait > greatest[tries] ? wait : greatest[tries];

@@ -9,7 +9,7 @@
 
 static struct pv_plan_component components[] = {
     {.name = {"site", 4}, .instance = {"panel", 5}, .values = {"{\"memory\":1}", 12}},
-    {.name = {"dns", 3}, .instance = {"pdns", 4}, .previous = {"{}", 2}},
+    {.name = {"dns", 3}, .instance = {"pdns", 4}, .previous = {"{}", 2}, .retry = {2, 3, 4}},
 };
 
 static void fill(struct pv_plan *plan, struct pv_plan_step *steps)
@@ -23,9 +23,6 @@ static void fill(struct pv_plan *plan, struct pv_plan_step *steps)
                              .steps = steps,
                              .step_count = 3,
                              .deadline_ms = 1,
-                             .retry_initial_ms = 2,
-                             .retry_cap_ms = 3,
-                             .retry_factor = 4,
                              .hold = true,
                              .common = PV_STR("\"a\":1"),
                              .quotas = PV_STR("zones=3,backups=12,bad=x")};
@@ -49,7 +46,10 @@ static void encoding_goes_both_ways(void **state)
     assert_true(pv_str_eq_c(back.components[1].previous, "{}"));
     assert_int_equal(back.steps[1].flags, PV_STEP_UNDO | PV_STEP_LOOKUP);
     assert_int_equal(back.steps[2].timeout_ms, 7);
-    assert_int_equal(back.retry_factor, 4);
+    assert_int_equal(back.components[0].retry.factor, 0);
+    assert_int_equal(back.components[1].retry.initial_ms, 2);
+    assert_int_equal(back.components[1].retry.cap_ms, 3);
+    assert_int_equal(back.components[1].retry.factor, 4);
     assert_true(back.hold);
     assert_true(pv_str_eq_c(back.common, "\"a\":1"));
     assert_int_equal(pv_plan_quota(&back, PV_STR("backups")), 12);
