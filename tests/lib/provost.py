@@ -186,6 +186,16 @@ class Provost(daemon.Daemon):
                 return shown
             assert time.monotonic() < deadline, shown
 
+    def await_waiting(self, kind, service, why, timeout_s=60 * SLOW, **service_members):
+        """Fires an event and gives the operation once it waits for this reason."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            op = self.event(kind, service, wait_s=1, **service_members)["operation"]
+            shown = self.operation(op)
+            if (shown["wait"] or {}).get("why") == why:
+                return shown
+            assert time.monotonic() < deadline, shown
+
     # ---- processes and log ----
 
     def hosts(self):
