@@ -372,6 +372,11 @@ static void free_host(struct pv_host *host)
     pv_free(host);
 }
 
+static void on_net_closed(void *user)
+{
+    pv_host_release(user);
+}
+
 int pv_host_new(uv_loop_t *loop, const struct pv_host_opts *opts,
                 const struct pv_host_callbacks *callbacks, struct pv_host **ret_host,
                 struct pv_err *err)
@@ -402,15 +407,15 @@ int pv_host_new(uv_loop_t *loop, const struct pv_host_opts *opts,
         status = host->page != NULL ? 0 : PV_ENOMEM;
     }
     if (status == 0) {
-        status = pv_dns_new(host, &host->dns);
+        status = pv_names_new(loop, host->clock, on_net_closed, host, &host->names);
     }
     if (status != 0) {
         free_host(host);
         return pv_err_set(err, status, "cannot start the plugin host: %s", pv_status_text(status));
     }
-    status = pv_http_new(host, &host->http);
+    status = pv_multi_new(loop, &host->multi);
     if (status != 0) {
-        pv_dns_abandon(host->dns);
+        (void)pv_names_close(host->names);
         free_host(host);
         return pv_err_set(err, status, "cannot start the plugin host: %s", pv_status_text(status));
     }
@@ -470,8 +475,12 @@ void pv_host_close(struct pv_host *host, void (*closed)(void *user), void *user)
     };
     host->closing = sizeof(handles) / sizeof(handles[0]);
     pv_exec_close(host);
-    pv_http_close(host->http);
-    pv_dns_close(host->dns);
+    pv_host_hold(host);
+    pv_multi_close(host->multi, on_net_closed, host);
+    pv_host_hold(host);
+    if (!pv_names_close(host->names)) {
+        host->background--;
+    }
     for (size_t i = 0; i < sizeof(handles) / sizeof(handles[0]); i++) {
         uv_close(handles[i], on_closed);
     }

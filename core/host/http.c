@@ -6,7 +6,7 @@
 
 #include "core/base/alloc.h"
 #include "core/base/fault.h"
-#include "core/host/multi.h"
+#include "core/host/internal.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -111,7 +111,7 @@ static void on_done(struct pv_transfer *transfer, CURLcode code)
 static void cancel_request(struct pv_wait *wait)
 {
     struct request *r = PV_CONTAINER(wait, struct request, wait);
-    pv_http_remove(wait->call->host->http, &r->transfer);
+    pv_multi_remove(wait->call->host->multi, &r->transfer);
     pv_wait_done(wait, PROVOST_E_CANCELED);
 }
 
@@ -244,7 +244,7 @@ static int set_addresses(struct request *r)
         return 0;
     }
     const char *addresses = NULL;
-    int code = pv_dns_addresses(r->call, r->url.host, r->deadline_ms, &addresses);
+    int code = pv_call_addresses(r->call, r->url.host, r->deadline_ms, &addresses);
     if (code != 0) {
         return code;
     }
@@ -285,18 +285,18 @@ static int explain(struct request *r)
 
 static int exchange(struct request *r)
 {
-    struct pv_http *http = r->call->host->http;
+    struct pv_multi *multi = r->call->host->multi;
     int code = set_addresses(r);
     if (code != 0) {
         return code;
     }
-    r->transfer = (struct pv_transfer){.easy = pv_http_easy(http), .done = on_done};
+    r->transfer = (struct pv_transfer){.easy = pv_multi_easy(multi), .done = on_done};
     if (r->transfer.easy == NULL) {
         return pv_call_fail(r->call, PROVOST_E_NOMEM, "out of memory");
     }
     set_options(r, r->transfer.easy);
     r->wait = (struct pv_wait){.call = r->call, .cancel = cancel_request};
-    if (pv_http_add(http, &r->transfer) != 0) {
+    if (pv_multi_add(multi, &r->transfer) != 0) {
         code = pv_call_fail(r->call, PROVOST_E_NOMEM, "out of memory");
     } else {
         code = pv_call_wait(r->call, &r->wait);
@@ -310,7 +310,7 @@ static int exchange(struct request *r)
             code = explain(r);
         }
     }
-    pv_http_easy_free(http, r->transfer.easy);
+    pv_multi_easy_free(multi, r->transfer.easy);
     r->transfer.easy = NULL;
     curl_slist_free_all(r->resolve);
     r->resolve = NULL;
@@ -429,9 +429,9 @@ static int answer(struct request *r, int code, struct provost_http_response *res
 {
     struct provost_http_response out = {
         .status = (int)r->status, .body = "", .headers = "", .retry_after_ms = -1};
-    struct pv_str retry = pv_http_header(pv_buf_view(&r->head), "Retry-After");
+    struct pv_str retry = pv_url_header(pv_buf_view(&r->head), "Retry-After");
     if (retry.ptr != NULL) {
-        out.retry_after_ms = pv_http_retry_after(retry, pv_wall_ms(r->call->host->clock));
+        out.retry_after_ms = pv_url_retry_after(retry, pv_wall_ms(r->call->host->clock));
     }
     if (code == 0) {
         size_t head_len = 0;

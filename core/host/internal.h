@@ -15,6 +15,8 @@
 #include "core/host/mask.h"
 #include "core/host/memory.h"
 #include "core/host/module.h"
+#include "core/net/multi.h"
+#include "core/net/names.h"
 
 #define PV_HOST_STATE_MAX (64u * 1024)
 #define PV_HOST_RESULT_MAX (64u * 1024)
@@ -23,8 +25,6 @@
 #define PV_HOST_FRAMES_MAX 1000u /* LOG and PROGRESS frames of one call */
 
 struct pv_call;
-struct pv_dns;
-struct pv_http;
 
 struct pv_timer {
     struct pv_heap_node node;
@@ -81,8 +81,8 @@ struct pv_host {
     uv_check_t check;
     uv_idle_t idle;
 
-    struct pv_dns *dns;
-    struct pv_http *http;
+    struct pv_names *names;
+    struct pv_multi *multi;
     unsigned background; /* handles and processes that outlive their call */
 
     unsigned closing;
@@ -233,20 +233,14 @@ int pv_call_secret_new(struct provost_call *pub, const char *name, const char *a
 bool pv_struct_in(void *to, size_t to_size, const void *from, size_t least);
 void pv_struct_out(void *to, size_t to_size, const void *from, size_t from_size);
 
-/* ---- exec.c, http.c, dns.c ---- */
+/* ---- exec.c, dns.c ---- */
 
 /* Ends the programs of canceled calls at once; each holds the host until it has been reaped. */
 void pv_exec_close(struct pv_host *host);
 
-int pv_http_new(struct pv_host *host, struct pv_http **ret_http);
-void pv_http_close(struct pv_http *http); /* holds the host until it is gone */
-
-int pv_dns_new(struct pv_host *host, struct pv_dns **ret_dns);
-void pv_dns_close(struct pv_dns *dns);   /* holds the host until it is gone */
-void pv_dns_abandon(struct pv_dns *dns); /* frees one that was never used */
 /* (waits) The addresses of a name, as CURLOPT_RESOLVE wants them: "192.0.2.1,[2001:db8::1]"; from
  * the memory. Literals, localhost and /etc/hosts work without a server. */
-int pv_dns_addresses(struct pv_call *call, const char *name, int64_t deadline_ms,
-                     const char **ret_addresses);
+int pv_call_addresses(struct pv_call *call, const char *name, int64_t deadline_ms,
+                      const char **ret_addresses);
 
 #endif

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The host call `resolve`: one DNS question to given servers, answered as it came, whatever the
  * response code. The answer is parsed here because c-ares refuses referrals. */
-#include "core/host/channel.h"
+#include "core/host/internal.h"
 
 #include "core/base/alloc.h"
+#include "core/net/channel.h"
 
 #include <arpa/inet.h>
 #include <inttypes.h>
@@ -342,6 +343,11 @@ static int type_of(const char *name)
     return 0;
 }
 
+static void on_channel_closed(void *user)
+{
+    pv_host_release(user);
+}
+
 int pv_call_resolve(struct provost_call *pub, const struct provost_resolve_request *request,
                     struct provost_resolve_result *result)
 {
@@ -371,15 +377,18 @@ int pv_call_resolve(struct provost_call *pub, const struct provost_resolve_reque
         .try_ms = (int)(timeout_ms / 3 + 1),
         .tries = 2,
         .servers = req.servers,
+        .closed = on_channel_closed,
+        .user = call->host,
     };
     struct pv_channel *channel = NULL;
-    int status = pv_channel_new(call->host, &opts, &channel);
+    int status = pv_channel_new(call->host->loop, &opts, &channel);
     if (status != 0) {
         return status == PV_ENOMEM
                    ? pv_call_fail(call, PROVOST_E_NOMEM, "out of memory")
                    : pv_call_fail(call, PROVOST_E_INVALID, "resolve: these are no servers: %s",
                                   req.servers != NULL ? req.servers : "");
     }
+    pv_host_hold(call->host); /* until the channel is closed */
     struct question question = {.wait = {.call = call, .cancel = cancel_question},
                                 .timer = {.fire = on_late}};
     code = pv_call_fail(call, PROVOST_E_NOMEM, "out of memory");

@@ -146,14 +146,14 @@ static void retry_after_is_read(void **state)
 {
     (void)state;
     const int64_t now = 784111777000; /* Sun, 06 Nov 1994 08:49:37 GMT */
-    assert_int_equal(pv_http_retry_after(PV_STR("0"), now), 0);
-    assert_int_equal(pv_http_retry_after(PV_STR("120"), now), 120000);
-    assert_int_equal(pv_http_retry_after(PV_STR("99999999999"), now), 86400000);
-    assert_int_equal(pv_http_retry_after(PV_STR("-5"), now), -1);
-    assert_int_equal(pv_http_retry_after(PV_STR("soon"), now), -1);
-    assert_int_equal(pv_http_retry_after(PV_STR("Sun, 06 Nov 1994 08:50:37 GMT"), now), 60000);
-    assert_int_equal(pv_http_retry_after(PV_STR("Sun, 06 Nov 1994 08:48:37 GMT"), now), 0);
-    assert_int_equal(pv_http_retry_after(PV_STR("Tue, 06 Nov 2094 08:48:37 GMT"), now), 86400000);
+    assert_int_equal(pv_url_retry_after(PV_STR("0"), now), 0);
+    assert_int_equal(pv_url_retry_after(PV_STR("120"), now), 120000);
+    assert_int_equal(pv_url_retry_after(PV_STR("99999999999"), now), 86400000);
+    assert_int_equal(pv_url_retry_after(PV_STR("-5"), now), -1);
+    assert_int_equal(pv_url_retry_after(PV_STR("soon"), now), -1);
+    assert_int_equal(pv_url_retry_after(PV_STR("Sun, 06 Nov 1994 08:50:37 GMT"), now), 60000);
+    assert_int_equal(pv_url_retry_after(PV_STR("Sun, 06 Nov 1994 08:48:37 GMT"), now), 0);
+    assert_int_equal(pv_url_retry_after(PV_STR("Tue, 06 Nov 2094 08:48:37 GMT"), now), 86400000);
 }
 
 static void headers_are_found(void **state)
@@ -161,10 +161,10 @@ static void headers_are_found(void **state)
     (void)state;
     struct pv_str lines =
         PV_STR("HTTP/1.1 200 OK\r\nRetry-After-Not: 1\r\nretry-after:  7 \r\nX:\r\n\r\n");
-    assert_true(pv_str_eq_c(pv_http_header(lines, "Retry-After"), "7"));
-    assert_true(pv_str_eq_c(pv_http_header(lines, "x"), ""));
-    assert_null(pv_http_header(lines, "Absent").ptr);
-    assert_null(pv_http_header((struct pv_str){NULL, 0}, "X").ptr);
+    assert_true(pv_str_eq_c(pv_url_header(lines, "Retry-After"), "7"));
+    assert_true(pv_str_eq_c(pv_url_header(lines, "x"), ""));
+    assert_null(pv_url_header(lines, "Absent").ptr);
+    assert_null(pv_url_header((struct pv_str){NULL, 0}, "X").ptr);
 }
 
 /* What decides over retry or look-up: was anything sent? */

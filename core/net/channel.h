@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One c-ares channel on the host's loop: its sockets under uv_poll, its time-outs under a uv_timer.
+/* One c-ares channel on a libuv loop: its sockets under uv_poll, its time-outs under a uv_timer.
  * Loop thread only. */
-#ifndef PV_HOST_CHANNEL_H
-#define PV_HOST_CHANNEL_H
+#ifndef PV_NET_CHANNEL_H
+#define PV_NET_CHANNEL_H
 
-#include "core/host/internal.h"
+#include "core/base/status.h"
 
 #include <ares.h>
+#include <uv.h>
 
 struct pv_channel;
 
@@ -15,10 +16,12 @@ struct pv_channel_opts {
     int try_ms;          /* of the first try; doubles */
     int tries;           /* of each server */
     const char *servers; /* "192.0.2.1:53,[2001:db8::1]:53"; NULL: those of /etc/resolv.conf */
+    void (*closed)(void *user); /* after pv_channel_close, when its memory is freed; or NULL */
+    void *user;
 };
 
-/* PV_EINVAL: the servers make no sense. Holds the host until it is closed. */
-int pv_channel_new(struct pv_host *host, const struct pv_channel_opts *opts,
+/* PV_EINVAL: the servers make no sense. */
+int pv_channel_new(uv_loop_t *loop, const struct pv_channel_opts *opts,
                    struct pv_channel **ret_channel) PV_MUST_CHECK;
 ares_channel pv_channel_ares(struct pv_channel *channel);
 /* After every ares call that may have started something: sets the timer anew. */

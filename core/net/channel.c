@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* c-ares under libuv. c-ares tells which sockets it wants watched; each gets a poll handle. */
-#include "core/host/channel.h"
+#include "core/net/channel.h"
 
 #include "core/base/alloc.h"
+#include "core/base/list.h"
 
 #include <sys/time.h>
 
 struct pv_channel {
-    struct pv_host *host;
+    uv_loop_t *loop;
+    void (*closed)(void *user);
+    void *user;
     ares_channel ares;
     struct pv_link polls;
     uv_timer_t timer;
@@ -25,9 +28,12 @@ static void handle_gone(struct pv_channel *channel)
 {
     channel->handles--;
     if (channel->handles == 0) {
-        struct pv_host *host = channel->host;
+        void (*closed)(void *user) = channel->closed;
+        void *user = channel->user;
         pv_free(channel);
-        pv_host_release(host);
+        if (closed != NULL) {
+            closed(user);
+        }
     }
 }
 
@@ -74,7 +80,7 @@ static struct poll *add_poll(struct pv_channel *channel, ares_socket_t fd)
     }
     poll->channel = channel;
     poll->fd = fd;
-    if (uv_poll_init_socket(channel->host->loop, &poll->handle, fd) != 0) {
+    if (uv_poll_init_socket(channel->loop, &poll->handle, fd) != 0) {
         pv_free(poll);
         return NULL;
     }
@@ -125,14 +131,16 @@ void pv_channel_arm(struct pv_channel *channel)
     uv_timer_start(&channel->timer, on_timer, ms, 0);
 }
 
-int pv_channel_new(struct pv_host *host, const struct pv_channel_opts *opts,
+int pv_channel_new(uv_loop_t *loop, const struct pv_channel_opts *opts,
                    struct pv_channel **ret_channel)
 {
     struct pv_channel *channel = pv_calloc(1, sizeof(*channel));
     if (channel == NULL) {
         return PV_ENOMEM;
     }
-    channel->host = host;
+    channel->loop = loop;
+    channel->closed = opts->closed;
+    channel->user = opts->user;
     pv_list_init(&channel->polls);
     struct ares_options options = {
         .flags = opts->flags,
@@ -154,10 +162,9 @@ int pv_channel_new(struct pv_host *host, const struct pv_channel_opts *opts,
         pv_free(channel);
         return code == ARES_ENOMEM ? PV_ENOMEM : PV_EINVAL;
     }
-    uv_timer_init(host->loop, &channel->timer);
+    uv_timer_init(loop, &channel->timer);
     channel->timer.data = channel;
     channel->handles = 1;
-    pv_host_hold(host);
     *ret_channel = channel;
     return 0;
 }

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* libcurl tells which sockets and which time-out it wants watched; connections are shared by all
+ * transfers of the multi handle. */
+#include "core/net/multi.h"
+
+#include "core/base/alloc.h"
+
+#include <stdbool.h>
+
+#define CONNECTIONS_KEPT 256L
+#define EASY_KEPT 64
+
+struct pv_multi {
+    uv_loop_t *loop;
+    void (*closed)(void *user);
+    void *user;
+    CURLM *curl;
+    uv_timer_t timer;
+    unsigned handles; /* not closed yet, the timer included */
+    bool closing;
+    CURL *stock[EASY_KEPT];
+    size_t stock_count;
+};
+
+struct watch {
+    struct pv_multi *multi;
+    curl_socket_t fd;
+    uv_poll_t handle;
+};
+
+static void handle_gone(struct pv_multi *multi)
+{
+    multi->handles--;
+    if (multi->handles == 0) {
+        void (*closed)(void *user) = multi->closed;
+        void *user = multi->user;
+        pv_free(multi);
+        if (closed != NULL) {
+            closed(user);
+        }
+    }
+}
+
+static void on_watch_closed(uv_handle_t *handle)
+{
+    struct watch *watch = handle->data;
+    struct pv_multi *multi = watch->multi;
+    pv_free(watch);
+    handle_gone(multi);
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+    handle_gone(handle->data);
+}
+
+static void reap(struct pv_multi *multi)
+{
+    int more = 0;
+    for (CURLMsg *msg = curl_multi_info_read(multi->curl, &more); msg != NULL;
+         msg = curl_multi_info_read(multi->curl, &more)) {
+        if (msg->msg != CURLMSG_DONE) {
+            continue;
+        }
+        CURLcode code = msg->data.result;
+        struct pv_transfer *transfer = NULL;
+        curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, (char **)&transfer);
+        curl_multi_remove_handle(multi->curl, msg->easy_handle);
+        transfer->done(transfer, code);
+    }
+}
+
+static void on_readiness(uv_poll_t *handle, int status, int events)
+{
+    struct watch *watch = handle->data;
+    struct pv_multi *multi = watch->multi;
+    int what = status < 0 ? CURL_CSELECT_ERR : 0;
+    what |= (events & UV_READABLE) != 0 ? CURL_CSELECT_IN : 0;
+    what |= (events & UV_WRITABLE) != 0 ? CURL_CSELECT_OUT : 0;
+    int running = 0;
+    curl_multi_socket_action(multi->curl, watch->fd, what, &running);
+    reap(multi);
+}
+
+static void on_timeout(uv_timer_t *timer)
+{
+    struct pv_multi *multi = timer->data;
+    int running = 0;
+    curl_multi_socket_action(multi->curl, CURL_SOCKET_TIMEOUT, 0, &running);
+    reap(multi);
+}
+
+static int on_timer_wanted(CURLM *curl, long ms, void *user)
+{
+    (void)curl;
+    struct pv_multi *multi = user;
+    if (multi->closing) {
+        return 0;
+    }
+    if (ms < 0) {
+        uv_timer_stop(&multi->timer);
+        return 0;
+    }
+    uv_update_time(multi->loop);
+    uv_timer_start(&multi->timer, on_timeout, (uint64_t)ms, 0);
+    return 0;
+}
+
+static struct watch *new_watch(struct pv_multi *multi, curl_socket_t fd)
+{
+    struct watch *watch = pv_calloc(1, sizeof(*watch));
+    if (watch == NULL) {
+        return NULL;
+    }
+    watch->multi = multi;
+    watch->fd = fd;
+    if (uv_poll_init_socket(multi->loop, &watch->handle, fd) != 0) {
+        pv_free(watch);
+        return NULL;
+    }
+    watch->handle.data = watch;
+    multi->handles++;
+    return watch;
+}
+
+static int on_socket_wanted(CURL *easy, curl_socket_t fd, int what, void *user, void *socket_data)
+{
+    (void)easy;
+    struct pv_multi *multi = user;
+    struct watch *watch = socket_data;
+    if (what == CURL_POLL_REMOVE) {
+        if (watch != NULL) {
+            curl_multi_assign(multi->curl, fd, NULL);
+            uv_poll_stop(&watch->handle);
+            uv_close((uv_handle_t *)&watch->handle, on_watch_closed);
+        }
+        return 0;
+    }
+    if (watch == NULL) {
+        watch = new_watch(multi, fd);
+        if (watch == NULL) {
+            return -1; /* the transfer fails as out of memory */
+        }
+        curl_multi_assign(multi->curl, fd, watch);
+    }
+    int events = (what & CURL_POLL_IN) != 0 ? UV_READABLE : 0;
+    events |= (what & CURL_POLL_OUT) != 0 ? UV_WRITABLE : 0;
+    uv_poll_start(&watch->handle, events, on_readiness);
+    return 0;
+}
+
+int pv_multi_new(uv_loop_t *loop, struct pv_multi **ret_multi)
+{
+    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+        return PV_ENOMEM;
+    }
+    struct pv_multi *multi = pv_calloc(1, sizeof(*multi));
+    CURLM *curl = multi != NULL ? curl_multi_init() : NULL;
+    if (curl == NULL) {
+        pv_free(multi);
+        curl_global_cleanup();
+        return PV_ENOMEM;
+    }
+    multi->loop = loop;
+    multi->curl = curl;
+    curl_multi_setopt(curl, CURLMOPT_SOCKETFUNCTION, on_socket_wanted);
+    curl_multi_setopt(curl, CURLMOPT_SOCKETDATA, multi);
+    curl_multi_setopt(curl, CURLMOPT_TIMERFUNCTION, on_timer_wanted);
+    curl_multi_setopt(curl, CURLMOPT_TIMERDATA, multi);
+    curl_multi_setopt(curl, CURLMOPT_MAXCONNECTS, CONNECTIONS_KEPT);
+    uv_timer_init(loop, &multi->timer);
+    multi->timer.data = multi;
+    multi->handles = 1;
+    *ret_multi = multi;
+    return 0;
+}
+
+void pv_multi_close(struct pv_multi *multi, void (*closed)(void *user), void *user)
+{
+    multi->closed = closed;
+    multi->user = user;
+    multi->closing = true;
+    for (size_t i = 0; i < multi->stock_count; i++) {
+        curl_easy_cleanup(multi->stock[i]);
+    }
+    curl_multi_cleanup(multi->curl);
+    curl_global_cleanup();
+    uv_close((uv_handle_t *)&multi->timer, on_timer_closed);
+}
+
+CURL *pv_multi_easy(struct pv_multi *multi)
+{
+    if (multi->stock_count == 0) {
+        return curl_easy_init();
+    }
+    multi->stock_count--;
+    return multi->stock[multi->stock_count];
+}
+
+void pv_multi_easy_free(struct pv_multi *multi, CURL *easy)
+{
+    if (easy != NULL && multi->stock_count < EASY_KEPT) {
+        curl_easy_reset(easy);
+        multi->stock[multi->stock_count] = easy;
+        multi->stock_count++;
+    } else {
+        curl_easy_cleanup(easy);
+    }
+}
+
+int pv_multi_add(struct pv_multi *multi, struct pv_transfer *transfer)
+{
+    curl_easy_setopt(transfer->easy, CURLOPT_PRIVATE, (void *)transfer);
+    return curl_multi_add_handle(multi->curl, transfer->easy) == CURLM_OK ? 0 : PV_ENOMEM;
+}
+
+void pv_multi_remove(struct pv_multi *multi, struct pv_transfer *transfer)
+{
+    curl_multi_remove_handle(multi->curl, transfer->easy);
+}
