@@ -52,12 +52,20 @@ void fix_open_as(struct fix *f, struct pv_id deployment)
     open_store(f);
 }
 
-void fix_open_in(struct fix *f, const char *folder)
+int fix_try_in(struct fix *f, const char *folder, struct pv_err *err)
 {
     begin(f, STORE_SQLITE);
     f->keep = true;
     snprintf(f->path, sizeof(f->path), "%s/provost.db", folder);
-    open_store(f);
+    return fix_open_again(f, err);
+}
+
+void fix_open_in(struct fix *f, const char *folder)
+{
+    struct pv_err err = {0};
+    if (fix_try_in(f, folder, &err)) {
+        fail_msg("%s", err.text);
+    }
 }
 
 void fix_open(struct fix *f, enum store_kind kind)
@@ -91,7 +99,7 @@ void fix_shut(struct fix *f)
     f->store = NULL;
 }
 
-static void remove_folder(const char *folder)
+void fix_remove_folder(const char *folder)
 {
     DIR *dir = opendir(folder);
     assert_non_null(dir);
@@ -113,7 +121,7 @@ void fix_close(struct fix *f)
     assert_int_equal(uv_loop_close(&f->loop), 0);
     pv_keyring_free(f->keyring);
     if (f->kind == STORE_SQLITE && !f->keep) {
-        remove_folder(f->folder);
+        fix_remove_folder(f->folder);
     }
 }
 

@@ -39,7 +39,11 @@ void fix_open(struct fix *f, enum store_kind kind);
 void fix_open_as(struct fix *f, struct pv_id deployment);
 /* SQLite in a folder of the caller's, which stays. */
 void fix_open_in(struct fix *f, const char *folder);
+/* The same, when it may fail; fix_close follows in any case. */
+int fix_try_in(struct fix *f, const char *folder, struct pv_err *err);
 void fix_close(struct fix *f);
+/* With the files in it. */
+void fix_remove_folder(const char *folder);
 /* Closes the store only; fix_open_again opens it, and gives the error back. */
 void fix_shut(struct fix *f);
 int fix_open_again(struct fix *f, struct pv_err *err);
