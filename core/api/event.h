@@ -21,7 +21,9 @@ struct pv_event {
     struct pv_str reason;
     bool has_sequence;
     int64_t sequence;
-    uint32_t product_at; /* offsets, for faults that somebody else finds */
+    struct pv_str traceparent; /* of a CloudEvent, valid; none: there is none. Set by who reads the
+                                  envelope; whoever traces takes it from here. */
+    uint32_t product_at;       /* offsets, for faults that somebody else finds */
     uint32_t plan_at;
 };
 

@@ -40,6 +40,13 @@ static void put_position(struct pv_buf *out, struct pv_json_position at)
                   at.line, at.column);
 }
 
+/* Of an event in a CloudEvent: what does not belong to the envelope is in its data. */
+static bool in_data(const struct pv_faults *faults, const char *path)
+{
+    return faults->data != NULL && path[0] != '\0' && strcmp(path, "/id") != 0 &&
+           strcmp(path, "/type") != 0 && strcmp(path, "/time") != 0;
+}
+
 void pv_faults_add(struct pv_faults *faults, const char *path, const char *code, size_t offset,
                    const char *fmt, ...)
 {
@@ -48,6 +55,11 @@ void pv_faults_add(struct pv_faults *faults, const char *path, const char *code,
     va_start(ap, fmt);
     vsnprintf(sentence, sizeof(sentence), fmt, ap);
     va_end(ap);
+    char whole[240];
+    if (in_data(faults, path)) {
+        snprintf(whole, sizeof(whole), "%s%s", faults->data, path);
+        path = whole;
+    }
     if (faults->count == 0) {
         snprintf(faults->first, sizeof(faults->first), "%s%s%s", path, path[0] ? ": " : "",
                  sentence);
@@ -68,7 +80,7 @@ void pv_faults_add(struct pv_faults *faults, const char *path, const char *code,
     pv_buf_json(list, pv_str(code));
     pv_buf_c(list, ",\"error\":");
     pv_buf_json(list, pv_str(sentence));
-    if (offset != PV_NO_OFFSET && faults->source.ptr != NULL) {
+    if (faults->source.ptr != NULL && offset <= faults->source.len) {
         pv_buf_char(list, ',');
         put_position(list, position_of(faults, offset));
     }
@@ -77,7 +89,7 @@ void pv_faults_add(struct pv_faults *faults, const char *path, const char *code,
 
 int pv_faults_write(const struct pv_faults *faults, struct pv_buf *out)
 {
-    char sentence[600];
+    char sentence[800];
     if (faults->count > 1) {
         snprintf(sentence, sizeof(sentence), "%s (and %zu more)", faults->first, faults->count - 1);
     } else {

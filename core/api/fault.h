@@ -14,16 +14,17 @@ struct pv_faults {
     struct pv_str source; /* what offsets count in; none: no positions */
     struct pv_json_position last;
     size_t count;
-    bool array;      /* index is told */
-    size_t index;    /* of the event that is being looked at */
-    char first[480]; /* the first sentence */
-    char code[40];   /* and its code */
+    bool array;       /* index is told */
+    size_t index;     /* of the event that is being looked at */
+    const char *data; /* where its members stand, but for id, type and time; NULL: beside those */
+    char first[700];  /* the first sentence */
+    char code[40];    /* and its code */
 };
 
 void pv_faults_init(struct pv_faults *faults, struct pv_str source, bool array);
 void pv_faults_done(struct pv_faults *faults);
 /* `path` is a JSON pointer into the event ("/service/plan", "" for the event itself); offset is
- * where in the source, or PV_NO_OFFSET. Copies. */
+ * where in the source, or anything beyond it (PV_NO_OFFSET). Copies. */
 void pv_faults_add(struct pv_faults *faults, const char *path, const char *code, size_t offset,
                    const char *fmt, ...) PV_PRINTF(5, 6);
 /* {"success":false,"error":…,"code":…,"errors":[…]} */

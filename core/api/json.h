@@ -9,8 +9,9 @@
 #include "core/base/buf.h"
 
 #define PV_JSON_MAX_DEPTH 32
-#define PV_JSON_MAX_VALUES 131072 /* keys count too: at most 5 MiB of values a document */
-#define PV_JSON_MAX_NUMBER 64     /* characters of one number */
+#define PV_JSON_MAX_VALUES 131072   /* keys count too: at most 5 MiB of values a document */
+#define PV_JSON_MAX_NUMBER 64       /* characters of one number */
+#define PV_JSON_NO_PLACE UINT32_MAX /* start and end of a value that stands in no source */
 
 enum pv_json_type {
     PV_JSON_NULL,

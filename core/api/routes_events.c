@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* POST /v1/events: one event, or an array that is accepted whole or refused whole. */
+/* POST /v1/events: one event, or an array that is accepted whole or refused whole; CloudEvents too.
+ */
+#include "core/api/cloudevent.h"
 #include "core/api/internal.h"
 
 #include <stdio.h>
@@ -11,7 +13,16 @@ struct batch {
     size_t count;
     bool array;
     struct pv_str source;
+    enum pv_ce_mode mode;
+    struct pv_ce ce;               /* when it is not PV_CE_NONE */
+    struct pv_ce_headers *headers; /* PV_CE_BINARY */
 };
+
+/* The document that the events stand in. */
+static const struct pv_json_doc *doc_of(struct pv_call *call, const struct batch *batch)
+{
+    return batch->mode == PV_CE_NONE ? &call->body : &batch->ce.out;
+}
 
 /* ---- checks that need the configuration ---- */
 
@@ -92,35 +103,66 @@ static void fill_item(struct pv_call *call, const struct batch *batch, size_t i)
     item->sequence = event->sequence;
     item->product = event->type == PV_OP_CREATE ? event->product : (struct pv_str){NULL, 0};
     item->plan_name = planned ? event->plan : (struct pv_str){NULL, 0};
-    item->body = pv_json_raw(&call->body, event->value);
+    if (batch->mode == PV_CE_NONE) {
+        item->body = pv_json_raw(&call->body, event->value);
+    }
     item->actor = pv_str(call->who.actor);
 }
 
 /* Canonical forms, one behind the other in call->scratch; their places are known only when the
- * buffer grows no more. PV_ENOMEM. */
+ * buffer grows no more. The body of a CloudEvent's event stands behind its canonical form.
+ * PV_ENOMEM. */
 static int fill_canonical(struct pv_call *call, struct batch *batch)
 {
-    size_t *ends = pv_arena_alloc(&call->arena, batch->count * sizeof(*ends));
+    const struct pv_json_doc *doc = doc_of(call, batch);
+    struct pv_buf *out = &call->scratch;
+    size_t *ends = pv_arena_alloc(&call->arena, 2 * batch->count * sizeof(*ends));
     if (ends == NULL) {
         return PV_ENOMEM;
     }
     for (size_t i = 0; i < batch->count; i++) {
-        int status = pv_event_canonical(&call->body, batch->events[i].value, &call->scratch);
+        const struct pv_json *value = batch->events[i].value;
+        int status = pv_event_canonical(doc, value, out);
+        ends[2 * i] = out->len;
+        if (status == 0 && batch->mode != PV_CE_NONE) {
+            status = pv_json_canonical(doc, value, NULL, 0, out);
+        }
         if (status != 0) {
             return status;
         }
-        ends[i] = call->scratch.len;
+        ends[2 * i + 1] = out->len;
     }
     for (size_t i = 0; i < batch->count; i++) {
-        size_t start = i > 0 ? ends[i - 1] : 0;
-        batch->items[i].canonical = (struct pv_str){call->scratch.ptr + start, ends[i] - start};
+        size_t start = i > 0 ? ends[2 * i - 1] : 0;
+        size_t middle = ends[2 * i];
+        batch->items[i].canonical = (struct pv_str){out->ptr + start, middle - start};
+        if (batch->mode != PV_CE_NONE) {
+            batch->items[i].body = (struct pv_str){out->ptr + middle, ends[2 * i + 1] - middle};
+        }
     }
     return 0;
+}
+
+/* The event in a value of the request; NULL: what is wrong with it is in `faults` already. */
+static const struct pv_json *event_in(struct batch *batch, const struct pv_json *value,
+                                      struct pv_faults *faults, struct pv_str *ret_trace)
+{
+    *ret_trace = (struct pv_str){NULL, 0};
+    switch (batch->mode) {
+    case PV_CE_STRUCTURED:
+    case PV_CE_BATCH:
+        return pv_ce_event(&batch->ce, value, faults, ret_trace);
+    case PV_CE_BINARY:
+        return pv_ce_binary(&batch->ce, batch->headers, faults, ret_trace);
+    default:
+        return value;
+    }
 }
 
 /* Checks every event; PV_ENOMEM, else what is wrong is in `faults`. */
 static int check_events(struct pv_call *call, struct batch *batch, struct pv_faults *faults)
 {
+    const struct pv_json_doc *doc = doc_of(call, batch);
     const struct pv_json *root = &call->body.values[0];
     struct pv_json_iter iter = pv_json_iter(&call->body, root);
     const struct pv_json *key = NULL;
@@ -130,12 +172,18 @@ static int check_events(struct pv_call *call, struct batch *batch, struct pv_fau
         if (batch->array) {
             pv_json_next(&iter, &key, &value);
         }
+        struct pv_str trace;
+        const struct pv_json *found = event_in(batch, value, faults, &trace);
+        if (found == NULL) {
+            continue;
+        }
         struct pv_event *event = &batch->events[i];
-        bool good = pv_event_check(&call->body, value, 0, faults, event);
-        int status = pv_event_check_config(call->api->o.config, &call->body, event, faults);
+        bool good = pv_event_check(doc, found, 0, faults, event);
+        int status = pv_event_check_config(call->api->o.config, doc, event, faults);
         if (status != 0) {
             return status;
         }
+        event->traceparent = trace;
         if (good) {
             fill_item(call, batch, i);
         }
@@ -197,6 +245,7 @@ static void submit(struct pv_call *call, struct batch *batch)
     struct pv_faults faults;
     pv_faults_init(&faults, call->http->body, batch->array);
     faults.index = index;
+    faults.data = batch->mode != PV_CE_NONE ? "/data" : NULL;
     pv_faults_add(&faults, "/service", "invalid_order", batch->events[index].value->start, "%s",
                   err.text);
     pv_call_fail_faults(call, 400, &faults);
@@ -232,28 +281,77 @@ static bool event_source(struct pv_call *call, struct pv_str *ret_source)
     return true;
 }
 
-static void post_events(struct pv_call *call)
+/* ---- CloudEvents ---- */
+
+/* A header of binary mode, where bytes may be written as %XX. false: it has failed the call. */
+static bool ce_header(struct pv_call *call, const char *name, struct pv_str *ret_text)
 {
-    struct pv_str source;
-    if (!event_source(call, &source) || !pv_call_parse(call, false)) {
-        return;
+    struct pv_str text = pv_http_header(call->http, name);
+    *ret_text = text;
+    if (text.ptr == NULL || pv_call_decode(call, text, false, ret_text) == 0) {
+        return true;
     }
-    const struct pv_json *root = &call->body.values[0];
-    bool array = root->type == PV_JSON_ARRAY;
-    size_t count = array ? root->count : 1;
-    if (count == 0 || count > PV_EVENTS_MAX) {
-        pv_call_fail(call, count == 0 ? 400 : 413, count == 0 ? "empty" : "too_many",
-                     "an array holds 1 to %d events, this one holds %zu", PV_EVENTS_MAX, count);
-        return;
+    pv_call_fail(call, 400, "malformed", "the header %s is not valid", name);
+    return false;
+}
+
+static bool read_ce_headers(struct pv_call *call, struct pv_ce_headers *out)
+{
+    out->content_type = pv_http_header(call->http, "Content-Type");
+    return ce_header(call, "ce-specversion", &out->specversion) &&
+           ce_header(call, "ce-source", &out->source) && ce_header(call, "ce-id", &out->id) &&
+           ce_header(call, "ce-type", &out->type) && ce_header(call, "ce-time", &out->time) &&
+           ce_header(call, "ce-traceparent", &out->traceparent);
+}
+
+static enum pv_ce_mode mode_of(const struct pv_call *call)
+{
+    bool has_id = pv_http_header(call->http, "ce-id").ptr != NULL ||
+                  pv_http_header(call->http, "ce-specversion").ptr != NULL;
+    return pv_ce_mode(pv_http_header(call->http, "Content-Type"), has_id);
+}
+
+/* Is the request an array, as its content type says? false: it has failed the call. */
+static bool shape_fits(struct pv_call *call, enum pv_ce_mode mode, bool array)
+{
+    if (mode == PV_CE_UNKNOWN) {
+        pv_call_fail(call, 415, "unsupported_type",
+                     "of CloudEvents application/cloudevents+json, "
+                     "application/cloudevents-batch+json and binary mode are taken");
+        return false;
     }
-    struct batch *batch = batch_new(call, count, array);
-    if (batch == NULL) {
+    if (mode == PV_CE_NONE || array == (mode == PV_CE_BATCH)) {
+        return true;
+    }
+    pv_call_fail(call, 400, "wrong_type",
+                 mode == PV_CE_BATCH
+                     ? "application/cloudevents-batch+json: expected an array of CloudEvents"
+                     : "expected one CloudEvent; several are sent as "
+                       "application/cloudevents-batch+json");
+    return false;
+}
+
+/* false: it has failed the call. */
+static bool read_envelopes(struct pv_call *call, struct batch *batch)
+{
+    if (batch->mode == PV_CE_NONE) {
+        return true;
+    }
+    batch->headers = pv_arena_alloc(&call->arena, sizeof(*batch->headers));
+    if (batch->headers == NULL ||
+        pv_ce_init(&batch->ce, &call->body, batch->source, &call->arena) != 0) {
         pv_call_fail_status(call, PV_ENOMEM, NULL, "");
-        return;
+        return false;
     }
-    batch->source = source;
+    return batch->mode != PV_CE_BINARY || read_ce_headers(call, batch->headers);
+}
+
+/* ---- the route ---- */
+
+static void check_and_submit(struct pv_call *call, struct batch *batch)
+{
     struct pv_faults faults;
-    pv_faults_init(&faults, call->http->body, array);
+    pv_faults_init(&faults, call->http->body, batch->array);
     int status = check_events(call, batch, &faults);
     if (status == 0 && faults.count > 0) {
         pv_call_fail_faults(call, 400, &faults);
@@ -266,6 +364,36 @@ static void post_events(struct pv_call *call)
         return;
     }
     submit(call, batch);
+}
+
+static void post_events(struct pv_call *call)
+{
+    struct pv_str source;
+    if (!event_source(call, &source) || !pv_call_parse(call, false)) {
+        return;
+    }
+    const struct pv_json *root = &call->body.values[0];
+    bool array = root->type == PV_JSON_ARRAY;
+    size_t count = array ? root->count : 1;
+    enum pv_ce_mode mode = mode_of(call);
+    if (!shape_fits(call, mode, array)) {
+        return;
+    }
+    if (count == 0 || count > PV_EVENTS_MAX) {
+        pv_call_fail(call, count == 0 ? 400 : 413, count == 0 ? "empty" : "too_many",
+                     "an array holds 1 to %d events, this one holds %zu", PV_EVENTS_MAX, count);
+        return;
+    }
+    struct batch *batch = batch_new(call, count, array);
+    if (batch == NULL) {
+        pv_call_fail_status(call, PV_ENOMEM, NULL, "");
+        return;
+    }
+    batch->source = source;
+    batch->mode = mode;
+    if (read_envelopes(call, batch)) {
+        check_and_submit(call, batch);
+    }
 }
 
 const struct pv_route pv_routes_events[] = {

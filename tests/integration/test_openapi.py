@@ -133,6 +133,11 @@ def service_routes(call, token):
     call("POST", "/v1/events", '{"id": "x",}', 400, **api)
     call("POST", "/v1/events", [{}] * 1001, 413, **api)
     call("POST", "/v1/events", {}, 401)
+    cloud = {"specversion": "1.0", "id": "c1", "source": "shop", "type": "service.renew",
+             "data": {"service": {"id": "none"}}}
+    for kind, status, body in (("cloudevents+json", 409, cloud), ("cloudevents-batch+json", 400, [{}]),
+                               ("cloudevents+avro", 415, {})):
+        call("POST", "/v1/events", body, status, headers={"Content-Type": f"application/{kind}"}, **api)
     svc, op = done.json["service"], done.json["operation"]
     for path in ("/v1/services", f"/v1/services/{svc}", f"/v1/services/{svc}/view",
                  f"/v1/services/{svc}/operations", f"/v1/services/{svc}/queries/status",

@@ -139,7 +139,7 @@ class Provost(daemon.Daemon):
         data = None
         if body is not None:
             data = body if isinstance(body, (bytes, str)) else json.dumps(body)
-            sent["Content-Type"] = "application/json"
+            sent.setdefault("Content-Type", "application/json")
         try:
             connection.request(method, path, data, sent)
             answer = connection.getresponse()
