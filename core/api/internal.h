@@ -110,6 +110,7 @@ extern const struct pv_route pv_routes_services[];
 extern const struct pv_route pv_routes_operations[];
 extern const struct pv_route pv_routes_queries[];
 extern const struct pv_route pv_routes_info[];
+extern const struct pv_route pv_routes_metrics[];
 extern const struct pv_route pv_routes_admin[];
 extern const struct pv_route pv_routes_explain[];
 extern const struct pv_route pv_routes_verify[];
@@ -132,6 +133,7 @@ void pv_call_fail_faults(struct pv_call *call, unsigned status, struct pv_faults
 bool pv_call_is_admin(const struct pv_call *call);
 /* A parameter of the query, decoded; none: it is not there. */
 struct pv_str pv_call_param(struct pv_call *call, const char *name);
+
 /* Decodes %XX (and '+' when `plus`) into the arena. PV_EINVAL: malformed, NUL or not UTF-8. */
 int pv_call_decode(struct pv_call *call, struct pv_str text, bool plus,
                    struct pv_str *ret_text) PV_MUST_CHECK;

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the daemon says about itself and its hosts: members of GET /v1/status, lines of /metrics. */
+#include "core/base/metric.h"
 #include "core/daemon/daemon.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <unistd.h>
 
 struct listing {
@@ -100,6 +102,33 @@ static void put_current(void *user, const struct pv_host_status *status)
     }
 }
 
+/* What the `http` calls of each instance came to. */
+static void backend_metrics(struct pv_daemon *daemon, struct pv_buf *out)
+{
+    static const char *const classes[] = {"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
+    const struct pv_config *config = daemon->live.config;
+    struct pv_http_totals totals;
+    pv_metric_head(out, "provost_backend_requests_total", "counter",
+                   "Requests that plugins sent, by class of the answer's status.");
+    for (size_t i = 0; i < config->instance_count; i++) {
+        pv_hosts_http(daemon->hosts, config->instances[i].name, &totals);
+        for (size_t c = 0; c < sizeof(classes) / sizeof(classes[0]); c++) {
+            pv_buf_printf(out,
+                          "provost_backend_requests_total{instance=\"%.*s\",answer=\"%s\"} "
+                          "%" PRIu64 "\n",
+                          PV_STR_ARG(config->instances[i].name), classes[c], totals.answers[c]);
+        }
+    }
+    pv_metric_head(out, "provost_backend_request_seconds", "histogram",
+                   "Time of a request of a plugin, from its call to the end of the answer.");
+    for (size_t i = 0; i < config->instance_count; i++) {
+        char label[PV_MAX_NAME + 16];
+        snprintf(label, sizeof(label), "instance=\"%.*s\",", PV_STR_ARG(config->instances[i].name));
+        pv_hosts_http(daemon->hosts, config->instances[i].name, &totals);
+        pv_hist_print(&totals.ms, out, "provost_backend_request_seconds", label, 1e3);
+    }
+}
+
 void pv_daemon_metrics(void *ctx, struct pv_buf *out)
 {
     static const struct {
@@ -117,15 +146,13 @@ void pv_daemon_metrics(void *ctx, struct pv_buf *out)
     };
     struct pv_daemon *daemon = ctx;
     for (size_t i = 0; i < sizeof(metrics) / sizeof(metrics[0]); i++) {
-        pv_buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", metrics[i].name, metrics[i].text,
-                      metrics[i].name, metrics[i].type);
+        pv_metric_head(out, metrics[i].name, metrics[i].type, metrics[i].text);
         struct listing l = {.out = out, .metric = metrics[i].name, .value = metrics[i].value};
         pv_hosts_each(daemon->hosts, put_current, &l);
     }
-    pv_buf_printf(out,
-                  "# HELP provost_resident_bytes Resident memory of provostd.\n"
-                  "# TYPE provost_resident_bytes gauge\nprovost_resident_bytes %" PRIu64 "\n"
-                  "# HELP provost_reloads_total Reloads of the configuration.\n"
-                  "# TYPE provost_reloads_total counter\nprovost_reloads_total %" PRIu64 "\n",
-                  pv_hosts_resident(getpid()), daemon->reloads);
+    backend_metrics(daemon, out);
+    pv_metric(out, "provost_resident_bytes", "gauge", "Resident memory of provostd.",
+              pv_hosts_resident(getpid()));
+    pv_metric(out, "provost_reloads_total", "counter", "Reloads of the configuration.",
+              daemon->reloads);
 }

@@ -11,6 +11,7 @@
 #include "core/base/arena.h"
 #include "core/base/hash.h"
 #include "core/base/list.h"
+#include "core/base/metric.h"
 #include "core/engine/types.h"
 
 #define PV_NEVER INT64_MAX /* a due time that does not come by itself */
@@ -515,15 +516,26 @@ struct pv_outbox_req {
     size_t ret_count;
 };
 
+/* One pool: what it still has. */
+struct pv_pool_left {
+    struct pv_str pool;
+    struct pv_pool_range range;
+    int64_t ret_free; /* values that pool_take could give out now */
+};
+
 struct pv_stats {
     struct pv_req req;
     int64_t now_ms;
+    struct pv_pool_left *pools; /* the caller's; NULL: none is asked for */
+    size_t pool_count;
     uint64_t ret_unfinished; /* operations that are not final */
     uint64_t ret_ready;
     uint64_t ret_parked;
     uint64_t ret_queued;
     uint64_t ret_services;
-    int64_t ret_oldest_ready_ms; /* accepted_ms of the oldest READY one; 0: none */
+    int64_t ret_oldest_ready_ms;        /* accepted_ms of the oldest READY one; 0: none */
+    struct pv_hist ret_commit_requests; /* of each commit, how many requests it had */
+    struct pv_hist ret_commit_us;       /* and how long it took, applying them included */
 };
 
 /* ---- the store ----------------------------------------------------------------------------------

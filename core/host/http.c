@@ -449,6 +449,20 @@ static int answer(struct request *r, int code, struct provost_http_response *res
     return code;
 }
 
+/* A request that was not sent is none. */
+static void count(const struct request *r, int code)
+{
+    if (!r->sent) {
+        return;
+    }
+    struct pv_page_http *http = &r->call->host->page->http;
+    bool answered = code == 0 && r->status >= 100 && r->status < 600;
+    uint64_t ms = (uint64_t)(pv_host_now(r->call->host) - r->begun_ms);
+    atomic_fetch_add(&http->answers[answered ? r->status / 100 : 0], 1);
+    atomic_fetch_add(&http->sum_ms, ms);
+    atomic_fetch_add(&http->bucket[pv_hist_bucket(PV_PAGE_HTTP_FIRST_MS, ms)], 1);
+}
+
 static void trace(const struct request *r, int code)
 {
     struct pv_call *call = r->call;
@@ -492,6 +506,7 @@ int pv_call_http(struct provost_call *pub, const struct provost_http_request *re
     if (code == 0) {
         code = run(&r);
         code = answer(&r, code, response);
+        count(&r, code);
         trace(&r, code);
     }
     curl_slist_free_all(r.headers);

@@ -404,6 +404,7 @@ static void release(struct host *host)
     pv_buf_done(&host->out);
     pv_free(host->free_slots);
     if (host->page) {
+        pv_host_add_http(host, &host->instance->http);
         munmap(host->page, sizeof(*host->page));
     }
     if (host->polling) {
@@ -416,6 +417,20 @@ static void release(struct host *host)
     }
     pv_free(host);
     pv_hosts_check_stopped(hosts);
+}
+
+void pv_host_add_http(const struct host *host, struct pv_http_totals *totals)
+{
+    const struct pv_page_http *http = &host->page->http;
+    for (size_t i = 0; i < 6; i++) {
+        totals->answers[i] += atomic_load_explicit(&http->answers[i], memory_order_relaxed);
+    }
+    for (size_t i = 0; i <= PV_HIST_BUCKETS; i++) {
+        uint64_t count = atomic_load_explicit(&http->bucket[i], memory_order_relaxed);
+        totals->ms.bucket[i] += count;
+        totals->ms.count += count;
+    }
+    totals->ms.sum += atomic_load_explicit(&http->sum_ms, memory_order_relaxed);
 }
 
 void pv_host_over(struct host *host)

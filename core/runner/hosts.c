@@ -413,6 +413,26 @@ void pv_hosts_each(struct pv_hosts *hosts,
     pv_map_each(&hosts->instances, list_faulty, &listing);
 }
 
+void pv_hosts_http(struct pv_hosts *hosts, struct pv_str name, struct pv_http_totals *ret)
+{
+    memset(ret, 0, sizeof(*ret));
+    ret->ms.first = PV_PAGE_HTTP_FIRST_MS;
+    struct pv_map_node *node = pv_map_get(&hosts->instances, name);
+    if (!node) {
+        return;
+    }
+    const struct instance *instance = PV_CONTAINER(node, struct instance, node);
+    uint64_t first = ret->ms.first;
+    *ret = instance->http;
+    ret->ms.first = first;
+    for (struct pv_link *link = hosts->all.next; link != &hosts->all; link = link->next) {
+        const struct host *host = PV_CONTAINER(link, struct host, link);
+        if (host->instance == instance && host->page) {
+            pv_host_add_http(host, ret);
+        }
+    }
+}
+
 bool pv_hosts_has_pid(const struct pv_hosts *hosts, int pid)
 {
     for (const struct pv_link *link = hosts->all.next; link != &hosts->all; link = link->next) {

@@ -6,6 +6,7 @@
 #define PV_RUNNER_HOSTS_H
 
 #include "core/base/buf.h"
+#include "core/base/metric.h"
 #include "core/engine/runner.h"
 #include "core/runner/spawner.h"
 
@@ -109,6 +110,13 @@ struct pv_host_status {
     int64_t started_mono_ms;
     struct pv_str fault; /* of the instance: why its last host ended or could not start; or none */
 };
+/* What the `http` calls of an instance came to since provostd started. */
+struct pv_http_totals {
+    uint64_t answers[6]; /* 0: none came; 1 to 5: status 1xx to 5xx */
+    struct pv_hist ms;
+};
+/* All zero for an instance that never ran. */
+void pv_hosts_http(struct pv_hosts *hosts, struct pv_str instance, struct pv_http_totals *ret);
 /* Calls fn for every host, and once with pid 0 and state BACKOFF for an instance that has faults
  * and no host. */
 void pv_hosts_each(struct pv_hosts *hosts,

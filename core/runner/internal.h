@@ -28,6 +28,7 @@ struct instance {
     unsigned failures; /* unasked ends and failed starts in a row: backoff */
     unsigned nobody;   /* unasked ends in a row that named no culprit */
     int64_t not_before_ms;
+    struct pv_http_totals http; /* of hosts that are gone */
     char fault[240];
 };
 
@@ -154,6 +155,8 @@ void pv_host_drain(struct host *host);
 int pv_host_configure(struct pv_hosts *hosts, const struct instance *instance,
                       struct pv_buf *settings, struct pv_instance_spec *ret_spec,
                       struct pv_hash *ret_fingerprint, struct pv_err *err);
+/* Adds up what its page has counted. */
+void pv_host_add_http(const struct host *host, struct pv_http_totals *totals);
 void pv_host_set_state(struct host *host, enum pv_host_state state);
 
 /* io.c */

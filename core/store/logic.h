@@ -29,6 +29,8 @@ struct pv_logic {
     uint64_t epoch;
     uint32_t writer; /* of the audit chain */
     struct pv_tally tally;
+    struct pv_hist commit_requests; /* of the store, for statistics */
+    struct pv_hist commit_us;
     struct pv_arena scratch; /* emptied before each request */
 };
 
@@ -57,6 +59,8 @@ int pv_logic_note(struct pv_logic *logic, struct pv_note *in);
 int pv_logic_get(struct pv_logic *logic, struct pv_get *in);
 int pv_logic_list(struct pv_logic *logic, struct pv_list_req *in);
 int pv_logic_token(struct pv_logic *logic, struct pv_token_req *in);
+/* What a pool still has. */
+int pv_logic_pool_left(struct pv_logic *logic, struct pv_pool_left *pool, int64_t now_ms);
 int pv_logic_outbox(struct pv_logic *logic, struct pv_outbox_req *in);
 int pv_logic_stats(struct pv_logic *logic, struct pv_stats *in);
 

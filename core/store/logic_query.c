@@ -350,6 +350,14 @@ int pv_logic_stats(struct pv_logic *logic, struct pv_stats *in)
     in->ret_services = tally->services;
     in->ret_unfinished = tally->ready + tally->running + tally->parked + tally->queued;
     in->ret_oldest_ready_ms = 0;
+    in->ret_commit_requests = logic->commit_requests;
+    in->ret_commit_us = logic->commit_us;
+    for (size_t i = 0; i < in->pool_count; i++) {
+        int status = pv_logic_pool_left(logic, &in->pools[i], in->now_ms);
+        if (status) {
+            return status;
+        }
+    }
     struct pv_str lane = {NULL, 0};
     for (;;) {
         int64_t due = 0;

@@ -181,6 +181,37 @@ static int pool_virgin(struct reserving *r, struct pv_pool_row *pool, int64_t *r
     return PV_EEXHAUSTED;
 }
 
+/* The row of a pool; a fresh one where its range is not the one that the row was written for. */
+static int pool_row(struct pv_logic *logic, struct pv_str name, const struct pv_pool_range *range,
+                    struct pv_pool_row *ret)
+{
+    int status = ops_of(logic)->pool_get(logic->rows, name, ret);
+    if (status && status != PV_ENOTFOUND) {
+        return status;
+    }
+    if (!status && ret->first == range->first && ret->last == range->last) {
+        return PV_OK;
+    }
+    *ret = (struct pv_pool_row){
+        .pool = name, .first = range->first, .last = range->last, .next = range->first};
+    return ops_of(logic)->slot_count(logic->rows, name, range->first, range->last, &ret->used);
+}
+
+int pv_logic_pool_left(struct pv_logic *logic, struct pv_pool_left *pool, int64_t now_ms)
+{
+    const struct pv_pool_range *range = &pool->range;
+    struct pv_pool_row row = {0};
+    int64_t cooled = 0;
+    int status = pool_row(logic, pool->pool, range, &row);
+    status = status ? status
+                    : ops_of(logic)->slot_cooled_count(logic->rows, pool->pool, range->first,
+                                                       range->last, now_ms, &cooled);
+    if (!status) {
+        pool->ret_free = range->last - range->first + 1 - row.used + cooled;
+    }
+    return status;
+}
+
 static int pool_find(struct reserving *r, int64_t *ret_index)
 {
     const struct pv_pool_range *range = &r->in->range;
@@ -190,21 +221,8 @@ static int pool_find(struct reserving *r, int64_t *ret_index)
         return status;
     }
     struct pv_pool_row pool = {0};
-    status = ops_of(r->logic)->pool_get(r->logic->rows, r->in->pool, &pool);
-    if (status && status != PV_ENOTFOUND) {
-        return status;
-    }
-    if (status || pool.first != range->first || pool.last != range->last) {
-        pool = (struct pv_pool_row){.first = range->first, .last = range->last};
-        pool.next = range->first;
-        status = ops_of(r->logic)->slot_count(r->logic->rows, r->in->pool, range->first,
-                                              range->last, &pool.used);
-        if (status) {
-            return status;
-        }
-    }
-    pool.pool = r->in->pool;
-    status = pool_virgin(r, &pool, ret_index);
+    status = pool_row(r->logic, r->in->pool, range, &pool);
+    status = status ? status : pool_virgin(r, &pool, ret_index);
     return status ? status : ops_of(r->logic)->pool_put(r->logic->rows, &pool);
 }
 

@@ -244,6 +244,12 @@ static int mem_slot_put(struct pv_rows *rows, const struct pv_slot *slot)
     return pv_mem_put(rows, &key, &slot_shape, slot);
 }
 
+static bool is_cooled(const struct pv_slot *slot, int64_t first, int64_t last, int64_t now_ms)
+{
+    return slot->state == PV_SLOT_COOLING && slot->free_ms <= now_ms && slot->index >= first &&
+           slot->index <= last;
+}
+
 static int mem_slot_cooled(struct pv_rows *rows, struct pv_str pool, int64_t first, int64_t last,
                            int64_t now_ms, int64_t *ret_index)
 {
@@ -253,13 +259,25 @@ static int mem_slot_cooled(struct pv_rows *rows, struct pv_str pool, int64_t fir
     int64_t best = INT64_MAX;
     for (; pv_tree_under(node, &prefix); node = pv_tree_next(node)) {
         const struct pv_slot *slot = pv_tree_value(node);
-        if (slot->state == PV_SLOT_COOLING && slot->free_ms <= now_ms && slot->free_ms < best &&
-            slot->index >= first && slot->index <= last) {
+        if (is_cooled(slot, first, last, now_ms) && slot->free_ms < best) {
             best = slot->free_ms;
             *ret_index = slot->index;
         }
     }
     return best == INT64_MAX ? PV_ENOTFOUND : PV_OK;
+}
+
+static int mem_slot_cooled_count(struct pv_rows *rows, struct pv_str pool, int64_t first,
+                                 int64_t last, int64_t now_ms, int64_t *ret_count)
+{
+    struct pv_key prefix = pv_mem_key(PV_M_SLOT);
+    pv_key_str(&prefix, pool);
+    struct pv_tree_node *node = pv_tree_seek(pv_mem_tree(rows), &prefix);
+    *ret_count = 0;
+    for (; pv_tree_under(node, &prefix); node = pv_tree_next(node)) {
+        *ret_count += is_cooled(pv_tree_value(node), first, last, now_ms) ? 1 : 0;
+    }
+    return PV_OK;
 }
 
 static int mem_slot_count(struct pv_rows *rows, struct pv_str pool, int64_t first, int64_t last,
@@ -537,6 +555,7 @@ void pv_mem_things(struct pv_rows_ops *ops)
     ops->slot_get = mem_slot_get;
     ops->slot_put = mem_slot_put;
     ops->slot_cooled = mem_slot_cooled;
+    ops->slot_cooled_count = mem_slot_cooled_count;
     ops->slot_count = mem_slot_count;
     ops->slot_list = mem_slot_list;
     ops->pool_get = mem_pool_get;

@@ -238,6 +238,9 @@ struct pv_rows_ops {
     /* The cooling one within first … last whose time came first, if it came until now_ms. */
     int (*slot_cooled)(struct pv_rows *rows, struct pv_str pool, int64_t first, int64_t last,
                        int64_t now_ms, int64_t *ret_index);
+    /* How many could be given out again. */
+    int (*slot_cooled_count)(struct pv_rows *rows, struct pv_str pool, int64_t first, int64_t last,
+                             int64_t now_ms, int64_t *ret_count);
     int (*slot_count)(struct pv_rows *rows, struct pv_str pool, int64_t first, int64_t last,
                       int64_t *ret_count);
     /* What a service holds. */

@@ -97,6 +97,9 @@ static const char *const texts[PV_S_COUNT] = {
     [PV_S_SLOT_PUT] = "INSERT OR REPLACE INTO slots VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11)",
     [PV_S_SLOT_COOLED] = "SELECT idx FROM slots INDEXED BY slots_cooling WHERE state=2 AND pool=?1 "
                          "AND free_ms<=?4 AND idx BETWEEN ?2 AND ?3 ORDER BY free_ms, idx LIMIT 1",
+    [PV_S_SLOT_COOLED_COUNT] =
+        "SELECT count(*) FROM slots INDEXED BY slots_cooling WHERE state=2 AND pool=?1 "
+        "AND free_ms<=?4 AND idx BETWEEN ?2 AND ?3",
     [PV_S_SLOT_COUNT] = "SELECT count(*) FROM slots WHERE pool=?1 AND idx BETWEEN ?2 AND ?3",
     [PV_S_SLOT_LIST] = "SELECT " SLOT " FROM slots INDEXED BY slots_holder "
                        "WHERE service_n=?1 AND service_n <> 0 ORDER BY pool, idx",

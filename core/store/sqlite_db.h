@@ -63,6 +63,7 @@ enum pv_stmt {
     PV_S_SLOT_GET,
     PV_S_SLOT_PUT,
     PV_S_SLOT_COOLED,
+    PV_S_SLOT_COOLED_COUNT,
     PV_S_SLOT_COUNT,
     PV_S_SLOT_LIST,
     PV_S_POOL_GET,

@@ -72,7 +72,7 @@ static int slot_number(struct pv_rows *rows, enum pv_stmt which, struct pv_str p
     pv_bind_str(stmt, 1, pool);
     sqlite3_bind_int64(stmt, 2, first);
     sqlite3_bind_int64(stmt, 3, last);
-    if (which == PV_S_SLOT_COOLED) {
+    if (which != PV_S_SLOT_COUNT) {
         sqlite3_bind_int64(stmt, 4, now_ms);
     }
     status = pv_sqlite_one(db, stmt);
@@ -87,6 +87,12 @@ static int sql_slot_cooled(struct pv_rows *rows, struct pv_str pool, int64_t fir
                            int64_t now_ms, int64_t *ret_index)
 {
     return slot_number(rows, PV_S_SLOT_COOLED, pool, first, last, now_ms, ret_index);
+}
+
+static int sql_slot_cooled_count(struct pv_rows *rows, struct pv_str pool, int64_t first,
+                                 int64_t last, int64_t now_ms, int64_t *ret_count)
+{
+    return slot_number(rows, PV_S_SLOT_COOLED_COUNT, pool, first, last, now_ms, ret_count);
 }
 
 static int sql_slot_count(struct pv_rows *rows, struct pv_str pool, int64_t first, int64_t last,
@@ -233,6 +239,7 @@ void pv_sqlite_reserves(struct pv_rows_ops *ops)
     ops->slot_get = sql_slot_get;
     ops->slot_put = sql_slot_put;
     ops->slot_cooled = sql_slot_cooled;
+    ops->slot_cooled_count = sql_slot_cooled_count;
     ops->slot_count = sql_slot_count;
     ops->slot_list = sql_slot_list;
     ops->pool_get = sql_pool_get;

@@ -15,6 +15,7 @@
 #define DEFAULT_BATCH 512
 #define CHECKPOINT_FRAMES 8000 /* of 4 KiB each: 32 MB of WAL */
 #define IDLE_MS 2000           /* then the WAL is emptied */
+#define FIRST_COMMIT_US 64     /* of the histogram */
 #define SEAL_KEPT (256u * 1024)
 
 struct sqlite_store {
@@ -74,15 +75,28 @@ static int commit(struct sqlite_store *s, bool writes)
     return status;
 }
 
+/* Counts a commit that was begun at since_ns. */
+static void count_commit(struct sqlite_store *s, size_t requests, uint64_t since_ns)
+{
+    pv_hist_add(&s->logic.commit_requests, requests);
+    pv_hist_add(&s->logic.commit_us, (uv_hrtime() - since_ns) / 1000);
+}
+
 /* Applies the requests in one transaction. On failure nothing of it stands. */
 static int apply_all(struct sqlite_store *s, struct pv_link *batch, bool writes)
 {
+    uint64_t since_ns = uv_hrtime();
+    size_t count = 0;
     struct pv_tally before = s->logic.tally;
     int status = pv_sqlite_run_plain(&s->db, writes ? PV_S_BEGIN_WRITE : PV_S_BEGIN);
     for (struct pv_link *link = batch->next; !status && link != batch; link = link->next) {
         status = pv_logic_apply(&s->logic, PV_CONTAINER(link, struct pv_req, link));
+        count++;
     }
     status = status ? status : commit(s, writes);
+    if (!status && writes) {
+        count_commit(s, count, since_ns);
+    }
     if (status) {
         roll_back(s);
         pv_sqlite_keys_rolled_back(&s->db);
@@ -335,7 +349,11 @@ int pv_sqlite_open(struct uv_loop_s *loop, const struct pv_sqlite_options *optio
     pv_list_init(&s->queue);
     pv_list_init(&s->finished);
     s->max_batch = options->max_batch ? options->max_batch : DEFAULT_BATCH;
-    s->logic = (struct pv_logic){.rows = &s->db.rows, .keyring = options->keyring, .writer = 1};
+    s->logic = (struct pv_logic){.rows = &s->db.rows,
+                                 .keyring = options->keyring,
+                                 .writer = 1,
+                                 .commit_requests = {.first = 1},
+                                 .commit_us = {.first = FIRST_COMMIT_US}};
     pv_arena_init(&s->logic.scratch);
     int status = pv_sqlite_db_open(options, &s->db, &s->logic, err);
     if (status) {

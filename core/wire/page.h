@@ -5,6 +5,8 @@
 #ifndef PV_WIRE_PAGE_H
 #define PV_WIRE_PAGE_H
 
+#include "core/base/metric.h"
+
 #include <stdatomic.h>
 #include <stdint.h>
 
@@ -25,6 +27,15 @@ struct pv_page_slot {
     _Atomic int64_t last_send_ms; /* CLOCK_MONOTONIC of the last external call; 0: none */
 };
 
+/* What the host's `http` calls came to. Added to by the host alone; the daemon sums it up over
+ * hosts of an instance. */
+#define PV_PAGE_HTTP_FIRST_MS 1u
+struct pv_page_http {
+    _Atomic uint64_t answers[6]; /* 0: none came; 1 to 5: status 1xx to 5xx */
+    _Atomic uint64_t sum_ms;
+    _Atomic uint64_t bucket[PV_HIST_BUCKETS + 1]; /* of a histogram over milliseconds */
+};
+
 struct pv_page {
     uint32_t magic;
     uint32_t slots;
@@ -34,6 +45,7 @@ struct pv_page {
     _Atomic uint64_t crashed; /* the call that raised the fatal signal or called exit; 0: not known
                                */
     struct pv_page_slot slot[PV_PAGE_SLOTS];
+    struct pv_page_http http;
 };
 
 #endif

@@ -179,6 +179,11 @@ def test_hosts_are_listed(misbehaving, backend):
     shown = {i["name"]: i["hosts"] for i in one.admin("GET", "/v1/instances").json["instances"]}
     (host,) = shown["good"]
     assert host["restarts"] == 1 and "killed from outside" in host["fault"]
+    # Of the request under way when the host was killed nobody knows how it ended.
+    metrics = one.admin("GET", "/metrics").text
+    assert 'provost_backend_requests_total{instance="good",answer="2xx"} 1' in metrics, metrics
+    assert 'provost_backend_request_seconds_count{instance="good"} 1' in metrics
+    assert 'provost_backend_requests_total{instance="bad",answer="2xx"} 0' in metrics
 
 
 def test_an_instance_with_live_services_cannot_be_removed(misbehaving, backend):

@@ -158,6 +158,17 @@ static int pool(struct fix *f, struct step *s, int kind, const char *name, uint6
     return status;
 }
 
+/* What statistics say that the pool of these tests still has. */
+static int64_t pool_left(struct fix *f)
+{
+    struct pv_pool_left left = {.pool = PV_STR("vmid"), .range = {100, 103, 1000}};
+    struct pv_stats stats = {.now_ms = f->now_ms, .pools = &left, .pool_count = 1};
+    pv_req_init(&stats.req, PV_REQ_STATS, NULL, NULL);
+    assert_int_equal(fix_run(f, &stats.req), 0);
+    pv_req_done(&stats.req);
+    return left.ret_free;
+}
+
 static void a_pool_gives_each_value_once(void **state)
 {
     struct fix *f = fix_of(state);
@@ -167,7 +178,9 @@ static void a_pool_gives_each_value_once(void **state)
     begin_step(f, &b, "2");
     uint64_t n[4];
     uint64_t again = 0;
+    assert_int_equal(pool_left(f), 4);
     assert_int_equal(pool(f, &a, PV_ASK_POOL_TAKE, "one", &n[0]), 0);
+    assert_int_equal(pool_left(f), 3);
     assert_int_equal(pool(f, &a, PV_ASK_POOL_TAKE, "one", &again), 0);
     assert_int_equal(n[0], again);
     assert_int_equal(pool(f, &a, PV_ASK_POOL_TAKE, "two", &n[1]), 0);
@@ -186,7 +199,9 @@ static void a_pool_gives_each_value_once(void **state)
     assert_int_equal(pool(f, &b, PV_ASK_POOL_TAKE, "three", &again), PV_EEXHAUSTED);
     f->now_ms += 999;
     assert_int_equal(pool(f, &b, PV_ASK_POOL_TAKE, "three", &again), PV_EEXHAUSTED);
+    assert_int_equal(pool_left(f), 0);
     f->now_ms += 1;
+    assert_int_equal(pool_left(f), 1);
     assert_int_equal(pool(f, &b, PV_ASK_POOL_TAKE, "three", &again), 0);
     assert_int_equal(again, n[1]);
     end_step(&b);
@@ -205,6 +220,7 @@ static void a_rejected_value_is_set_aside(void **state)
     assert_int_equal(pool(f, &a, PV_ASK_POOL_TAKE, "one", &second), 0);
     assert_int_not_equal(first, second);
     f->now_ms += 1000000;
+    assert_int_equal(pool_left(f), 2); /* one is held, one was rejected */
     uint64_t n = 0;
     assert_int_equal(pool(f, &a, PV_ASK_POOL_TAKE, "two", &n), 0);
     assert_int_not_equal(first, n);
