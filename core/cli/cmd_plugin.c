@@ -2,6 +2,7 @@
 /* provost plugin: what the daemon has loaded, and what a module declares; the tools of a plugin's
  * author are in files of their own. */
 #include "core/cli/groups.h"
+#include "core/cli/job.h"
 #include "core/cli/plugin_tools.h"
 #include "core/cli/request.h"
 
@@ -46,7 +47,8 @@ int pv_cli_module(struct pv_cli *cli, const char *given, char **ret_path)
     return PV_EXIT_OK;
 }
 
-int pv_cli_describe(struct pv_cli *cli, const char *module, struct pv_plugin **ret_plugin)
+int pv_cli_describe(struct pv_cli *cli, const char *module, struct pv_str settings,
+                    struct pv_plugin **ret_plugin)
 {
     struct pv_err err = {0};
     struct pv_describer *describer = NULL;
@@ -54,7 +56,8 @@ int pv_cli_describe(struct pv_cli *cli, const char *module, struct pv_plugin **r
     int status = pv_describer_new(NULL, &describer, &err);
     if (status == 0) {
         struct pv_describe table = pv_describer_table(describer);
-        status = table.describe(table.ctx, module, &json, &err);
+        const struct pv_describe_ask ask = {.module = module, .settings = settings};
+        status = table.describe(table.ctx, &ask, &json, &err);
     }
     if (status == 0) {
         status = pv_plugin_parse(pv_str(json), pv_str(module), ret_plugin, &err);
@@ -80,21 +83,42 @@ static int print_page(struct pv_cli *cli, const struct pv_plugin *plugin)
     return status == 0 ? PV_EXIT_OK : pv_cli_fail(cli, PV_EXIT_FAILED, "out of memory");
 }
 
-static int describe(struct pv_cli *cli)
+static int read_settings(struct pv_cli *cli, struct pv_job *job)
 {
-    char *module = NULL;
-    struct pv_plugin *plugin = NULL;
-    int status = pv_cli_module(cli, pv_cli_arg(cli, 0), &module);
-    if (status == PV_EXIT_OK) {
-        status = pv_cli_describe(cli, module, &plugin);
+    const char *path = pv_cli_text(cli, "settings");
+    json_t *settings = NULL;
+    int status = path != NULL ? pv_job_read(cli, path, &settings) : PV_EXIT_OK;
+    if (settings != NULL) {
+        struct pv_problems problems;
+        pv_problems_init(&problems);
+        status = pv_job_declare(cli, job, settings, &problems);
+        if (status == PV_EXIT_USAGE) {
+            pv_job_problems(cli, &problems);
+        }
+        pv_problems_done(&problems);
     }
-    if (status == PV_EXIT_OK) {
-        status = print_page(cli, plugin);
-    }
-    pv_plugin_unref(plugin);
-    pv_free(module);
+    json_decref(settings);
     return status;
 }
+
+static int describe(struct pv_cli *cli)
+{
+    struct pv_job job;
+    int status = pv_job_init(cli, &job, pv_cli_arg(cli, 0));
+    status = status == PV_EXIT_OK ? read_settings(cli, &job) : status;
+    status = status == PV_EXIT_OK ? print_page(cli, job.plugin) : status;
+    pv_job_done(&job);
+    return status;
+}
+
+static const struct pv_cli_option describe_options[] = {
+    {.name = "settings",
+     .letter = 's',
+     .value = "FILE",
+     .type = PV_OPTION_TEXT,
+     .help = "JSON object: the settings of an instance, where what it declares depends on them"},
+    {0},
+};
 
 static const struct pv_cli_option list_options[] = {
     PV_CLI_LIST_OPTIONS,
@@ -113,7 +137,9 @@ const struct pv_cli_command pv_cli_plugin[] = {
      .details =
          "MODULE is the path of a shared object, or a plugin's name, which is looked for where "
          "provostd does. The module is loaded by provost-host, never by this program.\n\n"
-         "  provost plugin describe build/dns.so",
+         "  provost plugin describe build/dns.so\n"
+         "  provost plugin describe script --settings settings.json",
+     .options = describe_options,
      .run = describe},
     {.name = "new",
      .args = "NAME",

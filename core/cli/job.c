@@ -3,6 +3,7 @@
 #include "core/cli/job.h"
 
 #include "core/base/alloc.h"
+#include "core/base/secret.h"
 #include "core/config/json.h"
 
 #include <string.h>
@@ -10,6 +11,7 @@
 #define INPUT_CAP ((size_t)1024 * 1024)
 #define DEFAULT_STUCK_MS 30000
 #define DEFAULT_ATTEMPTS 4
+#define FILE_MAX_BYTES ((size_t)4 * 1024 * 1024)
 
 int pv_job_init(struct pv_cli *cli, struct pv_job *job, const char *module)
 {
@@ -22,7 +24,7 @@ int pv_job_init(struct pv_cli *cli, struct pv_job *job, const char *module)
         status = pv_cli_fail_err(cli, &err);
     }
     if (status == PV_EXIT_OK) {
-        status = pv_cli_describe(cli, job->module, &job->plugin);
+        status = pv_cli_describe(cli, job->module, PV_STR(""), &job->plugin);
     }
     if (status == PV_EXIT_OK) {
         job->component = pv_strndup(job->plugin->name.ptr, job->plugin->name.len);
@@ -62,6 +64,79 @@ int pv_job_settings(struct pv_job *job, const json_t *settings, struct pv_proble
     int status = check(settings, &job->plugin->settings, "settings", problems, &job->settings);
     pv_buf_clear(&job->settings_text);
     return status == 0 ? pv_json_put(&job->settings_text, job->settings) : status;
+}
+
+int pv_job_read(struct pv_cli *cli, const char *path, json_t **ret)
+{
+    struct pv_err err = {0};
+    char *text = NULL;
+    size_t len = 0;
+    if (pv_cli_read(path, FILE_MAX_BYTES, &text, &len, &err) != 0) {
+        return pv_cli_fail_err(cli, &err);
+    }
+    json_error_t error;
+    json_t *json = json_loadb(text, len, JSON_REJECT_DUPLICATES, &error);
+    pv_wipe(text, len);
+    pv_free(text);
+    if (json == NULL) {
+        return pv_cli_fail(cli, PV_EXIT_USAGE, "%s:%d:%d: %s", path, error.line, error.column,
+                           error.text);
+    }
+    if (!json_is_object(json)) {
+        json_decref(json);
+        return pv_cli_fail(cli, PV_EXIT_USAGE, "%s:1:1: expected a JSON object", path);
+    }
+    *ret = json;
+    return PV_EXIT_OK;
+}
+
+int pv_job_problems(struct pv_cli *cli, const struct pv_problems *problems)
+{
+    struct pv_buf text;
+    pv_buf_init(&text, (size_t)256 * 1024);
+    if (pv_problems_print(problems, &text) == 0 && text.len > 0) {
+        fputs(text.ptr, cli->out.errors);
+    }
+    pv_buf_done(&text);
+    return PV_EXIT_USAGE;
+}
+
+/* The instance's own description, in place of what every instance declares. */
+static int describe_own(struct pv_cli *cli, struct pv_job *job)
+{
+    json_t *plain = json_copy(job->settings);
+    for (size_t i = 0; plain != NULL && i < job->plugin->settings.count; i++) {
+        const struct pv_field *field = &job->plugin->settings.items[i];
+        if ((field->flags & PV_F_SECRET) != 0) {
+            json_object_deln(plain, field->name.ptr, field->name.len);
+        }
+    }
+    struct pv_buf text;
+    pv_buf_init(&text, INPUT_CAP);
+    struct pv_plugin *own = NULL;
+    int status = plain != NULL && pv_json_put(&text, plain) == 0
+                     ? pv_cli_describe(cli, job->module, pv_buf_view(&text), &own)
+                     : pv_cli_fail(cli, PV_EXIT_FAILED, "out of memory");
+    if (status == PV_EXIT_OK) {
+        pv_plugin_unref(job->plugin);
+        job->plugin = own;
+    }
+    pv_buf_done(&text);
+    json_decref(plain);
+    return status;
+}
+
+int pv_job_declare(struct pv_cli *cli, struct pv_job *job, const json_t *settings,
+                   struct pv_problems *problems)
+{
+    if (!job->plugin->by_instance) {
+        return PV_EXIT_OK;
+    }
+    int status = pv_job_settings(job, settings, problems);
+    if (status == 0) {
+        return describe_own(cli, job);
+    }
+    return status == PV_ENOMEM ? pv_cli_fail(cli, PV_EXIT_FAILED, "out of memory") : PV_EXIT_USAGE;
 }
 
 int pv_job_event_type(const json_t *event)

@@ -34,6 +34,14 @@ struct pv_job_input {
  */
 int pv_job_init(struct pv_cli *cli, struct pv_job *job, const char *module) PV_MUST_CHECK;
 void pv_job_done(struct pv_job *job);
+/* Prints them; PV_EXIT_USAGE. */
+int pv_job_problems(struct pv_cli *cli, const struct pv_problems *problems);
+/* A JSON object out of a file; an exit status. */
+int pv_job_read(struct pv_cli *cli, const char *path, json_t **ret) PV_MUST_CHECK;
+/* Has a plugin whose operations depend on its settings described with these (NULL: none). An exit
+ * status; PV_EXIT_USAGE: problems were added. */
+int pv_job_declare(struct pv_cli *cli, struct pv_job *job, const json_t *settings,
+                   struct pv_problems *problems) PV_MUST_CHECK;
 /* PV_EINVAL: problems were added. */
 int pv_job_settings(struct pv_job *job, const json_t *settings,
                     struct pv_problems *problems) PV_MUST_CHECK;

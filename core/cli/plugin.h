@@ -5,12 +5,15 @@
 
 #include "core/cli/cli.h"
 
+#include "core/base/str.h"
+
 struct pv_plugin;
 
 /* The absolute path of a module, given as a path or a name. Freed with pv_free; an exit status. */
 int pv_cli_module(struct pv_cli *cli, const char *given, char **ret_path) PV_MUST_CHECK;
-/* What it declares, asked of provost-host. Released with pv_plugin_unref; an exit status. */
-int pv_cli_describe(struct pv_cli *cli, const char *module,
+/* What it declares, asked of provost-host: every instance (settings none), or one with these
+ * settings (JSON without SECRET values). Released with pv_plugin_unref; an exit status. */
+int pv_cli_describe(struct pv_cli *cli, const char *module, struct pv_str settings,
                     struct pv_plugin **ret_plugin) PV_MUST_CHECK;
 
 #endif

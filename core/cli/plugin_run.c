@@ -4,7 +4,6 @@
 #include "core/cli/plugin_tools.h"
 
 #include "core/base/alloc.h"
-#include "core/base/secret.h"
 #include "core/cli/plugin_run.h"
 #include "core/config/json.h"
 
@@ -13,38 +12,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FILE_MAX_BYTES ((size_t)4 * 1024 * 1024)
-
 /* ---- Reading what was given ---- */
-
-static int read_json(struct pv_cli *cli, const char *path, json_t **ret)
-{
-    struct pv_err err = {0};
-    char *text = NULL;
-    size_t len = 0;
-    if (pv_cli_read(path, FILE_MAX_BYTES, &text, &len, &err) != 0) {
-        return pv_cli_fail_err(cli, &err);
-    }
-    json_error_t error;
-    json_t *json = json_loadb(text, len, JSON_REJECT_DUPLICATES, &error);
-    pv_wipe(text, len);
-    pv_free(text);
-    if (json == NULL) {
-        return pv_cli_fail(cli, PV_EXIT_USAGE, "%s:%d:%d: %s", path, error.line, error.column,
-                           error.text);
-    }
-    if (!json_is_object(json)) {
-        json_decref(json);
-        return pv_cli_fail(cli, PV_EXIT_USAGE, "%s:1:1: expected a JSON object", path);
-    }
-    *ret = json;
-    return PV_EXIT_OK;
-}
 
 static int read_option(struct pv_cli *cli, const char *option, json_t **ret)
 {
     const char *path = pv_cli_text(cli, option);
-    return path != NULL ? read_json(cli, path, ret) : PV_EXIT_OK;
+    return path != NULL ? pv_job_read(cli, path, ret) : PV_EXIT_OK;
 }
 
 static int read_files(struct pv_run *run)
@@ -157,15 +130,17 @@ static int choose_call(struct pv_run *run)
     return PV_EXIT_OK;
 }
 
-static int print_problems(struct pv_cli *cli, const struct pv_problems *problems)
+/* Where what the plugin declares depends on its settings. */
+static int declare(struct pv_run *run)
 {
-    struct pv_buf text;
-    pv_buf_init(&text, (size_t)256 * 1024);
-    if (pv_problems_print(problems, &text) == 0 && text.len > 0) {
-        fputs(text.ptr, cli->out.errors);
+    struct pv_problems problems;
+    pv_problems_init(&problems);
+    int status = pv_job_declare(run->cli, &run->job, run->settings, &problems);
+    if (status == PV_EXIT_USAGE) {
+        status = pv_job_problems(run->cli, &problems);
     }
-    pv_buf_done(&text);
-    return PV_EXIT_USAGE;
+    pv_problems_done(&problems);
+    return status;
 }
 
 static int check(struct pv_run *run)
@@ -182,7 +157,7 @@ static int check(struct pv_run *run)
     if (settings == PV_ENOMEM || input == PV_ENOMEM) {
         status = pv_cli_fail(run->cli, PV_EXIT_FAILED, "out of memory");
     } else if (settings != 0 || input != 0) {
-        status = print_problems(run->cli, &problems);
+        status = pv_job_problems(run->cli, &problems);
     }
     pv_problems_done(&problems);
     return status;
@@ -245,6 +220,7 @@ int pv_cli_plugin_run(struct pv_cli *cli)
     if (status == PV_EXIT_OK) {
         status = pv_job_init(cli, &run.job, pv_cli_arg(cli, 0));
     }
+    status = status == PV_EXIT_OK ? declare(&run) : status;
     status = status == PV_EXIT_OK ? choose(&run) : status;
     status = status == PV_EXIT_OK ? load_local(&run) : status;
     status = status == PV_EXIT_OK ? check(&run) : status;

@@ -259,13 +259,31 @@ static const json_t *of_either(const json_t *operation, const json_t *whole, con
     return own != NULL ? own : json_object_get(whole, member);
 }
 
+/* Where what the plugin declares depends on its settings. */
+static bool declare(struct testing *t, const json_t *whole, const char *expected)
+{
+    struct pv_problems problems;
+    pv_problems_init(&problems);
+    int status = pv_job_declare(t->cli, &t->job, json_object_get(whole, "settings"), &problems);
+    bool done = status == PV_EXIT_OK;
+    if (status == PV_EXIT_USAGE) {
+        judge_problems(t, &problems, expected);
+    } else if (!done) {
+        complain(t, "the plugin does not describe itself with these settings");
+    }
+    pv_problems_done(&problems);
+    return done;
+}
+
 static void run_operation(struct testing *t, const json_t *whole, const json_t *operation)
 {
     struct pv_job_input given = {.values = of_either(operation, whole, "values"),
                                  .previous = json_object_get(operation, "previous"),
                                  .form = json_object_get(operation, "form"),
                                  .signals = json_object_get(operation, "signals")};
-    if (!check_operation(t, operation) || !choose(t, operation, &given)) {
+    if (!check_operation(t, operation) ||
+        !declare(t, whole, pv_json_text(operation, "expect.problem")) ||
+        !choose(t, operation, &given)) {
         return;
     }
     const json_t *event = of_either(operation, whole, "event");

@@ -43,6 +43,7 @@ struct pv_plugin {
     struct pv_str summary;
     struct pv_str path; /* of the module; none: not from a file */
     bool needs_exec;
+    bool by_instance; /* what it declares depends on the settings */
     struct pv_fields settings;
     struct pv_fields product;
     struct pv_fields checkout;
@@ -74,16 +75,24 @@ const struct pv_plugin_query *pv_plugin_instance_query(const struct pv_plugin *p
 /* The page that `provost plugin describe` shows, as Markdown. */
 int pv_plugin_print(const struct pv_plugin *plugin, struct pv_buf *out);
 
+/* What is to be described. */
+struct pv_describe_ask {
+    const char *module;         /* absolute path; NULL: a program is asked */
+    const char *const *command; /* of a program that is a host itself, NULL-terminated; or NULL */
+    struct pv_str settings;     /* JSON without SECRET values; none: what every instance declares */
+};
+
 /* How descriptions are obtained. */
 struct pv_describe {
     void *ctx;
     /* Gives the description's JSON (freed with pv_free). Blocks. */
-    int (*describe)(void *ctx, const char *module_path, char **ret_json, struct pv_err *err);
+    int (*describe)(void *ctx, const struct pv_describe_ask *ask, char **ret_json,
+                    struct pv_err *err);
 };
 
-/* Starts `provost-host --describe MODULE` in a child process and reads what it prints: at most 10 s
- * and 1 MiB. Remembers answers by path, size and time of change. Blocks: at start-up, reload and
- * check time. */
+/* Starts `provost-host --describe` in a child process and reads what it prints: at most 10 s and
+ * 1 MiB. Remembers what modules answer without settings, by path, size and time of change. Blocks:
+ * at start-up, reload and check time. */
 struct pv_describer;
 
 /* host_program: path of provost-host; NULL: pv_describer_find_host's. */

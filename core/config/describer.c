@@ -14,6 +14,7 @@
 #include <spawn.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/pidfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -22,6 +23,7 @@
 #define TIME_LIMIT_MS 10000
 #define MAX_ANSWER (1024u * 1024)
 #define MAX_ERRORS 4096u
+#define ARGUMENTS_MAX 72
 
 extern char **environ;
 
@@ -128,7 +130,8 @@ static void reduced_environment(char *out[], size_t max)
     out[count] = NULL;
 }
 
-static int spawn(const char *program, const char *module, int out, int errors, pid_t *ret_pid)
+static int spawn_with(const char *program, const char *const *argv, int in, int out, int errors,
+                      pid_t *ret_pid)
 {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attr;
@@ -151,7 +154,7 @@ static int spawn(const char *program, const char *module, int out, int errors, p
     posix_spawnattr_setpgroup(&attr, 0);
     posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
                                         POSIX_SPAWN_SETPGROUP);
-    failed = posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+    failed = posix_spawn_file_actions_adddup2(&actions, in, 0);
     if (!failed) {
         failed = posix_spawn_file_actions_adddup2(&actions, out, 1);
     }
@@ -159,18 +162,73 @@ static int spawn(const char *program, const char *module, int out, int errors, p
         failed = posix_spawn_file_actions_adddup2(&actions, errors, 2);
     }
     if (!failed) {
-        char *const argv[] = {(char *)(uintptr_t)program, (char *)(uintptr_t) "--describe",
-                              (char *)(uintptr_t)module, NULL};
         char *env[8];
         reduced_environment(env, sizeof(env) / sizeof(env[0]));
-        failed = posix_spawn(ret_pid, program, &actions, &attr, argv, env);
+        failed =
+            posix_spawn(ret_pid, program, &actions, &attr, (char *const *)(uintptr_t)argv, env);
     }
     posix_spawnattr_destroy(&attr);
     posix_spawn_file_actions_destroy(&actions);
     return failed;
 }
 
-static int start(struct child *child, const char *program, const char *module, struct pv_err *err)
+/* provost-host --describe [--settings] MODULE, or --command PROGRAM ARGUMENT... */
+static bool command_line(const char *program, const struct pv_describe_ask *ask,
+                         const char *argv[ARGUMENTS_MAX])
+{
+    size_t count = 0;
+    argv[count++] = program;
+    argv[count++] = "--describe";
+    if (ask->settings.len > 0) {
+        argv[count++] = "--settings";
+    }
+    if (ask->command != NULL) {
+        argv[count++] = "--command";
+        for (size_t i = 0; ask->command[i] != NULL; i++) {
+            if (count + 2 > ARGUMENTS_MAX) {
+                return false;
+            }
+            argv[count++] = ask->command[i];
+        }
+    } else {
+        argv[count++] = ask->module;
+    }
+    argv[count] = NULL;
+    return true;
+}
+
+/* A file in memory with the settings, or nothing to read. -1 and errno. */
+static int open_input(struct pv_str settings)
+{
+    if (settings.len == 0) {
+        return open("/dev/null", O_RDONLY | O_CLOEXEC);
+    }
+    int fd = memfd_create("provost-settings", MFD_CLOEXEC);
+    if (fd >= 0 && pwrite(fd, settings.ptr, settings.len, 0) != (ssize_t)settings.len) {
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+static int spawn(const char *program, const struct pv_describe_ask *ask, int out, int errors,
+                 pid_t *ret_pid)
+{
+    const char *argv[ARGUMENTS_MAX];
+    if (!command_line(program, ask, argv)) {
+        return E2BIG;
+    }
+    int in = open_input(ask->settings);
+    if (in < 0) {
+        return errno;
+    }
+    int failed = spawn_with(program, argv, in, out, errors, ret_pid);
+    close(in);
+    return failed;
+}
+
+static int start(struct child *child, const char *program, const struct pv_describe_ask *ask,
+                 struct pv_err *err)
 {
     int out[2];
     int errors[2];
@@ -178,7 +236,7 @@ static int start(struct child *child, const char *program, const char *module, s
     if (status != PV_OK) {
         return status;
     }
-    int failed = spawn(program, module, out[1], errors[1], &child->pid);
+    int failed = spawn(program, ask, out[1], errors[1], &child->pid);
     close(out[1]);
     close(errors[1]);
     if (failed) {
@@ -313,11 +371,11 @@ static int judge(const struct pv_describer *describer, int got, int wait_status,
     return PV_OK;
 }
 
-static int run(const struct pv_describer *describer, const char *module, char **ret_json,
-               struct pv_err *err)
+static int run(const struct pv_describer *describer, const struct pv_describe_ask *ask,
+               char **ret_json, struct pv_err *err)
 {
     struct child child = {.pid = -1};
-    int status = start(&child, describer->program, module, err);
+    int status = start(&child, describer->program, ask, err);
     if (status != PV_OK) {
         return status;
     }
@@ -381,21 +439,25 @@ static void remember(struct pv_describer *describer, const char *path, const str
     describer->known = known;
 }
 
-static int describe(void *ctx, const char *module_path, char **ret_json, struct pv_err *err)
+static int describe(void *ctx, const struct pv_describe_ask *ask, char **ret_json,
+                    struct pv_err *err)
 {
     struct pv_describer *describer = ctx;
-    struct stat st;
-    if (stat(module_path, &st) != 0) {
-        return pv_err_set(err, pv_status_from_errno(errno), "%s: %s", module_path, strerror(errno));
+    if (ask->command != NULL || ask->settings.len > 0) {
+        return run(describer, ask, ret_json, err);
     }
-    const struct known *known = find(describer, module_path, &st);
+    struct stat st;
+    if (stat(ask->module, &st) != 0) {
+        return pv_err_set(err, pv_status_from_errno(errno), "%s: %s", ask->module, strerror(errno));
+    }
+    const struct known *known = find(describer, ask->module, &st);
     if (known) {
         *ret_json = pv_strdup(known->json);
         return *ret_json ? PV_OK : pv_err_set(err, PV_ENOMEM, "%s", pv_status_text(PV_ENOMEM));
     }
-    int status = run(describer, module_path, ret_json, err);
+    int status = run(describer, ask, ret_json, err);
     if (status == PV_OK) {
-        remember(describer, module_path, &st, *ret_json);
+        remember(describer, ask->module, &st, *ret_json);
     }
     return status;
 }

@@ -52,17 +52,25 @@ static struct pv_plugin *known_plugin(const struct pv_loading *loading, struct p
     return NULL;
 }
 
-static int describe_new(struct pv_loading *loading, struct pv_str path, struct pv_plugin **ret,
-                        struct pv_err *err)
+static int ask(const struct pv_loading *loading, struct pv_str path, struct pv_str settings,
+               struct pv_plugin **ret, struct pv_err *err)
 {
     char *json = NULL;
-    int status = loading->describe->describe(loading->describe->ctx, path.ptr, &json, err);
+    const struct pv_describe_ask asked = {.module = path.ptr, .settings = settings};
+    int status = loading->describe->describe(loading->describe->ctx, &asked, &json, err);
     if (status != PV_OK) {
         return status;
     }
-    struct pv_plugin *plugin = NULL;
-    status = pv_plugin_parse(pv_str(json), path, &plugin, err);
+    status = pv_plugin_parse(pv_str(json), path, ret, err);
     pv_free(json);
+    return status;
+}
+
+static int describe_new(struct pv_loading *loading, struct pv_str path, struct pv_plugin **ret,
+                        struct pv_err *err)
+{
+    struct pv_plugin *plugin = NULL;
+    int status = ask(loading, path, PV_STR(""), &plugin, err);
     if (status != PV_OK) {
         return status;
     }
@@ -95,6 +103,34 @@ static int describe(struct pv_loading *loading, const struct pv_raw_instance *ra
         }
     }
     instance->plugin = pv_plugin_ref(plugin);
+    return PV_OK;
+}
+
+/* Where the operations depend on the settings: what this instance declares takes the place of what
+ * all do. */
+static int describe_own(struct pv_loading *loading, const struct pv_raw_instance *raw,
+                        struct pv_config_instance *instance)
+{
+    struct pv_buf settings;
+    pv_buf_init(&settings, MAX_SETTINGS);
+    struct pv_plugin *plugin = NULL;
+    struct pv_err err = {0};
+    int status = pv_json_put(&settings, instance->settings);
+    if (status == PV_OK) {
+        status = ask(loading, instance->module_path, pv_buf_view(&settings), &plugin, &err);
+    } else {
+        pv_err_set(&err, status, "%s", pv_status_text(status));
+    }
+    pv_buf_done(&settings);
+    if (status == PV_ENOMEM) {
+        return status;
+    }
+    if (status != PV_OK) {
+        pv_load_problem(loading, raw->head.node, raw->head.path, "settings", "%s", err.text);
+        return PV_EINVAL;
+    }
+    pv_plugin_unref(instance->plugin);
+    instance->plugin = plugin;
     return PV_OK;
 }
 
@@ -302,7 +338,8 @@ static int load_aliases(struct pv_loading *loading, const struct pv_raw_instance
     return status;
 }
 
-/* What a host must be restarted for: the module's file, its settings, the limits of its process. */
+/* What a host must be restarted for: the module's file, what it declares, its settings, the limits
+ * of its process. */
 static int fingerprint(struct pv_loading *loading, struct pv_config_instance *instance)
 {
     struct pv_secret *settings = NULL;
@@ -323,8 +360,9 @@ static int fingerprint(struct pv_loading *loading, struct pv_config_instance *in
     snprintf(file, sizeof(file), "%lld.%ld %lld %llu %lld %llu", (long long)st.st_mtim.tv_sec,
              st.st_mtim.tv_nsec, (long long)st.st_size, (unsigned long long)st.st_ino,
              (long long)instance->stuck_after_ms, (unsigned long long)instance->memory_bytes);
-    struct pv_str parts[] = {instance->module_path, pv_str(file), pv_secret_expose(settings)};
-    instance->fingerprint = pv_sha256_parts(parts, 3);
+    struct pv_str parts[] = {instance->module_path, pv_str(file), instance->plugin->json,
+                             pv_secret_expose(settings)};
+    instance->fingerprint = pv_sha256_parts(parts, sizeof(parts) / sizeof(parts[0]));
     pv_secret_free(settings);
     return PV_OK;
 }
@@ -357,6 +395,12 @@ static int load_instance(struct pv_loading *loading, const struct pv_raw_instanc
         return status;
     }
     status = check_settings(loading, raw, instance);
+    if (status == PV_ENOMEM) {
+        return status;
+    }
+    if (status == PV_OK && instance->plugin->by_instance) {
+        status = describe_own(loading, raw, instance);
+    }
     if (status == PV_ENOMEM) {
         return status;
     }

@@ -121,6 +121,7 @@ static int instance_spec(void *ctx, struct pv_str name, struct pv_instance_spec 
     pv_buf_str(ret_spec->settings, pv_secret_expose(settings));
     pv_secret_free(settings);
     ret_spec->module = instance->module_path;
+    ret_spec->declared = instance->plugin->json;
     ret_spec->data_dir = pv_str(daemon->data_dir);
     ret_spec->callback_base = pv_str(callback_base(daemon));
     ret_spec->max_in_flight = instance->limits.max_in_flight;

@@ -129,6 +129,9 @@ void pv_module_describe(const struct pv_module *m, struct pv_buf *out)
     pv_buf_printf(out, ", \"abi\": %" PRIu32, m->plugin.abi);
     pv_buf_c(out, (m->plugin.flags & PROVOST_P_EXEC) != 0 ? ", \"needs\": [\"exec\"]"
                                                           : ", \"needs\": []");
+    if (m->plugin.declare != NULL) {
+        put_flag(out, "by_instance", true);
+    }
     put_fields(out, "settings", &m->settings);
     put_fields(out, "product", &m->product);
     put_fields(out, "checkout", &m->checkout);
@@ -148,11 +151,17 @@ void pv_module_describe(const struct pv_module *m, struct pv_buf *out)
     pv_buf_c(out, "}");
 }
 
-int pv_host_describe(const char *module, struct pv_buf *out, struct pv_err *err)
+int pv_host_describe(const char *module, const char *settings, struct pv_buf *out,
+                     struct pv_err *err)
 {
     struct pv_module m = {0};
     int status = pv_module_load(module, &m, err);
     if (status != 0) {
+        return status;
+    }
+    status = settings != NULL ? pv_module_declare(&m, settings, err) : 0;
+    if (status != 0) {
+        pv_module_done(&m);
         return status;
     }
     pv_module_describe(&m, out);

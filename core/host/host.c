@@ -131,6 +131,22 @@ static int load(struct pv_host *host, struct pv_str path, struct pv_err *err)
     return status;
 }
 
+/* What this instance declares, where that depends on its settings. */
+static int declare(struct pv_host *host, struct pv_err *err)
+{
+    if (host->module.plugin.declare == NULL) {
+        return 0;
+    }
+    char *plain = NULL;
+    int status = pv_json_without_secrets(&host->module.settings, host->settings, &plain);
+    if (status != 0) {
+        return pv_err_set(err, status, "settings: %s", pv_status_text(status));
+    }
+    status = pv_module_declare(&host->module, plain, err);
+    pv_free(plain);
+    return status == 0 ? 0 : pv_err_wrap(err, "%s", host->module.plugin.name);
+}
+
 static int enter_data_dir(const struct pv_host *host, struct pv_str data_dir, struct pv_err *err)
 {
     if (!host->opts.own_process || data_dir.len == 0) {
@@ -185,6 +201,11 @@ static int on_hello(struct pv_host *host, const struct pv_frame *frame)
     host->module_read = true;
     if (hello.describe == 0) {
         pv_json_secrets(&host->module.settings, host->settings, &host->mask);
+    }
+    if (hello.settings.len > 0 && declare(host, &err) != 0) {
+        return fault(host, err.text);
+    }
+    if (hello.describe == 0) {
         if (open_instance(host, &err) != 0) {
             return fault(host, err.text);
         }

@@ -51,7 +51,9 @@ size_t pv_host_calls(const struct pv_host *host);
 void pv_host_close(struct pv_host *host, void (*closed)(void *user), void *user);
 
 /* Loads a module and appends the JSON of docs/wire.md ("The description"). Runs the module's
- * constructors and its entry function in this process. */
-int pv_host_describe(const char *module, struct pv_buf *out, struct pv_err *err) PV_MUST_CHECK;
+ * constructors, its entry function and, where settings are given (JSON without SECRET fields; NULL:
+ * none), its `declare` in this process. */
+int pv_host_describe(const char *module, const char *settings, struct pv_buf *out,
+                     struct pv_err *err) PV_MUST_CHECK;
 
 #endif

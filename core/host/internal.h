@@ -194,6 +194,10 @@ int pv_call_check_json(struct pv_call *call, const char *what, const char *text,
                        bool object);
 /* Registers the text of members that the fields declare as SECRET, wherever in json they stand. */
 void pv_json_secrets(const struct pv_module_fields *fields, const char *json, struct pv_mask *mask);
+/* A JSON object without the members that the fields declare as SECRET; freed with pv_free.
+ * PV_EINVAL: it is no object; PV_ENOMEM. */
+int pv_json_without_secrets(const struct pv_module_fields *fields, const char *json,
+                            char **ret_json) PV_MUST_CHECK;
 
 /* ---- the host calls ---- */
 

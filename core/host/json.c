@@ -3,6 +3,8 @@
  * recurses, so nesting is bounded before it sees a text: coroutines have small stacks. */
 #include "core/host/internal.h"
 
+#include "core/base/alloc.h"
+
 #include <jansson.h>
 #include <string.h>
 
@@ -127,4 +129,30 @@ void pv_json_secrets(const struct pv_module_fields *fields, const char *json, st
     }
     walk(fields, root, mask);
     json_decref(root);
+}
+
+int pv_json_without_secrets(const struct pv_module_fields *fields, const char *json,
+                            char **ret_json)
+{
+    json_t *root = too_deep(json, strlen(json)) ? NULL : json_loads(json, 0, NULL);
+    if (!json_is_object(root)) {
+        json_decref(root);
+        return PV_EINVAL;
+    }
+    for (size_t i = 0; i < fields->count; i++) {
+        if ((fields->items[i].flags & PROVOST_F_SECRET) != 0) {
+            json_object_del(root, fields->items[i].name);
+        }
+    }
+    size_t len = json_dumpb(root, NULL, 0, JSON_COMPACT);
+    char *text = len > 0 ? pv_malloc(len + 1) : NULL;
+    bool whole = text != NULL && json_dumpb(root, text, len, JSON_COMPACT) == len;
+    json_decref(root);
+    if (!whole) {
+        pv_free(text);
+        return PV_ENOMEM;
+    }
+    text[len] = '\0';
+    *ret_json = text;
+    return 0;
 }

@@ -22,6 +22,7 @@
 #define QUEUED_MAX ((size_t)64 * 1024 * 1024)
 #define GOODBYE_MS 2000
 #define DESCRIPTION_MAX ((size_t)4 * 1024 * 1024)
+#define SETTINGS_MAX ((size_t)1024 * 1024 + 1)
 
 enum { EXIT_USAGE = 2, EXIT_FAULT = 3, EXIT_BROKEN = 4 };
 
@@ -224,13 +225,38 @@ static int serve(int parent, bool trace)
     return p.exit_status;
 }
 
-static int describe(const char *module)
+/* Standard input to its end. */
+static int read_settings(struct pv_buf *settings, struct pv_err *err)
+{
+    char chunk[4096];
+    size_t got = 0;
+    do {
+        got = fread(chunk, 1, sizeof(chunk), stdin);
+        pv_buf_put(settings, chunk, got);
+    } while (got > 0);
+    if (ferror(stdin)) {
+        return pv_err_set(err, PV_EIO, "the settings cannot be read: %m");
+    }
+    int status = pv_buf_char(settings, '\0');
+    return status == 0 ? 0 : pv_err_set(err, status, "settings: %s", pv_status_text(status));
+}
+
+static int describe(const char *module, bool with_settings)
 {
     struct pv_err err = {0};
     struct pv_buf json;
+    struct pv_buf settings;
     pv_buf_init(&json, DESCRIPTION_MAX);
-    if (pv_host_restrict(STDERR_FILENO + 1, &err) != 0 ||
-        pv_host_describe(module, &json, &err) != 0) {
+    pv_buf_init(&settings, SETTINGS_MAX);
+    int status = pv_host_restrict(STDERR_FILENO + 1, &err);
+    if (status == 0 && with_settings) {
+        status = read_settings(&settings, &err);
+    }
+    if (status == 0) {
+        status = pv_host_describe(module, with_settings ? settings.ptr : NULL, &json, &err);
+    }
+    pv_buf_done(&settings);
+    if (status != 0) {
         pv_buf_done(&json);
         return fail(err.text, EXIT_FAULT);
     }
@@ -249,7 +275,10 @@ int main(int argc, char **argv)
         return fail("libsodium does not start", EXIT_BROKEN);
     }
     if (argc == 3 && strcmp(argv[1], "--describe") == 0) {
-        return describe(argv[2]);
+        return describe(argv[2], false);
+    }
+    if (argc == 4 && strcmp(argv[1], "--describe") == 0 && strcmp(argv[2], "--settings") == 0) {
+        return describe(argv[3], true);
     }
     int64_t parent = 0;
     bool trace = argc > 1 && strcmp(argv[argc - 1], "--trace") == 0;
@@ -259,7 +288,7 @@ int main(int argc, char **argv)
                         parent <= INT32_MAX;
     if (argc != 1 && !parent_given) {
         fputs("usage: provost-host [--parent=PID] [--trace]\n"
-              "       provost-host --describe MODULE\n"
+              "       provost-host --describe [--settings] MODULE\n"
               "provostd starts it, with a socket as descriptor 3 and the status page as 4.\n",
               stderr);
         return EXIT_USAGE;

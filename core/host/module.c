@@ -320,6 +320,39 @@ void pv_module_done(struct pv_module *m)
     *m = (struct pv_module){.plugin.name = name};
 }
 
+int pv_module_declare(struct pv_module *m, const char *settings, struct pv_err *err)
+{
+    if (m->plugin.declare == NULL) {
+        return 0;
+    }
+    char why[512] = "";
+    const struct provost_plugin *declared = NULL;
+    if (m->plugin.declare(settings, &declared, why, sizeof(why)) != 0) {
+        why[sizeof(why) - 1] = '\0';
+        return pv_err_set(err, PV_EINVAL, "%s",
+                          why[0] != '\0' ? why : "declare failed without a reason");
+    }
+    struct pv_module own = {0};
+    int status = pv_module_read(declared, &own, err);
+    if (status != 0) {
+        return status;
+    }
+    const struct provost_plugin before = m->plugin;
+    pv_free(own.settings.items);
+    own.settings = m->settings;
+    m->settings = (struct pv_module_fields){0};
+    pv_module_done(m);
+    *m = own;
+    m->plugin.name = before.name;
+    m->plugin.flags = before.flags;
+    m->plugin.version = own.plugin.version != NULL ? own.plugin.version : before.version;
+    m->plugin.summary = own.plugin.summary != NULL ? own.plugin.summary : before.summary;
+    m->plugin.open = before.open;
+    m->plugin.close = before.close;
+    m->plugin.declare = before.declare;
+    return 0;
+}
+
 static const struct pv_module_steps *find_steps(const struct pv_module *m, struct pv_str operation,
                                                 bool is_action)
 {

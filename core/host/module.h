@@ -56,6 +56,11 @@ int pv_module_load(const char *path, struct pv_module *ret_module,
 /* Copies and checks the declarations; PV_EINVAL with a sentence that names what is wrong where. */
 int pv_module_read(const struct provost_plugin *declared, struct pv_module *ret_module,
                    struct pv_err *err) PV_MUST_CHECK;
+/* Has a plugin with a `declare` say what an instance with these settings (JSON without SECRET
+ * fields) declares, and puts that in place of what was read before; any other plugin stays as it
+ * is. PV_EINVAL with the plugin's sentence. */
+int pv_module_declare(struct pv_module *module, const char *settings,
+                      struct pv_err *err) PV_MUST_CHECK;
 void pv_module_done(struct pv_module *module);
 
 /* NULL when there is none. */

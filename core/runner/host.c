@@ -116,7 +116,8 @@ int pv_host_configure(struct pv_hosts *hosts, const struct instance *instance,
                                (int64_t)spec.memory_max,    (int64_t)st.st_dev,
                                (int64_t)st.st_ino,          (int64_t)st.st_size,
                                (int64_t)st.st_mtim.tv_sec,  (int64_t)st.st_mtim.tv_nsec};
-    const struct pv_str parts[] = {spec.module, spec.data_dir, spec.callback_base,
+    const struct pv_str parts[] = {spec.module,           spec.declared,
+                                   spec.data_dir,         spec.callback_base,
                                    pv_buf_view(settings), bytes_of(numbers, sizeof(numbers))};
     *ret_fingerprint = pv_sha256_parts(parts, sizeof(parts) / sizeof(parts[0]));
     *ret_spec = spec;

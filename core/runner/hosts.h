@@ -16,6 +16,7 @@ struct uv_loop_s;
  * borrowed until the next call of the function that filled them in. */
 struct pv_instance_spec {
     struct pv_str module;   /* path of the shared object */
+    struct pv_str declared; /* its description as the configuration has it; may be none */
     struct pv_str data_dir; /* the instance's own folder */
     struct pv_str callback_base;
     struct pv_buf *settings;  /* the caller's: append the JSON, secrets included; wiped after use */

@@ -359,6 +359,14 @@ struct provost_plugin {
      * none. */
     int (*open)(const char *settings, void **ret_instance, char *error, size_t error_size);
     void (*close)(void *instance);
+    /* For plugins whose operations depend on their settings: what an instance declares in place of
+     * the tables above. Of *ret_declared (borrowed as long as the module is loaded) everything
+     * counts but name, settings, flags, open, close and declare. `settings` is the instance's JSON
+     * without its SECRET fields. Called once before open, and when a configuration is checked, then
+     * perhaps as another user: may read files, and nothing else. Non-zero: refused, and error holds
+     * why. NULL: every instance declares the same. */
+    int (*declare)(const char *settings, const struct provost_plugin **ret_declared, char *error,
+                   size_t error_size);
 };
 
 /* Opens the initializer of a struct provost_plugin. */

@@ -146,7 +146,7 @@ static int ask(struct fixture *fixture, struct pv_describer *describer, char **r
     char module[512];
     snprintf(module, sizeof(module), "%s/modules/dns.so", fixture->dir);
     struct pv_describe table = pv_describer_table(describer);
-    return table.describe(table.ctx, module, ret, err);
+    return table.describe(table.ctx, &(struct pv_describe_ask){.module = module}, ret, err);
 }
 
 static const struct {

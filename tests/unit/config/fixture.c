@@ -150,8 +150,10 @@ const char fixture_yaml[] =
     "    products: {site: wordpress, support: support, dns: dns}\n"
     "    plans: {support: standard, dns: basic}\n";
 
-static int describe(void *ctx, const char *path, char **ret_json, struct pv_err *err)
+static int describe(void *ctx, const struct pv_describe_ask *ask, char **ret_json,
+                    struct pv_err *err)
 {
+    const char *path = ask->module;
     struct fixture *fixture = ctx;
     const char *name = strrchr(path, '/') + 1;
     const char *json = strcmp(name, "dns.so") == 0       ? dns
