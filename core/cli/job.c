@@ -129,7 +129,7 @@ static int describe_own(struct pv_cli *cli, struct pv_job *job)
 int pv_job_declare(struct pv_cli *cli, struct pv_job *job, const json_t *settings,
                    struct pv_problems *problems)
 {
-    if (!job->plugin->by_instance) {
+    if (!job->plugin->by_settings) {
         return PV_EXIT_OK;
     }
     int status = pv_job_settings(job, settings, problems);

@@ -435,7 +435,7 @@ static int parse_plugin(struct parse *parse, const json_t *json)
     if (status == PV_OK) {
         status = parse_needs(parse, json);
     }
-    plugin->by_instance = json_is_true(json_object_get(json, "by_instance"));
+    plugin->by_settings = json_is_true(json_object_get(json, "by_settings"));
     if (status == PV_OK) {
         status = parse_fields(parse, json, "settings", &plugin->settings);
     }

@@ -43,7 +43,7 @@ struct pv_plugin {
     struct pv_str summary;
     struct pv_str path; /* of the module; none: not from a file */
     bool needs_exec;
-    bool by_instance; /* what it declares depends on the settings */
+    bool by_settings; /* what it declares depends on the settings */
     struct pv_fields settings;
     struct pv_fields product;
     struct pv_fields checkout;

@@ -172,16 +172,13 @@ static int spawn_with(const char *program, const char *const *argv, int in, int 
     return failed;
 }
 
-/* provost-host --describe [--settings] MODULE, or --command PROGRAM ARGUMENT... */
+/* provost-host --describe MODULE [--settings], or --describe --command PROGRAM ARGUMENT... */
 static bool command_line(const char *program, const struct pv_describe_ask *ask,
                          const char *argv[ARGUMENTS_MAX])
 {
     size_t count = 0;
     argv[count++] = program;
     argv[count++] = "--describe";
-    if (ask->settings.len > 0) {
-        argv[count++] = "--settings";
-    }
     if (ask->command != NULL) {
         argv[count++] = "--command";
         for (size_t i = 0; ask->command[i] != NULL; i++) {
@@ -192,6 +189,9 @@ static bool command_line(const char *program, const struct pv_describe_ask *ask,
         }
     } else {
         argv[count++] = ask->module;
+        if (ask->settings.len > 0) {
+            argv[count++] = "--settings";
+        }
     }
     argv[count] = NULL;
     return true;

@@ -106,6 +106,22 @@ static int describe(struct pv_loading *loading, const struct pv_raw_instance *ra
     return PV_OK;
 }
 
+/* "PATH: sentence" of a plugin, PATH being that of a value within the settings. */
+static void settings_problem(struct pv_loading *loading, const struct pv_raw_instance *raw,
+                             const char *text)
+{
+    size_t len = strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789_.");
+    char path[400];
+    char member[100] = "";
+    if (len == 0 || len >= sizeof(member) || strncmp(text + len, ": ", 2) != 0) {
+        pv_load_problem(loading, raw->head.node, raw->head.path, "settings", "%s", text);
+        return;
+    }
+    memcpy(member, text, len);
+    snprintf(path, sizeof(path), "%.*s.settings", PV_STR_ARG(raw->head.path));
+    pv_load_problem(loading, raw->settings, pv_str(path), member, "%s", text + len + 2);
+}
+
 /* Where the operations depend on the settings: what this instance declares takes the place of what
  * all do. */
 static int describe_own(struct pv_loading *loading, const struct pv_raw_instance *raw,
@@ -126,7 +142,7 @@ static int describe_own(struct pv_loading *loading, const struct pv_raw_instance
         return status;
     }
     if (status != PV_OK) {
-        pv_load_problem(loading, raw->head.node, raw->head.path, "settings", "%s", err.text);
+        settings_problem(loading, raw, err.text);
         return PV_EINVAL;
     }
     pv_plugin_unref(instance->plugin);
@@ -398,7 +414,7 @@ static int load_instance(struct pv_loading *loading, const struct pv_raw_instanc
     if (status == PV_ENOMEM) {
         return status;
     }
-    if (status == PV_OK && instance->plugin->by_instance) {
+    if (status == PV_OK && instance->plugin->by_settings) {
         status = describe_own(loading, raw, instance);
     }
     if (status == PV_ENOMEM) {

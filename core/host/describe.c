@@ -130,7 +130,7 @@ void pv_module_describe(const struct pv_module *m, struct pv_buf *out)
     pv_buf_c(out, (m->plugin.flags & PROVOST_P_EXEC) != 0 ? ", \"needs\": [\"exec\"]"
                                                           : ", \"needs\": []");
     if (m->plugin.declare != NULL) {
-        put_flag(out, "by_instance", true);
+        put_flag(out, "by_settings", true);
     }
     put_fields(out, "settings", &m->settings);
     put_fields(out, "product", &m->product);

@@ -277,8 +277,8 @@ int main(int argc, char **argv)
     if (argc == 3 && strcmp(argv[1], "--describe") == 0) {
         return describe(argv[2], false);
     }
-    if (argc == 4 && strcmp(argv[1], "--describe") == 0 && strcmp(argv[2], "--settings") == 0) {
-        return describe(argv[3], true);
+    if (argc == 4 && strcmp(argv[1], "--describe") == 0 && strcmp(argv[3], "--settings") == 0) {
+        return describe(argv[2], true);
     }
     int64_t parent = 0;
     bool trace = argc > 1 && strcmp(argv[argc - 1], "--trace") == 0;
@@ -288,7 +288,7 @@ int main(int argc, char **argv)
                         parent <= INT32_MAX;
     if (argc != 1 && !parent_given) {
         fputs("usage: provost-host [--parent=PID] [--trace]\n"
-              "       provost-host --describe [--settings] MODULE\n"
+              "       provost-host --describe MODULE [--settings]   (JSON on standard input)\n"
               "provostd starts it, with a socket as descriptor 3 and the status page as 4.\n",
               stderr);
         return EXIT_USAGE;

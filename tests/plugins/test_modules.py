@@ -9,7 +9,7 @@ import pytest
 
 import fake
 
-MODULES = ["plugins/dns", "plugins/support", "examples/plugins/siteserver/siteserver"]
+MODULES = ["plugins/dns", "plugins/script", "plugins/support", "examples/plugins/siteserver/siteserver"]
 
 
 def symbols(module, *options):

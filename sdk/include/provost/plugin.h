@@ -359,13 +359,15 @@ struct provost_plugin {
      * none. */
     int (*open)(const char *settings, void **ret_instance, char *error, size_t error_size);
     void (*close)(void *instance);
-    /* For plugins whose operations depend on their settings: what an instance declares in place of
-     * the tables above. Of *ret_declared (borrowed as long as the module is loaded) everything
-     * counts but name, settings, flags, open, close and declare. `settings` is the instance's JSON
-     * without its SECRET fields. Called once before open, and when a configuration is checked, then
-     * perhaps as another user: may read files, and nothing else. Non-zero: refused, and error holds
-     * why. NULL: every instance declares the same. */
-    int (*declare)(const char *settings, const struct provost_plugin **ret_declared, char *error,
+    /* For a plugin whose operations depend on its settings; NULL: the tables above are all there
+     * is. Called once before open, and by itself where a configuration is checked, then perhaps as
+     * another user: may read files, and nothing else. settings is the instance's JSON without its
+     * SECRET fields. *ret_plugin's tables take the place of those above, but for settings; its
+     * version and summary count where they are not NULL, its name, flags, open and close do not. It
+     * is the plugin's and lives as long as the process. The same settings must give the same
+     * tables: they are recorded with operations. Non-zero: the settings cannot be used; error holds
+     * why, as "PATH: sentence", PATH being that of a value within the settings. */
+    int (*declare)(const char *settings, const struct provost_plugin **ret_plugin, char *error,
                    size_t error_size);
 };
 

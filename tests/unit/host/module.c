@@ -279,12 +279,67 @@ static void every_allocation_may_fail(void **state)
     }
 }
 
+/* ---- what depends on the settings ---- */
+
+static int declare(const char *settings, const struct provost_plugin **ret_plugin, char *error,
+                   size_t error_size)
+{
+    static const struct provost_step two[] = {
+        {.name = "first", .run = run}, {.name = "second", .run = run}, {0}};
+    static const struct provost_field product[] = {{.name = "size", .type = PROVOST_T_SIZE}, {0}};
+    static const struct provost_plugin given = {PROVOST_PLUGIN_HEAD, .name = "other",
+                                                .version = "2.0.0",  .flags = PROVOST_P_EXEC,
+                                                .product = product,  .renew = two};
+    static const struct provost_plugin wrong = {PROVOST_PLUGIN_HEAD, .name = "Wrong"};
+    if (strcmp(settings, "{}") == 0) {
+        snprintf(error, error_size, "path: is missing");
+        return -1;
+    }
+    *ret_plugin = strstr(settings, "wrong") != NULL ? &wrong : &given;
+    return strstr(settings, "silent") != NULL ? 1 : 0;
+}
+
+static void settings_decide_what_is_declared(void **state)
+{
+    (void)state;
+    static const struct provost_field settings[] = {{.name = "path"}, {0}};
+    struct provost_plugin p = base;
+    p.settings = settings;
+    p.summary = "Of every instance.";
+    p.declare = declare;
+    struct pv_module module;
+    struct pv_err err = {0};
+    assert_int_equal(pv_module_read(&p, &module, &err), 0);
+    assert_true(pv_module_declare(&module, "{}", &err) < 0);
+    assert_string_equal(err.text, "path: is missing");
+    assert_true(pv_module_declare(&module, "{\"a\":\"silent\"}", &err) < 0);
+    assert_contains(err.text, "without a reason");
+    assert_true(pv_module_declare(&module, "{\"a\":\"wrong\"}", &err) < 0);
+    assert_contains(err.text, "name is missing");
+    assert_non_null(pv_module_step(&module, PV_STR("create"), false, PV_STR("one")));
+
+    assert_int_equal(pv_module_declare(&module, "{\"path\":\"/\"}", &err), 0);
+    assert_null(pv_module_step(&module, PV_STR("create"), false, PV_STR("one")));
+    assert_non_null(pv_module_step(&module, PV_STR("renew"), false, PV_STR("second")));
+    assert_int_equal(module.settings.count, 1);
+    assert_int_equal(module.product.count, 1);
+    assert_string_equal(module.plugin.name, "base");
+    assert_string_equal(module.plugin.version, "2.0.0");
+    assert_string_equal(module.plugin.summary, "Of every instance.");
+    assert_int_equal(module.plugin.flags, 0);
+    pv_module_done(&module);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(wrong_heads_are_refused),    cmocka_unit_test(wrong_tables_are_refused),
-        cmocka_unit_test(declarations_are_described), cmocka_unit_test(older_modules_load),
-        cmocka_unit_test(newer_modules_load),         cmocka_unit_test(every_allocation_may_fail),
+        cmocka_unit_test(settings_decide_what_is_declared),
+        cmocka_unit_test(wrong_heads_are_refused),
+        cmocka_unit_test(wrong_tables_are_refused),
+        cmocka_unit_test(declarations_are_described),
+        cmocka_unit_test(older_modules_load),
+        cmocka_unit_test(newer_modules_load),
+        cmocka_unit_test(every_allocation_may_fail),
     };
     if (argc != 2) {
         fputs("usage: unit-host-module FOLDER-OF-ABI-MODULES\n", stderr);

@@ -1,0 +1,14 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# A service is a folder below options.root. Each operation may be run again at any time.
+set -eu
+: "${PROVOST_OPTION_ROOT:?set options.root}"
+folder=$PROVOST_OPTION_ROOT/$PROVOST_REF
+
+case $1 in
+create)    mkdir -p "$folder" ;;
+suspend)   chmod 000 "$folder" ;;
+unsuspend) chmod 755 "$folder" ;;
+terminate) rm -rf "$folder" ;;
+*)         echo "no such operation: $1" >&2; exit 65 ;;
+esac

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Instances of the script plugin in a whole provostd: what the configuration accepts is what the
+folder's programs do, and a step whose host dies goes on."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+
+def program(folder, name, body):
+    folder.mkdir(exist_ok=True)
+    path = folder / name
+    path.write_text(f"#!{sys.executable}\nimport json, os, signal, sys, time\n"
+                    f"given = json.load(sys.stdin)\n{body}\n", encoding="utf-8")
+    path.chmod(0o755)
+
+
+def options(folder, **settings):
+    return {"plugins": {"scripts": {"module": "script",
+                                    "settings": {"path": str(folder), **settings}}},
+            "products": {"web": {"components": [{"name": "site", "plugin": "scripts"}],
+                                 "plans": {"basic": {"size": "1GiB"}}}}}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    where = tmp_path / "programs"
+    program(where, "create", "print(json.dumps({'state': {'size': given['values']['size']}}))")
+    program(where, "terminate", "open(os.environ['PROVOST_OPTION_MARK'], 'w').write(str(given['state']))")
+    (where / "describe.json").write_text(json.dumps({"product": [{"name": "size", "type": "size"}]}))
+    return where
+
+
+def test_a_service_from_create_to_terminate(make_provost, folder, tmp_path):
+    mark = tmp_path / "mark"
+    with make_provost(options(folder, options={"mark": str(mark)})) as provost:
+        assert provost.await_operation("create", "a", product="web", plan="basic")["state"] == "done"
+        assert provost.await_operation("terminate", "a")["state"] == "done"
+        assert mark.read_text() == str({"size": 1 << 30})
+
+
+def test_fields_of_the_description_are_checked(make_provost, folder):
+    provost = make_provost(options(folder))
+    wrong = options(folder)
+    wrong["products"]["web"]["plans"]["basic"] = {"size": "lots", "colour": "red"}
+    provost.configure(wrong)
+    done = subprocess.run([provost.build / "provostd", "-c", provost.config, "--check"],
+                          capture_output=True, text=True, check=False, env=provost.env)
+    assert done.returncode != 0
+    assert "products.web.plans.basic.size" in done.stderr + done.stdout
+    assert "colour" in done.stderr + done.stdout
+
+
+def test_a_reload_finds_a_new_operation(make_provost, folder, tmp_path):
+    with make_provost(options(folder)) as provost:
+        assert provost.await_operation("create", "a", product="web", plan="basic")["state"] == "done"
+        mark = tmp_path / "suspended"
+        program(folder, "suspend", f"open('{mark}', 'w').close()")
+        provost.reload()
+        assert provost.await_operation("suspend", "a")["state"] == "done"
+        assert mark.exists()
+
+
+def test_a_host_that_dies_while_a_program_runs(make_provost, folder, tmp_path):
+    """The step is unknown then; it may be repeated, so it is."""
+    started = tmp_path / "started"
+    os.mkfifo(started)
+    program(folder, "create", f"""
+if not os.path.exists('{tmp_path}/again'):
+    open('{tmp_path}/again', 'w').close()
+    open('{started}', 'w').write(str(os.getpid()))
+    signal.pause()
+print(json.dumps({{'state': {{'attempt': given['attempt']}}}}))""")
+    with make_provost(options(folder, repeatable=True)) as provost:
+        provost.event("create", "a", product="web", plan="basic")
+        orphan = int(started.read_text())
+        os.kill(provost.hosts()["scripts"], signal.SIGKILL)
+        os.kill(orphan, signal.SIGKILL)
+        assert provost.await_operation("create", "a", product="web", plan="basic")["state"] == "done"
+        assert (tmp_path / "again").exists()
