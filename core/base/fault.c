@@ -18,7 +18,7 @@
 
 struct point {
     struct pv_str name;
-    long kill_at;
+    long kill_at; /* 0: fails, while its file exists */
     atomic_long passed;
 };
 
@@ -35,7 +35,8 @@ static void add_point(struct pv_str text)
         return;
     }
     size_t name_len = (size_t)(equals - text.ptr);
-    if (pv_str_to_i64((struct pv_str){equals + 1, text.len - name_len - 1}, &n) != PV_OK) {
+    struct pv_str what = {equals + 1, text.len - name_len - 1};
+    if (!pv_str_eq_c(what, "fail") && pv_str_to_i64(what, &n) != PV_OK) {
         return;
     }
     points[point_count].name = (struct pv_str){text.ptr, name_len};
@@ -61,10 +62,15 @@ static void read_environment(void)
     }
 }
 
+static void path_of(const struct point *point, char path[PATH_MAX])
+{
+    snprintf(path, PATH_MAX, "%.*s.%.*s", PV_STR_ARG(prefix), PV_STR_ARG(point->name));
+}
+
 static void die_once(const struct point *point)
 {
     char path[PATH_MAX];
-    snprintf(path, sizeof(path), "%.*s.%.*s", PV_STR_ARG(prefix), PV_STR_ARG(point->name));
+    path_of(point, path);
     int fd = open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
     if (fd >= 0) {
         close(fd);
@@ -82,4 +88,17 @@ void pv_fault_pass(const char *name)
             die_once(&points[i]);
         }
     }
+}
+
+bool pv_fault_fails(const char *name)
+{
+    pthread_once(&once, read_environment);
+    for (size_t i = 0; i < point_count; i++) {
+        if (points[i].kill_at == 0 && pv_str_eq_c(points[i].name, name)) {
+            char path[PATH_MAX];
+            path_of(&points[i], path);
+            return access(path, F_OK) == 0;
+        }
+    }
+    return false;
 }

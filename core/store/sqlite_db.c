@@ -135,6 +135,7 @@ int pv_sqlite_status(struct pv_sqlite_db *db, int code)
         return PV_OK;
     }
     snprintf(db->error, sizeof(db->error), "%s", sqlite3_errmsg(db->db));
+    db->suspect = db->suspect || (code & 0xFF) == SQLITE_IOERR;
     switch (code & 0xFF) {
     case SQLITE_FULL:
         return PV_ENOSPACE;

@@ -108,6 +108,7 @@ struct pv_sqlite_db {
     int64_t trimmed_n; /* up to here the log is deleted */
     int wal_frames;    /* after the latest commit */
     int lock_fd;       /* holds PATH.lock; -1 */
+    bool suspect;      /* a sync may have failed: pv_sqlite_renew before the next write */
     char error[200];   /* of the latest failure */
 };
 
@@ -118,6 +119,11 @@ extern const int pv_sqlite_schema;
 struct pv_sqlite_db *pv_sqlite_db_of(struct pv_rows *rows);
 /* The status for a result code; keeps the sentence in db->error. */
 int pv_sqlite_status(struct pv_sqlite_db *db, int code);
+/* Writes the write-ahead log once more and syncs it: what can be read of it is on the disk then,
+ * and db->suspect is cleared. Not inside a transaction. */
+int pv_sqlite_renew(struct pv_sqlite_db *db) PV_MUST_CHECK;
+/* Builds with faults: PV_EIO while the fault "store.sync" is asked for. */
+int pv_sqlite_sync_fault(struct pv_sqlite_db *db) PV_MUST_CHECK;
 /* The prepared statement, ready to bind; NULL: *ret_status says why. */
 sqlite3_stmt *pv_sqlite_stmt(struct pv_sqlite_db *db, enum pv_stmt which, int *ret_status);
 /* Runs a statement that returns no row, and resets it. */

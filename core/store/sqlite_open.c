@@ -354,6 +354,13 @@ static int start_up(const struct pv_sqlite_options *options, struct pv_sqlite_db
     return status;
 }
 
+/* Whoever ran before may have ended with a sync that failed. */
+static int make_good(struct pv_sqlite_db *db, const char *path, struct pv_err *err)
+{
+    int status = pv_sqlite_renew(db);
+    return status ? fail(db, path, status, err) : PV_OK;
+}
+
 int pv_sqlite_db_open(const struct pv_sqlite_options *options, struct pv_sqlite_db *db,
                       struct pv_logic *logic, struct pv_err *err)
 {
@@ -369,6 +376,7 @@ int pv_sqlite_db_open(const struct pv_sqlite_options *options, struct pv_sqlite_
     }
     int status = take_lock(options->path, &db->lock_fd, err);
     status = status ? status : connect_db(db, options->path, err);
+    status = status ? status : make_good(db, options->path, err);
     status = status ? status : bring_schema(db, options, err);
     status = status ? status : start_up(options, db, logic, err);
     if (status) {

@@ -23,6 +23,7 @@ struct sqlite_store {
     struct pv_sqlite_db db;
     struct pv_logic logic;
     size_t max_batch;
+    bool unmoved; /* a checkpoint has failed */
     pthread_t thread;
     uv_async_t async;
     pthread_mutex_t lock;
@@ -67,7 +68,8 @@ static int commit(struct sqlite_store *s, bool writes)
         return status;
     }
     PV_FAULT("store.commit.before");
-    status = pv_sqlite_run_plain(&s->db, PV_S_COMMIT);
+    status = pv_sqlite_sync_fault(&s->db);
+    status = status ? status : pv_sqlite_run_plain(&s->db, PV_S_COMMIT);
     PV_FAULT("store.commit.after");
     if (!status) {
         pv_sqlite_keys_committed(&s->db);
@@ -138,11 +140,36 @@ static void apply_alone(struct sqlite_store *s, struct pv_req *req, int down)
     }
 }
 
+static int checkpoint(struct sqlite_store *s, int mode)
+{
+    int left = 0;
+    int moved = 0;
+    PV_FAULT("store.checkpoint");
+    int code = sqlite3_wal_checkpoint_v2(s->db.db, NULL, mode, &left, &moved);
+    if (code == SQLITE_OK && moved == left) {
+        s->db.wal_frames = 0;
+    }
+    int status = pv_sqlite_status(&s->db, code);
+    s->unmoved = s->unmoved ? code != SQLITE_OK : s->db.suspect;
+    return status;
+}
+
+/* A sync has failed. A commit whose sync failed was rolled back, and the next one is written over
+ * it; all the same, nothing is taken before all of the log was written again and synced, and what
+ * could not be moved into the database was moved. */
+static int make_good(struct sqlite_store *s)
+{
+    int status = pv_sqlite_renew(&s->db);
+    return !status && s->unmoved ? checkpoint(s, SQLITE_CHECKPOINT_PASSIVE) : status;
+}
+
 /* One transaction for all; where that fails, one for each, so that a request which cannot be
  * applied fails by itself. */
 static void run_batch(struct sqlite_store *s, struct pv_link *batch, struct pv_link *done)
 {
-    int status = apply_all(s, batch, any_write(batch));
+    bool writes = any_write(batch);
+    int status = writes && s->db.suspect ? make_good(s) : PV_OK;
+    status = status ? status : apply_all(s, batch, writes);
     int down = disk_down(status) ? status : PV_OK;
     for (struct pv_link *link = pv_list_pop(batch); link; link = pv_list_pop(batch)) {
         struct pv_req *req = PV_CONTAINER(link, struct pv_req, link);
@@ -156,17 +183,6 @@ static void run_batch(struct sqlite_store *s, struct pv_link *batch, struct pv_l
             pv_buf_done(&s->db.seals[i]);
             pv_buf_init(&s->db.seals[i], s->db.seals[i].cap);
         }
-    }
-}
-
-static void checkpoint(struct sqlite_store *s, int mode)
-{
-    int left = 0;
-    int moved = 0;
-    PV_FAULT("store.checkpoint");
-    int code = sqlite3_wal_checkpoint_v2(s->db.db, NULL, mode, &left, &moved);
-    if (code == SQLITE_OK && moved == left) {
-        s->db.wal_frames = 0;
     }
 }
 
@@ -205,7 +221,8 @@ static void *thread_main(void *arg)
     for (;;) {
         if (!wait_for_work(s)) {
             pthread_mutex_unlock(&s->lock);
-            checkpoint(s, SQLITE_CHECKPOINT_TRUNCATE);
+            (void)checkpoint(s, SQLITE_CHECKPOINT_TRUNCATE); /* where it fails, db.suspect says so
+                                                              */
             s->db.wal_frames = 0;
             sqlite3_db_release_memory(s->db.db);
             pthread_mutex_lock(&s->lock);
@@ -229,7 +246,7 @@ static void *thread_main(void *arg)
         }
         if (s->db.wal_frames >= CHECKPOINT_FRAMES) {
             pthread_mutex_unlock(&s->lock);
-            checkpoint(s, SQLITE_CHECKPOINT_PASSIVE);
+            (void)checkpoint(s, SQLITE_CHECKPOINT_PASSIVE);
             pthread_mutex_lock(&s->lock);
         }
     }

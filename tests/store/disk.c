@@ -22,12 +22,14 @@ struct disk_file {
 
 static sqlite3_vfs *system_vfs;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t one_failed = PTHREAD_COND_INITIALIZER;
 static bool recording;
 static char folder[256];
 static enum disk_variant variant;
 static char broken[32];
 static size_t break_in;
 static size_t failed;
+static bool rude;
 
 /* ---- files ---- */
 
@@ -94,6 +96,7 @@ static int io_sync(sqlite3_file *file, int flags)
     if (recording && f->node) {
         if (sync_fails(f)) {
             failed++;
+            pthread_cond_broadcast(&one_failed);
             code = SQLITE_IOERR_FSYNC;
             disk_event_sync(f->node, DISK_SYNC_FAILED);
         } else if (variant != DISK_LIES) {
@@ -255,6 +258,7 @@ static int weaken(sqlite3 *db, char **ret_error, const struct sqlite3_api_routin
 {
     (void)ret_error;
     (void)api;
+    sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, rude, NULL);
     return variant == DISK_NORMAL ? sqlite3_exec(db, "PRAGMA synchronous=NORMAL", NULL, NULL, NULL)
            : variant == DISK_OFF  ? sqlite3_exec(db, "PRAGMA synchronous=OFF", NULL, NULL, NULL)
                                   : SQLITE_OK;
@@ -357,6 +361,11 @@ void disk_break_once(size_t n)
     pthread_mutex_unlock(&lock);
 }
 
+void disk_end_rudely(bool rudely)
+{
+    rude = rudely;
+}
+
 void disk_heal(void)
 {
     pthread_mutex_lock(&lock);
@@ -371,4 +380,13 @@ size_t disk_failed(void)
     size_t count = failed;
     pthread_mutex_unlock(&lock);
     return count;
+}
+
+void disk_await_failure(size_t before)
+{
+    pthread_mutex_lock(&lock);
+    while (failed <= before) {
+        pthread_cond_wait(&one_failed, &lock);
+    }
+    pthread_mutex_unlock(&lock);
 }

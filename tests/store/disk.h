@@ -42,7 +42,11 @@ void disk_break_once(size_t n);
 void disk_heal(void);
 /* Syncs that failed since disk_begin. */
 size_t disk_failed(void);
+/* Waits until one more has failed than `before`. */
+void disk_await_failure(size_t before);
 
-/* Syncs cost nothing outside of a recording; reads and writes are the system's. */
+/* Connections that are opened from now on end as with their process: what stands in the log stays
+ * there. */
+void disk_end_rudely(bool rudely);
 
 #endif
