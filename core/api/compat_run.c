@@ -292,8 +292,12 @@ void pv_compat_run_event(struct pv_call *call)
         .type = event.type,
         .product = event.type == PV_OP_CREATE ? event.product : (struct pv_str){NULL, 0},
         .plan_name = planned ? event.plan : (struct pv_str){NULL, 0},
-        .body = compat->event,
+        .body = pv_call_traced(call, compat->event, pv_call_trace(call)),
         .canonical = pv_buf_view(&call->scratch)};
+    if (!compat->item.body.ptr) {
+        fail_status(call, PV_ENOMEM, NULL);
+        return;
+    }
     submit(call);
 }
 

@@ -21,8 +21,8 @@ struct pv_event {
     struct pv_str reason;
     bool has_sequence;
     int64_t sequence;
-    struct pv_str traceparent; /* of a CloudEvent, valid; none: there is none. Set by who reads the
-                                  envelope; whoever traces takes it from here. */
+    struct pv_str traceparent; /* of the CloudEvent or the request, valid; none: there is none. Set
+                                  by who reads the envelope. */
     uint32_t product_at;       /* offsets, for faults that somebody else finds */
     uint32_t plan_at;
 };

@@ -134,6 +134,12 @@ bool pv_call_is_admin(const struct pv_call *call);
 /* A parameter of the query, decoded; none: it is not there. */
 struct pv_str pv_call_param(struct pv_call *call, const char *name);
 
+/* The header traceparent where it is valid, else none. */
+struct pv_str pv_call_trace(const struct pv_call *call);
+/* A JSON object with `trace` as its first member "traceparent": what the planner reads it from. The
+ * object itself without a trace; none: out of memory. */
+struct pv_str pv_call_traced(struct pv_call *call, struct pv_str object, struct pv_str trace);
+
 /* Decodes %XX (and '+' when `plus`) into the arena. PV_EINVAL: malformed, NUL or not UTF-8. */
 int pv_call_decode(struct pv_call *call, struct pv_str text, bool plus,
                    struct pv_str *ret_text) PV_MUST_CHECK;

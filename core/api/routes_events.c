@@ -136,8 +136,13 @@ static int fill_canonical(struct pv_call *call, struct batch *batch)
         size_t start = i > 0 ? ends[2 * i - 1] : 0;
         size_t middle = ends[2 * i];
         batch->items[i].canonical = (struct pv_str){out->ptr + start, middle - start};
+        struct pv_accept_item *item = &batch->items[i];
         if (batch->mode != PV_CE_NONE) {
-            batch->items[i].body = (struct pv_str){out->ptr + middle, ends[2 * i + 1] - middle};
+            item->body = (struct pv_str){out->ptr + middle, ends[2 * i + 1] - middle};
+        }
+        item->body = pv_call_traced(call, item->body, batch->events[i].traceparent);
+        if (item->body.ptr == NULL) {
+            return PV_ENOMEM;
         }
     }
     return 0;
@@ -183,7 +188,7 @@ static int check_events(struct pv_call *call, struct batch *batch, struct pv_fau
         if (status != 0) {
             return status;
         }
-        event->traceparent = trace;
+        event->traceparent = trace.ptr != NULL ? trace : pv_call_trace(call);
         if (good) {
             fill_item(call, batch, i);
         }

@@ -294,7 +294,11 @@ struct pv_accept_item *pv_action_item(struct pv_call *call, struct pv_str name, 
     item->external_id = pv_arena_copy(&call->arena, service->external_id);
     item->type = PV_OP_ACTION;
     item->action = pv_arena_copy(&call->arena, name);
-    item->body = body;
+    item->body = pv_call_traced(call, body, pv_call_trace(call));
+    if (item->body.ptr == NULL) {
+        pv_call_fail_status(call, PV_ENOMEM, NULL, "");
+        return NULL;
+    }
     item->actor = pv_str(call->who.actor);
     if (found.quota.len > 0) {
         item->quota = (struct pv_quota_ask){.name = pv_arena_copy(&call->arena, found.quota),

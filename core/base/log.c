@@ -193,6 +193,9 @@ static void put_field(struct line *line, const struct pv_log_field *field, bool 
 {
     size_t before = line->len;
     bool fits = false;
+    if (field->kind == PV_L_STR && field->str.ptr == NULL) {
+        return;
+    }
     if (text) {
         fits = put_c(line, " ") && put_c(line, field->key) && put_c(line, "=");
     } else {

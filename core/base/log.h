@@ -19,6 +19,7 @@ struct pv_log_field {
     struct pv_id id;
 };
 
+/* A string that is none leaves its member out. */
 struct pv_log_field pv_lf(const char *key, struct pv_str value);
 struct pv_log_field pv_lf_c(const char *key, const char *value);
 struct pv_log_field pv_lf_i64(const char *key, int64_t value);

@@ -37,6 +37,7 @@ struct pv_wire_step {
     /* What signal_url lets an outside party in with, in hex; "" when there is no callback_base.
      * Filled in by the runner. */
     struct pv_str signal_key;
+    struct pv_str trace; /* W3C traceparent of the event; "": none */
 };
 
 struct pv_wire_query {

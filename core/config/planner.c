@@ -115,6 +115,11 @@ static int set_rest(struct pv_planning *planning, struct pv_str composition_quot
     plan->deadline_ms = product ? product->deadline_ms : engine->deadline_ms;
     set_retry(planning, product ? &product->retry : &engine->retry);
     plan->hold = product && product->hold;
+    const char *trace = json_string_value(json_object_get(planning->body, "traceparent"));
+    plan->trace = pv_planning_copy(planning, trace ? pv_str(trace) : (struct pv_str){NULL, 0});
+    if (trace && !plan->trace.ptr) {
+        return pv_planning_no_memory(planning);
+    }
     plan->quotas = pv_planning_copy(planning, product && planning->plan_index >= 0
                                                   ? product->plans[planning->plan_index].quotas
                                                   : composition_quotas);

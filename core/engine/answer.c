@@ -69,7 +69,8 @@ static void log_step(const struct pv_active *active, const char *what)
             pv_lf("component", row->component), pv_lf("step", row->step),
             pv_lf("instance", row->instance), pv_lf_c("call", kinds[row->kind]),
             pv_lf_i64("run", row->run), pv_lf_i64("attempt", row->attempt),
-            pv_lf_i64("ms", row->ended_ms - row->started_ms)),
+            pv_lf_i64("ms", row->ended_ms - row->started_ms),
+            pv_lf("trace_id", pv_plan_trace_id(&active->plan))),
            "%s%s%.*s", what, row->text.len > 0 ? ": " : "", PV_STR_ARG(row->text));
 }
 

@@ -60,7 +60,8 @@ static int start_call(struct pv_active *active, struct pv_buf *input)
                                         .external_id = active->c.external_id,
                                         .ref = pv_str(ref),
                                         .input = pv_buf_view(input),
-                                        .state = pv_active_state(active, component->name)}};
+                                        .state = pv_active_state(active, component->name),
+                                        .trace = active->plan.trace}};
     active->call = ++engine->next_call;
     struct pv_str key = {(const char *)&active->call, sizeof(active->call)};
     int status = pv_map_add(&engine->calls, &active->by_call, key);

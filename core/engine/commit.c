@@ -194,7 +194,8 @@ static void rested(struct pv_active *active)
         engine->counters.parked++;
         pv_log(PV_WARN,
                (pv_lf_op(active->c.op), pv_lf_svc(active->c.service),
-                pv_lf_c("state", "needs_operator")),
+                pv_lf_c("state", "needs_operator"),
+                pv_lf("trace_id", pv_plan_trace_id(&active->plan))),
                "%s", active->decision.reason);
     }
     pv_engine_tell(engine, active->c.op, parked ? PV_OPS_NEEDS_OPERATOR : PV_OPS_READY, p->reason);
@@ -210,7 +211,8 @@ static void finished(struct pv_active *active)
     pv_log(PV_INFO,
            (pv_lf_op(active->c.op), pv_lf_svc(active->c.service),
             pv_lf_c("type", pv_op_type_name(active->c.type)),
-            pv_lf_c("state", pv_op_state_name(p->op_state))),
+            pv_lf_c("state", pv_op_state_name(p->op_state)),
+            pv_lf("trace_id", pv_plan_trace_id(&active->plan))),
            "operation ended%s%s", active->decision.reason[0] ? ": " : "", active->decision.reason);
     pv_engine_ended(engine, active->c.op, p->op_state, p->reason);
     for (size_t i = 0; i < p->ret_ended_count; i++) {

@@ -60,6 +60,7 @@ int pv_plan_encode(const struct pv_plan *plan, struct pv_buf *out)
     pv_buf_lstr(out, plan->common);
     pv_buf_lstr(out, plan->attrs);
     pv_buf_lstr(out, plan->plan_name);
+    pv_buf_lstr(out, plan->trace);
     return pv_buf_lstr(out, plan->quotas);
 }
 
@@ -69,6 +70,7 @@ int pv_plan_encode_composition(const struct pv_plan *plan, struct pv_buf *out)
     composition.step_count = 0;
     composition.common = (struct pv_str){NULL, 0};
     composition.attrs = (struct pv_str){NULL, 0};
+    composition.trace = (struct pv_str){NULL, 0};
     return pv_plan_encode(&composition, out);
 }
 
@@ -101,6 +103,7 @@ static void read_tail(struct pv_reader *r, struct pv_plan *ret)
     ret->common = pv_read_lstr(r);
     ret->attrs = pv_read_lstr(r);
     ret->plan_name = pv_read_lstr(r);
+    ret->trace = pv_read_lstr(r);
     ret->quotas = pv_read_lstr(r);
 }
 
@@ -163,6 +166,13 @@ int64_t pv_plan_quota(const struct pv_plan *plan, struct pv_str quota)
         left -= used;
     }
     return -1;
+}
+
+struct pv_str pv_plan_trace_id(const struct pv_plan *plan)
+{
+    enum { VERSION = 3, ID = 32 }; /* "00-", then the id */
+    return plan->trace.len > VERSION + ID ? (struct pv_str){plan->trace.ptr + VERSION, ID}
+                                          : (struct pv_str){NULL, 0};
 }
 
 struct pv_retry pv_retry_over(const struct pv_retry *own, const struct pv_retry *base)

@@ -50,6 +50,7 @@ struct pv_plan {
     struct pv_str common;
     struct pv_str attrs; /* the service's attributes once the operation is done; none: unchanged */
     struct pv_str plan_name; /* the service's plan once it is done; none: unchanged */
+    struct pv_str trace;     /* W3C traceparent of the event; none: it had none */
     struct pv_str quotas;    /* "zones=3,backups=2": limits for quota_take; "" */
 };
 
@@ -66,6 +67,9 @@ int64_t pv_plan_quota(const struct pv_plan *plan, struct pv_str quota);
 
 /* `own` where it sets something, `base` where it has 0. */
 struct pv_retry pv_retry_over(const struct pv_retry *own, const struct pv_retry *base);
+/* The trace id in it, for logs; none without one. */
+struct pv_str pv_plan_trace_id(const struct pv_plan *plan);
+
 /* The wait before attempt tries + 1: full jitter under an exponential cap. */
 int64_t pv_retry_backoff(const struct pv_retry *retry, const struct pv_rng *rng, uint32_t tries);
 

@@ -163,6 +163,7 @@ static bool fill_step(struct pv_call *call, const struct pv_wire_step *w)
     pub->run = w->run;
     pub->attempt = w->attempt;
     call->signal_key = keep(call, w->signal_key, &ok);
+    call->trace = keep(call, w->trace, &ok);
     pv_mask_add(&call->mask, w->signal_key);
     call->kind = w->kind;
     call->op = w->op;

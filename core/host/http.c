@@ -6,6 +6,7 @@
 
 #include "core/base/alloc.h"
 #include "core/base/fault.h"
+#include "core/base/hash.h"
 #include "core/host/internal.h"
 
 #include <stdio.h>
@@ -23,6 +24,7 @@
  * and what must not be repeated is then unknown. */
 #define IDLE_REUSE_ONCE_S 4L
 #define USER_AGENT "provost/1"
+#define TRACEPARENT_LEN 55 /* "00-", 32 digits, "-", 16 digits, "-", 2 digits */
 
 struct request {
     struct pv_wait wait;
@@ -161,16 +163,39 @@ static int add_key(struct request *r)
     return add_line(r, line);
 }
 
+/* The event's trace goes on with a span of its own for each request. */
+static int add_trace(struct request *r)
+{
+    const char *trace = r->call->trace;
+    if (trace == NULL || strlen(trace) != TRACEPARENT_LEN) {
+        return 0;
+    }
+    uint8_t span[8];
+    char hex[2 * sizeof(span) + 1];
+    char line[TRACEPARENT_LEN + 32];
+    do {
+        r->call->host->rng->fill(r->call->host->rng->ctx, span, sizeof(span));
+        pv_hex(span, sizeof(span), hex);
+    } while (strspn(hex, "0") == sizeof(hex) - 1); /* all zero is no id */
+    snprintf(line, sizeof(line), "traceparent: %.36s%s%s", trace, hex, trace + 52);
+    return add_line(r, line);
+}
+
 static int add_headers(struct request *r)
 {
     bool typed = false;
+    bool traced = false;
     int code = 0;
     for (size_t i = 0; code == 0 && r->req.headers != NULL && r->req.headers[i] != NULL; i++) {
         typed = typed || strncasecmp(r->req.headers[i], "Content-Type:", 13) == 0;
+        traced = traced || strncasecmp(r->req.headers[i], "traceparent:", 12) == 0;
         code = add_header(r, r->req.headers[i]);
     }
     if (code == 0 && r->req.idempotency_label != NULL) {
         code = add_key(r);
+    }
+    if (code == 0 && !traced) {
+        code = add_trace(r);
     }
     /* Not what libcurl would add by itself. */
     if (code == 0) {

@@ -119,6 +119,7 @@ struct pv_call {
     struct pv_mask mask; /* secrets of this call */
     int returned;
     int64_t retry_after_ms;
+    const char *trace;      /* memory; traceparent of the event, or "" */
     const char *signal_key; /* memory, or "": there are no signal URLs */
     char *text;             /* memory or NULL */
     char *result;           /* memory or NULL */

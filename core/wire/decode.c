@@ -67,6 +67,7 @@ int pv_wire_get_step(const struct pv_frame *frame, struct pv_wire_step *ret)
     v.input = pv_read_lstr(&r);
     v.state = pv_read_lstr(&r);
     v.signal_key = pv_read_lstr(&r);
+    v.trace = pv_read_lstr(&r);
     int status = verdict(&r, frame->type == PV_F_STEP && v.slot < PV_PAGE_SLOTS &&
                                  v.kind <= PV_CALL_UNDO && v.is_action <= 1 && v.reserved == 0);
     if (status == 0) {

@@ -43,6 +43,7 @@ void pv_wire_put_step(struct pv_buf *out, uint64_t call, const struct pv_wire_st
     pv_buf_lstr(out, step->input);
     pv_buf_lstr(out, step->state);
     pv_buf_lstr(out, step->signal_key);
+    pv_buf_lstr(out, step->trace);
     pv_frame_end(out, start);
 }
 

@@ -15,6 +15,8 @@ class Backend:
     POST /look     200 when an effect of that `ref` was noted, else 404
     POST /wait     notes it in `waiting`, and answers when release() was called
     POST /tell     notes it in `told` and answers 200
+
+    The headers of every request are in `headers`, in the order of their coming.
     """
 
     def __init__(self):
@@ -22,6 +24,7 @@ class Backend:
         self.effects = []
         self.waiting = []
         self.told = []
+        self.headers = []
         self.released = False
         backend = self
 
@@ -30,6 +33,8 @@ class Backend:
 
             def do_POST(self):
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                with backend.lock:
+                    backend.headers.append(self.headers)
                 status = backend.handle(self.path.strip("/"), body)
                 self.send_response(status)
                 self.send_header("Content-Type", "application/json")

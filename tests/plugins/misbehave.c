@@ -166,21 +166,22 @@ static const struct provost_step terminate[] = {
     {0},
 };
 
+static const struct provost_action actions[] = {
+    {.name = "again", .label = "Do it again", .steps = create},
+    {0},
+};
+
 static const struct provost_query queries[] = {
     {.name = "test", .run = say_status},
     {0},
 };
 
 static const struct provost_plugin plugin = {
-    PROVOST_PLUGIN_HEAD,
-    .name = "misbehave",
-    .version = "1.0.0",
-    .summary = "Does what no plugin should, for tests.",
-    .settings = settings,
-    .product = product,
-    .create = create,
-    .terminate = terminate,
-    .instance_queries = queries,
+    PROVOST_PLUGIN_HEAD,   .name = "misbehave",
+    .version = "1.0.0",    .summary = "Does what no plugin should, for tests.",
+    .settings = settings,  .product = product,
+    .create = create,      .terminate = terminate,
+    .actions = actions,    .instance_queries = queries,
     .open = open_instance,
 };
 

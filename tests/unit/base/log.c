@@ -85,7 +85,7 @@ static void without_fields_or_program(void **state)
     pv_log_plain(PV_ERROR, "%s", "");
     assert_string_equal(next_json(), "\"level\":\"error\",\"message\":\"\"}\n");
     pv_log(PV_DEBUG, (pv_lf("none", (struct pv_str){NULL, 0})), "x");
-    assert_string_equal(next_json(), "\"level\":\"debug\",\"message\":\"x\",\"none\":\"\"}\n");
+    assert_string_equal(next_json(), "\"level\":\"debug\",\"message\":\"x\"}\n");
 }
 
 static void json_is_escaped(void **state)

@@ -40,6 +40,7 @@ static const struct pv_wire_step a_step = {
     .input = {"{}", 2},
     .state = {"{\"a\":1}", 7},
     .signal_key = {"0123456789abcdef", 16},
+    .trace = {"00-1-2-01", 9},
 };
 
 static const struct pv_wire_query a_query = {
@@ -234,6 +235,7 @@ static void hello_and_step_come_back(void **state)
     assert_str(step.input, a_step.input);
     assert_str(step.state, a_step.state);
     assert_str(step.signal_key, a_step.signal_key);
+    assert_str(step.trace, a_step.trace);
     pv_buf_done(&buf);
 }
 
