@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* An HTTP/1.1 server: libmicrohttpd without a thread of its own on a libuv loop. Hands over
- * requests that are complete, and sends answers that may come later. Loop thread. */
+/* An HTTP/1.1 server on a libuv loop, plain or with TLS. Hands over requests that are complete, and
+ * sends answers that may come later. What is malformed it answers itself, in the shape that errors
+ * of the API have. Loop thread. */
 #ifndef PV_API_HTTPD_H
 #define PV_API_HTTPD_H
 
@@ -9,6 +10,10 @@
 
 struct uv_loop_s;
 struct pv_httpd;
+struct pv_http_tls;
+
+#define PV_HTTP_HEADERS 4
+#define PV_HTTP_STATUSES 600
 
 /* One request, from its last byte until it is answered. Strings are borrowed until then. */
 struct pv_http_request {
@@ -30,8 +35,8 @@ struct pv_http_header {
 
 struct pv_http_answer {
     unsigned status;
-    const char *type;                 /* content type; NULL: application/json */
-    struct pv_http_header headers[4]; /* name NULL: unused. Copied. */
+    const char *type;                               /* content type; NULL: application/json */
+    struct pv_http_header headers[PV_HTTP_HEADERS]; /* name NULL: unused. Copied. */
 };
 
 struct pv_httpd_options {
@@ -42,8 +47,8 @@ struct pv_httpd_options {
     void *user;
     bool (*is_host)(void *ctx, int pid); /* refuses a peer of a Unix socket; may be NULL */
     void *is_host_ctx;
-    size_t max_connections; /* a listener; 0: 1,024 */
-    size_t max_per_address; /* 0: no limit */
+    size_t max_connections; /* a listener; 0: 1,024. Beyond it the longest idle one is closed. */
+    size_t max_per_address; /* 0: a quarter of them, but no limit for this machine's own */
     size_t max_body;        /* 0: 1 MiB */
     int64_t header_ms;      /* for the whole header of a request; 0: 10,000 */
     int64_t body_ms;        /* for the whole body; also for taking the answer; 0: 30,000 */
@@ -51,10 +56,14 @@ struct pv_httpd_options {
 };
 
 int pv_httpd_new(const struct pv_httpd_options *options, struct pv_httpd **ret_httpd) PV_MUST_CHECK;
-/* "127.0.0.1:7070", "[::1]:7070", "localhost:0". PV_EDENIED: not loopback and not `insecure`.
- * *ret_port is the port it got. */
+/* "127.0.0.1:7070", "[::1]:7070", "localhost:0". With a certificate (see pv_httpd_set_tls) it
+ * speaks TLS; without, PV_EDENIED: not loopback and not `insecure`. *ret_port is the port it got.
+ */
 int pv_httpd_listen_tcp(struct pv_httpd *httpd, const char *address, bool insecure, int *ret_port,
                         struct pv_err *err) PV_MUST_CHECK;
+/* New connections get this certificate from now on; those that are open keep theirs. Takes the
+ * reference. */
+void pv_httpd_set_tls(struct pv_httpd *httpd, struct pv_http_tls *tls);
 /* Makes the socket 0660, of `group` when there is such a group (NULL: none). A socket file that
  * nobody listens on any more is replaced. */
 int pv_httpd_listen_unix(struct pv_httpd *httpd, const char *path, const char *group,
@@ -72,10 +81,13 @@ void pv_http_answer(struct pv_http_request *request, const struct pv_http_answer
                     struct pv_buf *body);
 
 struct pv_httpd_counters {
-    uint64_t connections;  /* open now */
-    uint64_t accepted;     /* since the start */
-    uint64_t timed_out;    /* closed because they were too slow */
-    uint64_t answers[600]; /* by status */
+    uint64_t connections;               /* open now */
+    uint64_t accepted;                  /* since the start */
+    uint64_t timed_out;                 /* closed because they were too slow */
+    uint64_t refused;                   /* closed because their address had too many */
+    uint64_t evicted;                   /* closed while idle, because others needed the room */
+    uint64_t malformed;                 /* requests answered without a handler */
+    uint64_t answers[PV_HTTP_STATUSES]; /* by status */
 };
 const struct pv_httpd_counters *pv_httpd_counters(const struct pv_httpd *httpd);
 

@@ -63,6 +63,18 @@ static void read_answers(struct client *c, int fd, size_t answers)
     }
 }
 
+static void await_text(struct client *c, int fd)
+{
+    while (strstr(c->got, c->awaits) == NULL) {
+        ssize_t n = recv(fd, c->got + c->got_len, sizeof(c->got) - 1 - c->got_len, 0);
+        if (n <= 0) {
+            return;
+        }
+        c->got_len += (size_t)n;
+        c->got[c->got_len] = '\0';
+    }
+}
+
 /* A byte every 5 ms, for as long as the server keeps the connection. */
 static void dribble(struct client *c, int fd)
 {
@@ -94,8 +106,13 @@ static void *client_main(void *arg)
             }
             at += (size_t)n;
         }
+        if (c->shut) {
+            shutdown(fd, SHUT_WR);
+        }
         if (c->slowly != NULL) {
             dribble(c, fd);
+        } else if (c->awaits != NULL) {
+            await_text(c, fd);
         } else if (!c->half) {
             read_answers(c, fd, c->until > 1 && c->then != NULL ? 1 : c->until);
         }

@@ -279,14 +279,127 @@ static void refuses_ambiguous_lengths(void **state)
     assert_int_equal(f->handled, 0);
 }
 
+static size_t count_of(const char *text, const char *what)
+{
+    size_t n = 0;
+    for (const char *at = strstr(text, what); at != NULL; at = strstr(at + 1, what)) {
+        n++;
+    }
+    return n;
+}
+
+/* Each is answered with an error of ours, one set of headers, and the end of the connection; also
+ * behind a request that was fine. */
 static void refuses_malformed_http(void **state)
 {
     struct fixture *f = *state;
-    exchange(f, "this is no http\r\n\r\n", 0, "HTTP/1.", " 400 ");
-    exchange(f, "POST / HTTP/1.1\r\n" HOST "Content-Length: -4\r\n\r\n", 0, "HTTP/1.", " 400 ");
-    exchange(f, "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\nzz\r\n", 0, "HTTP/1.",
-             " 400 ");
+    static const struct {
+        const char *text;
+        const char *status;
+        const char *code;
+    } bad[] = {
+        {"hello\r\n", " 400 ", "malformed"},
+        {"this is no http\r\n\r\n", " 400 ", "malformed"},
+        {"\x16\x03\x01\x02", " 400 ", "malformed"},
+        {"GET / HTTP/3.0\r\n\r\n", " 505 ", "http_version"},
+        {"GET / HTTP/1.1\r\n\r\n", " 400 ", "malformed"},
+        {"GET / HTTP/1.1\r\n" HOST "Expect: cake\r\n\r\n", " 417 ", "expectation"},
+        {"POST / HTTP/1.1\r\n" HOST "Content-Length: -4\r\n\r\n", " 400 ", "malformed"},
+        {"POST / HTTP/1.1\r\n" HOST "Content-Length: 99999999999999999999\r\n\r\n", " 413 ",
+         "too_large"},
+        {"POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: gzip\r\n\r\n", " 400 ", "unknown_encoding"},
+        {"POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\nzz\r\n", " 400 ",
+         "malformed"},
+        {"POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n1\r\nxy", " 400 ",
+         "malformed"},
+    };
+    for (size_t i = 0; i < PV_COUNT(bad); i++) {
+        for (int behind = 0; behind < 2; behind++) {
+            char text[400];
+            snprintf(text, sizeof(text), "%s%s",
+                     behind ? "GET /first HTTP/1.1\r\n" HOST "\r\n" : "", bad[i].text);
+            struct client *c = client_of(f);
+            c->send = text;
+            client_run(f, c);
+            const char *last = behind ? strstr(c->got, "/first? 0") : c->got;
+            assert_non_null(last);
+            last = strstr(last, "HTTP/1.1 ");
+            if (last == NULL || strncmp(last + 8, bad[i].status, 5) != 0 ||
+                strstr(last, bad[i].code) == NULL) {
+                fail_msg("%s: %s", bad[i].text, c->got);
+            }
+            assert_int_equal(count_of(last, "Content-Length: "), 1);
+            assert_int_equal(count_of(last, "Date: "), 1);
+            assert_int_equal(count_of(last, "Content-Type: application/json\r\n"), 1);
+            assert_int_equal(count_of(last, "Connection: close\r\n"), 1);
+            free(c);
+        }
+    }
+    assert_int_equal(f->handled, PV_COUNT(bad));
+    assert_int_equal(pv_httpd_counters(f->httpd)->malformed, 2 * PV_COUNT(bad));
+    assert_int_equal(pv_httpd_counters(f->httpd)->answers[505], 2);
+}
+
+/* Who only stops sending is told that something is missing. */
+static void tells_half_closed_clients(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const parts[] = {"GET / HT", "GET / HTTP/1.1\r\n" HOST,
+                                        "POST / HTTP/1.1\r\n" HOST "Content-Length: 5\r\n\r\nabc"};
+    for (size_t i = 0; i < PV_COUNT(parts); i++) {
+        struct client *c = client_of(f);
+        c->send = parts[i];
+        c->shut = true;
+        client_run(f, c);
+        assert_non_null(strstr(c->got, "HTTP/1.1 400 Bad Request\r\n"));
+        assert_non_null(strstr(c->got, "ended before the request did"));
+        free(c);
+    }
     assert_int_equal(f->handled, 0);
+    struct client *c = client_of(f);
+    c->send = "GET /later HTTP/1.1\r\n" HOST "\r\n";
+    c->shut = true;
+    client_run(f, c);
+    assert_non_null(strstr(c->got, "{\"late\":true}"));
+    free(c);
+}
+
+static void speaks_http_1_0_and_head(void **state)
+{
+    struct fixture *f = *state;
+    exchange(f, "GET /old HTTP/1.0\r\n\r\n", 0, "HTTP/1.1 200 ", "Connection: close\r\n");
+    struct client *c = client_of(f);
+    c->send = "GET /kept HTTP/1.0\r\nConnection: keep-alive\r\n\r\n";
+    c->then = "GET /then HTTP/1.0\r\n\r\n";
+    c->until = 2;
+    client_run(f, c);
+    assert_non_null(strstr(c->got, "Connection: keep-alive\r\n"));
+    assert_non_null(strstr(c->got, "GET /then? 0"));
+    free(c);
+    c = client_of(f);
+    c->send =
+        "HEAD /head HTTP/1.1\r\n" HOST "\r\nGET /g HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n";
+    client_run(f, c);
+    assert_null(strstr(c->got, "HEAD /head"));
+    assert_non_null(strstr(c->got, "Content-Length: 14\r\n"));
+    assert_non_null(strstr(c->got, "GET /g? 0"));
+    free(c);
+}
+
+static void asks_to_continue(void **state)
+{
+    struct fixture *f = *state;
+    struct client *c = client_of(f);
+    c->send = "POST /big HTTP/1.1\r\n" HOST "Expect: 100-continue\r\nContent-Length: 3\r\n\r\n";
+    c->awaits = "100 Continue\r\n\r\n";
+    c->then = "abc";
+    c->until = 2;
+    client_run(f, c);
+    assert_non_null(strstr(c->got, "HTTP/1.1 200 OK\r\n"));
+    assert_non_null(strstr(c->got, "POST /big? 3"));
+    free(c);
+    exchange(f, "POST / HTTP/1.1\r\n" HOST "Expect: 100-continue\r\nContent-Length: 10001\r\n\r\n",
+             0, "HTTP/1.1 413 ", "too_large");
 }
 
 static void bounds_bodies(void **state)
@@ -316,7 +429,9 @@ static void bounds_headers(void **state)
     size_t at = strlen(big);
     memset(big + at, 'x', 30000);
     snprintf(big + at + 30000, 100, "\r\n\r\n");
-    exchange(f, big, 0, "HTTP/1.", " 431 ");
+    exchange(f, big, 0, "HTTP/1.1 431 ", "\"code\":\"headers_too_large\"");
+    memset(big + 5, 'x', 30000);
+    exchange(f, big, 0, "HTTP/1.1 414 ", "\"code\":\"uri_too_long\"");
     free(big);
     assert_int_equal(f->handled, 0);
 }
@@ -327,7 +442,8 @@ static void dribble_until_cut(struct fixture *f, const char *first, const char *
     c->send = first;
     c->slowly = slowly;
     client_run(f, c); /* returns only because the server closes */
-    assert_null(strstr(c->got, "200 OK"));
+    assert_non_null(strstr(c->got, "HTTP/1.1 408 Request Timeout\r\n"));
+    assert_non_null(strstr(c->got, "\"code\":\"timeout\""));
     free(c);
 }
 
@@ -524,6 +640,9 @@ int main(void)
         T(answers_pipelined_requests_in_order),
         T(refuses_ambiguous_lengths),
         T(refuses_malformed_http),
+        T(tells_half_closed_clients),
+        T(speaks_http_1_0_and_head),
+        T(asks_to_continue),
         T(bounds_bodies),
         T(bounds_headers),
         cmocka_unit_test_setup_teardown(cuts_off_slow_clients, setup_impatient, teardown),
