@@ -155,7 +155,7 @@ static void pause_listener(struct pv_httpd_listener *listener, const char *why)
     warn(listener->httpd, why);
 }
 
-/* false: no more for now. */
+/* false: there is nobody else, or no room. */
 static bool accept_one(struct pv_httpd_listener *listener)
 {
     struct pv_httpd *httpd = listener->httpd;
