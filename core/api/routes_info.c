@@ -136,8 +136,8 @@ static void audit_listed(struct pv_req *req)
         pv_buf_c(&call->out, i > 0 ? ",{" : "{");
         pv_show_audit(&call->out, &list->ret_audit[i]);
         pv_buf_char(&call->out, '}');
-        snprintf(next, sizeof(next), "%llu", (unsigned long long)list->ret_audit[i].n);
     }
+    snprintf(next, sizeof(next), "%llu", (unsigned long long)list->ret_next_n);
     pv_show_list_end(&call->out, list->ret_more, next);
     pv_call_send(call, 200);
 }

@@ -76,8 +76,8 @@ static void ops_listed(struct pv_req *req)
         pv_buf_c(&call->out, i > 0 ? ",{" : "{");
         pv_show_op(&call->out, &list->ret_ops[i]);
         pv_buf_char(&call->out, '}');
-        pv_id_format("op", list->ret_ops[i].id, next);
     }
+    pv_id_format("op", list->ret_next, next);
     pv_show_list_end(&call->out, list->ret_more, next);
     pv_call_send(call, 200);
 }

@@ -103,8 +103,8 @@ static void services_listed(struct pv_req *req)
         pv_buf_c(&call->out, i > 0 ? ",{" : "{");
         pv_show_service(&call->out, &list->ret_services[i]);
         pv_buf_char(&call->out, '}');
-        pv_id_format("svc", list->ret_services[i].id, next);
     }
+    pv_id_format("svc", list->ret_next, next);
     pv_show_list_end(&call->out, list->ret_more, next);
     pv_call_send(call, 200);
 }

@@ -92,7 +92,7 @@ static void page_read(struct pv_req *req)
         walk->records++;
         walk->after = row->n;
     }
-    if (list->ret_more && list->ret_count > 0) {
+    if (list->ret_more) {
         next_page(call);
     } else {
         send_verdict(call, NULL, NULL);

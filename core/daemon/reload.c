@@ -178,10 +178,10 @@ static void on_page(struct pv_req *req)
     const struct pv_list_req *list = &reload->list;
     reload->status = req->status;
     reload->more = req->status == 0 && list->ret_more;
+    reload->last = list->ret_next;
     size_t count = req->status == 0 ? list->ret_count : 0;
     reload->waiting = 1; /* this function */
     for (size_t i = 0; i < count; i++) {
-        reload->last = list->ret_services[i].id;
         if (!is_live(&list->ret_services[i])) {
             continue;
         }

@@ -474,7 +474,11 @@ struct pv_list_req {
     struct pv_audit_row *ret_audit;
     struct pv_token_row *ret_tokens;
     size_t ret_count;
+    /* A page may have fewer rows than asked for, or none, and be followed by more: what a filter
+     * leaves out costs time too, and a page takes a bounded time. */
     bool ret_more;
+    struct pv_id ret_next; /* ret_more: services, operations: `after` of the next page */
+    uint64_t ret_next_n;   /* ret_more: audit: `after_n` of it */
 };
 
 struct pv_token_row {

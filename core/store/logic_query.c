@@ -220,15 +220,35 @@ static int resolve(struct pv_logic *logic, const struct pv_list_req *in, struct 
     return PV_OK;
 }
 
+static int id_of(struct pv_logic *logic, enum pv_list_what what, int64_t n, struct pv_id *ret)
+{
+    struct pv_op op;
+    struct pv_svc svc;
+    int status = what == PV_LIST_SERVICES
+                     ? ops_of(logic)->svc_by_n(logic->rows, n, &logic->scratch, &svc)
+                     : ops_of(logic)->op_by_n(logic->rows, n, &logic->scratch, &op);
+    if (!status) {
+        *ret = what == PV_LIST_SERVICES ? svc.id : op.id;
+    }
+    return status;
+}
+
 static int list_numbers(struct pv_logic *logic, struct pv_list_req *in, struct pv_filter *filter,
                         size_t limit)
 {
     int64_t *n = pv_calloc(limit + 1, sizeof(*n));
     size_t count = 0;
-    int status = n ? ops_of(logic)->list(logic->rows, filter, n, &count) : PV_ENOMEM;
+    int64_t stopped = 0;
+    int status = n ? ops_of(logic)->list(logic->rows, filter, n, &count, &stopped) : PV_ENOMEM;
     if (!status) {
-        in->ret_more = count > limit;
+        in->ret_more = count > limit || stopped;
         in->ret_count = count > limit ? limit : count;
+        if (in->ret_more) {
+            stopped = count <= limit ? stopped : limit > 0 ? n[limit - 1] : filter->after_n;
+            status = id_of(logic, in->what, stopped, &in->ret_next);
+        }
+    }
+    if (!status) {
         status = in->what == PV_LIST_SERVICES ? list_services(logic, in, n, in->ret_count)
                                               : list_ops(logic, in, n, in->ret_count);
     }
@@ -244,6 +264,9 @@ int pv_logic_list(struct pv_logic *logic, struct pv_list_req *in)
     in->ret_tokens = NULL;
     in->ret_count = 0;
     in->ret_more = false;
+    in->ret_next = (struct pv_id){{0}};
+    in->ret_next_n = 0;
+    int64_t stopped = 0;
     size_t limit = in->limit > MAX_PAGE ? MAX_PAGE : in->limit;
     struct pv_filter filter = {
         .what = in->what, .source = in->source, .state = in->state, .limit = limit + 1};
@@ -260,7 +283,7 @@ int pv_logic_list(struct pv_logic *logic, struct pv_list_req *in)
         return list_numbers(logic, in, &filter, limit);
     case PV_LIST_AUDIT:
         status = ops_of(logic)->audit_list(logic->rows, &filter, &in->req.arena, &in->ret_audit,
-                                           &in->ret_count);
+                                           &in->ret_count, &stopped);
         break;
     case PV_LIST_TOKENS:
         status = ops_of(logic)->token_list(logic->rows, in->after, limit + 1, &in->req.arena,
@@ -270,6 +293,11 @@ int pv_logic_list(struct pv_logic *logic, struct pv_list_req *in)
     if (!status && in->ret_count > limit) {
         in->ret_more = true;
         in->ret_count = limit;
+        stopped = limit > 0 && in->ret_audit ? (int64_t)in->ret_audit[limit - 1].n : filter.after_n;
+    }
+    if (!status && stopped) {
+        in->ret_more = true;
+        in->ret_next_n = (uint64_t)stopped;
     }
     return status;
 }

@@ -518,9 +518,10 @@ static void list_ops(struct pv_rows *rows, const struct pv_filter *filter, int64
 }
 
 static int mem_list(struct pv_rows *rows, const struct pv_filter *filter, int64_t *ret_n,
-                    size_t *ret_count)
+                    size_t *ret_count, int64_t *ret_stopped)
 {
     *ret_count = 0;
+    *ret_stopped = 0;
     if (filter->what == PV_LIST_OPERATIONS) {
         list_ops(rows, filter, ret_n, ret_count);
         return PV_OK;

@@ -383,8 +383,10 @@ static bool audit_matches(struct pv_rows *rows, const struct pv_filter *filter,
 }
 
 static int mem_audit_list(struct pv_rows *rows, const struct pv_filter *filter,
-                          struct pv_arena *arena, struct pv_audit_row **ret, size_t *ret_count)
+                          struct pv_arena *arena, struct pv_audit_row **ret, size_t *ret_count,
+                          int64_t *ret_stopped)
 {
+    *ret_stopped = 0;
     struct pv_key prefix = pv_mem_key(PV_M_AUDIT);
     struct pv_key from = key_n(PV_M_AUDIT, filter->after_n + 1);
     struct pv_audit_row *list = pv_arena_alloc(arena, filter->limit * sizeof(*list));

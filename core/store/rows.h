@@ -161,6 +161,9 @@ struct pv_filter {
     size_t limit;
 };
 
+/* Rows that one page walks past at most, because the filter leaves them out. */
+#define PV_PAGE_WALK 20000u
+
 struct pv_rows;
 
 /* Status 0, PV_ENOTFOUND where a getter finds none, or what went wrong: then the whole transaction
@@ -271,12 +274,13 @@ struct pv_rows_ops {
     int (*pause_list)(struct pv_rows *rows, struct pv_arena *arena, struct pv_str **ret,
                       size_t *ret_count);
 
-    /* A page: numbers of services or operations. */
+    /* A page: numbers of services or operations. *ret_stopped: 0; or the row at which it stopped
+     * looking for more. */
     int (*list)(struct pv_rows *rows, const struct pv_filter *filter, int64_t *ret_n,
-                size_t *ret_count);
-    /* Records above after_n; `previous` is filled in. */
+                size_t *ret_count, int64_t *ret_stopped);
+    /* Records above after_n; `previous` is filled in. *ret_stopped as above. */
     int (*audit_list)(struct pv_rows *rows, const struct pv_filter *filter, struct pv_arena *arena,
-                      struct pv_audit_row **ret, size_t *ret_count);
+                      struct pv_audit_row **ret, size_t *ret_count, int64_t *ret_stopped);
 };
 
 /* The first member of an implementation. */

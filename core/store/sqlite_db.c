@@ -59,6 +59,7 @@ static const char *const texts[PV_S_COUNT] = {
                        "generation=?5, fence=?6, tries=?7, steps=?8, reason=?9, lane=?10, "
                        "cursor=?11, result_sealed=?12 WHERE n=?1",
     [PV_S_KEY_GET] = "SELECT value FROM key_index WHERE key=?1",
+    [PV_S_KEY_SCAN] = "SELECT value FROM key_log WHERE key=?1",
     [PV_S_KEY_PUT] = "INSERT OR IGNORE INTO key_index VALUES(?1,?2)",
     [PV_S_KEY_LOG] = "INSERT INTO key_log VALUES(?1,?2,?3)",
     [PV_S_KEY_TRIM] = "DELETE FROM key_log WHERE n<=?1",
@@ -158,6 +159,12 @@ int pv_sqlite_status(struct pv_sqlite_db *db, int code)
     default:
         return PV_EINTERNAL;
     }
+}
+
+void pv_sqlite_finish_req(struct pv_req *req, int status, const char *why)
+{
+    pv_logic_reset(req);
+    req->status = pv_err_set(&req->err, status, "the store: %s (%s)", pv_status_text(status), why);
 }
 
 sqlite3_stmt *pv_sqlite_stmt(struct pv_sqlite_db *db, enum pv_stmt which, int *ret_status)

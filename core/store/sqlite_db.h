@@ -35,6 +35,7 @@ enum pv_stmt {
     PV_S_OP_PIN,
     PV_S_OP_FINISH,
     PV_S_KEY_GET,
+    PV_S_KEY_SCAN,
     PV_S_KEY_PUT,
     PV_S_KEY_LOG,
     PV_S_KEY_TRIM,
@@ -99,6 +100,7 @@ struct pv_sqlite_db {
     sqlite3_stmt *stmts[PV_S_COUNT];
     struct pv_buf seals[PV_SEALS]; /* what is bound until the statement was run */
     struct pv_key_tail tail;
+    bool reader; /* only reads: the tail, and what is missing, are the writer's */
     /* Keys that were not found, since what is absent is asked for again before it is added. */
     struct pv_tail_key missing[PV_MISSING_KEYS];
     size_t mark_count; /* keys at the mark */
@@ -124,6 +126,8 @@ int pv_sqlite_status(struct pv_sqlite_db *db, int code);
 int pv_sqlite_renew(struct pv_sqlite_db *db) PV_MUST_CHECK;
 /* Builds with faults: PV_EIO while the fault "store.sync" is asked for. */
 int pv_sqlite_sync_fault(struct pv_sqlite_db *db) PV_MUST_CHECK;
+/* The request failed, for this reason. */
+void pv_sqlite_finish_req(struct pv_req *req, int status, const char *why);
 /* The prepared statement, ready to bind; NULL: *ret_status says why. */
 sqlite3_stmt *pv_sqlite_stmt(struct pv_sqlite_db *db, enum pv_stmt which, int *ret_status);
 /* Runs a statement that returns no row, and resets it. */
@@ -178,6 +182,10 @@ void pv_sqlite_keys_rolled_back(struct pv_sqlite_db *db);
 /* Reads the log into memory. */
 int pv_sqlite_keys_load(struct pv_sqlite_db *db) PV_MUST_CHECK;
 
+/* Everything but the connection. */
+void pv_sqlite_db_init(struct pv_sqlite_db *db, const struct pv_keyring *keyring);
+/* A second connection, that only reads. */
+int pv_sqlite_open_reader(struct pv_sqlite_db *db, const char *path) PV_MUST_CHECK;
 /* Opens connection, lock and schema; fills in the logic's tally, deployment and epoch. */
 int pv_sqlite_db_open(const struct pv_sqlite_options *options, struct pv_sqlite_db *db,
                       struct pv_logic *logic, struct pv_err *err) PV_MUST_CHECK;

@@ -21,9 +21,30 @@ static bool same_key(const struct pv_tail_key *a, const struct pv_tail_key *b)
     return memcmp(a->b, b->b, sizeof(a->b)) == 0;
 }
 
+static int find_in(struct pv_sqlite_db *db, enum pv_stmt which, const struct pv_tail_key *key,
+                   int64_t *ret_value)
+{
+    int status = PV_OK;
+    sqlite3_stmt *stmt = pv_sqlite_stmt(db, which, &status);
+    if (!stmt) {
+        return status;
+    }
+    sqlite3_bind_blob(stmt, 1, key->b, sizeof(key->b), SQLITE_STATIC);
+    status = pv_sqlite_one(db, stmt);
+    if (!status) {
+        *ret_value = sqlite3_column_int64(stmt, 0);
+    }
+    sqlite3_reset(stmt);
+    return status;
+}
+
 int pv_sqlite_key_find(struct pv_sqlite_db *db, int kind, struct pv_id id, int64_t *ret_value)
 {
     struct pv_tail_key key = pv_tail_key(kind, id);
+    if (db->reader) { /* the log is not sorted, and never long */
+        int found = find_in(db, PV_S_KEY_GET, &key, ret_value);
+        return found == PV_ENOTFOUND ? find_in(db, PV_S_KEY_SCAN, &key, ret_value) : found;
+    }
     if (pv_tail_find(&db->tail, &key, ret_value)) {
         return PV_OK;
     }
@@ -31,19 +52,10 @@ int pv_sqlite_key_find(struct pv_sqlite_db *db, int kind, struct pv_id id, int64
     if (same_key(missing, &key)) {
         return PV_ENOTFOUND;
     }
-    int status = PV_OK;
-    sqlite3_stmt *stmt = pv_sqlite_stmt(db, PV_S_KEY_GET, &status);
-    if (!stmt) {
-        return status;
-    }
-    sqlite3_bind_blob(stmt, 1, key.b, sizeof(key.b), SQLITE_STATIC);
-    status = pv_sqlite_one(db, stmt);
-    if (!status) {
-        *ret_value = sqlite3_column_int64(stmt, 0);
-    } else if (status == PV_ENOTFOUND) {
+    int status = find_in(db, PV_S_KEY_GET, &key, ret_value);
+    if (status == PV_ENOTFOUND) {
         *missing = key;
     }
-    sqlite3_reset(stmt);
     return status;
 }
 

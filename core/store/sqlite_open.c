@@ -361,10 +361,9 @@ static int make_good(struct pv_sqlite_db *db, const char *path, struct pv_err *e
     return status ? fail(db, path, status, err) : PV_OK;
 }
 
-int pv_sqlite_db_open(const struct pv_sqlite_options *options, struct pv_sqlite_db *db,
-                      struct pv_logic *logic, struct pv_err *err)
+void pv_sqlite_db_init(struct pv_sqlite_db *db, const struct pv_keyring *keyring)
 {
-    *db = (struct pv_sqlite_db){.keyring = options->keyring, .lock_fd = -1};
+    *db = (struct pv_sqlite_db){.keyring = keyring, .lock_fd = -1};
     pv_sqlite_rows(&db->ops);
     pv_sqlite_things(&db->ops);
     pv_sqlite_reserves(&db->ops);
@@ -374,6 +373,29 @@ int pv_sqlite_db_open(const struct pv_sqlite_options *options, struct pv_sqlite_
     for (size_t i = 0; i < PV_SEALS; i++) {
         pv_buf_init(&db->seals[i], MAX_SEAL);
     }
+}
+
+int pv_sqlite_open_reader(struct pv_sqlite_db *db, const char *path)
+{
+    db->reader = true;
+    int code = sqlite3_open_v2(
+        path, &db->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
+    int status = pv_sqlite_status(db, code);
+    status = status ? status
+                    : exec(db, "PRAGMA query_only=1; PRAGMA cache_size=-1024;"
+                               "PRAGMA temp_store=MEMORY; PRAGMA busy_timeout=1000;"
+                               "PRAGMA trusted_schema=OFF;");
+    if (status) {
+        sqlite3_close(db->db);
+        db->db = NULL;
+    }
+    return status;
+}
+
+int pv_sqlite_db_open(const struct pv_sqlite_options *options, struct pv_sqlite_db *db,
+                      struct pv_logic *logic, struct pv_err *err)
+{
+    pv_sqlite_db_init(db, options->keyring);
     int status = take_lock(options->path, &db->lock_fd, err);
     status = status ? status : connect_db(db, options->path, err);
     status = status ? status : make_good(db, options->path, err);

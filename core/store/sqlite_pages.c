@@ -7,53 +7,67 @@
 
 /* ---- pages: rare, of many shapes, so prepared each time ---- */
 
-/* The table and index to walk, newest first, and the condition that the index answers. */
+/* What a page walks: numbers in its order, and what the filter asks of them: source, state, whether
+ * it is QUEUED. An index answers the part of the filter that leaves out most; the rest is judged
+ * row by row, and the walk ends after PV_PAGE_WALK rows. */
 static int operations_sql(const struct pv_filter *filter, char *sql, size_t size)
 {
-    const char *more = filter->source.ptr ? " AND o.source=?2" : "";
-    const char *of = filter->service_n ? " AND o.service_n=?3" : "";
     if (filter->state >= PV_OPS_READY && filter->state <= PV_OPS_NEEDS_OPERATOR) {
         return snprintf(sql, size,
-                        "SELECT s.active_n FROM services s INDEXED BY services_live "
-                        "WHERE s.active_state <> 0 AND s.active_state=%d AND s.active_n<?1%s%s "
-                        "ORDER BY s.active_n DESC LIMIT ?4",
-                        filter->state, filter->source.ptr ? " AND s.source=?2" : "",
-                        filter->service_n ? " AND s.n=?3" : "");
+                        "SELECT active_n, source, active_state, 0 FROM services %s AND "
+                        "active_state=%d AND active_n<?1 ORDER BY active_n DESC",
+                        filter->service_n ? "WHERE n=?3"
+                                          : "INDEXED BY services_live WHERE active_state <> 0",
+                        filter->state);
     }
-    char state[80] = "";
-    const char *index = filter->source.ptr ? "INDEXED BY operations_source" : "NOT INDEXED";
-    if (filter->state == -2 || filter->state == PV_OPS_QUEUED) {
-        snprintf(state, sizeof(state), " AND o.state=0");
-        index = "INDEXED BY operations_live";
-    } else if (filter->state > PV_OPS_DONE) {
-        snprintf(state, sizeof(state), " AND o.state=%d AND o.state>10", filter->state);
-        index = "INDEXED BY operations_failed";
-    } else if (filter->state >= 0) {
-        snprintf(state, sizeof(state), " AND o.state=%d", filter->state);
-    }
+    char walk[80] = "NOT INDEXED WHERE";
     if (filter->service_n) {
-        index = "INDEXED BY operations_service";
+        snprintf(walk, sizeof(walk), "INDEXED BY operations_service WHERE service_n=?3 AND");
+    } else if (filter->state == -2 || filter->state == PV_OPS_QUEUED) {
+        snprintf(walk, sizeof(walk), "INDEXED BY operations_live WHERE state=0 AND");
+    } else if (filter->state > PV_OPS_DONE) {
+        snprintf(walk, sizeof(walk), "INDEXED BY operations_failed WHERE state=%d AND state>10 AND",
+                 filter->state);
+    } else if (filter->source.ptr) {
+        snprintf(walk, sizeof(walk), "INDEXED BY operations_source WHERE source=?2 AND");
     }
     return snprintf(sql, size,
-                    "SELECT o.n FROM operations o %s WHERE o.n<?1%s%s%s%s ORDER BY o.n DESC "
-                    "LIMIT ?4",
-                    index, state, more, of,
+                    "SELECT n, source, state, %s FROM operations o %s n<?1 ORDER BY n DESC",
                     filter->state == PV_OPS_QUEUED
-                        ? " AND EXISTS (SELECT 1 FROM waiting w WHERE w.service_n=o.service_n AND "
+                        ? "EXISTS (SELECT 1 FROM waiting w WHERE w.service_n=o.service_n AND "
                           "w.op_n=o.n)"
-                        : "");
+                        : "0",
+                    walk);
 }
 
 static int services_sql(const struct pv_filter *filter, char *sql, size_t size)
 {
-    char state[40] = "";
-    if (filter->state >= 0) {
-        snprintf(state, sizeof(state), " AND observed=%d", filter->state);
+    return snprintf(sql, size, "SELECT n, source, observed, 0 FROM services %s n>?1 ORDER BY n",
+                    filter->service_n    ? "WHERE n=?3 AND"
+                    : filter->source.ptr ? "INDEXED BY services_source WHERE source=?2 AND"
+                                         : "NOT INDEXED WHERE");
+}
+
+static bool source_matches(const struct pv_filter *filter, sqlite3_stmt *stmt, int column)
+{
+    if (!filter->source.ptr) {
+        return true;
     }
-    return snprintf(sql, size, "SELECT n FROM services %s WHERE n>?1%s%s%s ORDER BY n LIMIT ?4",
-                    filter->source.ptr ? "INDEXED BY services_source" : "NOT INDEXED", state,
-                    filter->source.ptr ? " AND source=?2" : "",
-                    filter->service_n ? " AND n=?3" : "");
+    const char *text = (const char *)sqlite3_column_text(stmt, column);
+    size_t len = (size_t)sqlite3_column_bytes(stmt, column);
+    return text && pv_str_eq((struct pv_str){text, len}, filter->source);
+}
+
+static bool row_matches(const struct pv_filter *filter, sqlite3_stmt *stmt)
+{
+    int state = sqlite3_column_int(stmt, 2);
+    if (!source_matches(filter, stmt, 1)) {
+        return false;
+    }
+    if (filter->what == PV_LIST_OPERATIONS && filter->state == PV_OPS_QUEUED) {
+        return state == 0 && sqlite3_column_int(stmt, 3) != 0;
+    }
+    return filter->state == -1 || state == (filter->state == -2 ? 0 : filter->state);
 }
 
 static int prepare_page(struct pv_sqlite_db *db, const struct pv_filter *filter, const char *sql,
@@ -63,19 +77,19 @@ static int prepare_page(struct pv_sqlite_db *db, const struct pv_filter *filter,
     if (code != SQLITE_OK) {
         return pv_sqlite_status(db, code);
     }
+    /* Not every statement has every parameter. */
     sqlite3_bind_int64(*ret, 1, from);
-    if (filter->source.ptr) {
+    if (filter->source.ptr && sqlite3_bind_parameter_count(*ret) >= 2) {
         pv_bind_str(*ret, 2, filter->source);
     }
-    if (filter->service_n) {
+    if (filter->service_n && sqlite3_bind_parameter_count(*ret) >= 3) {
         sqlite3_bind_int64(*ret, 3, filter->service_n);
     }
-    sqlite3_bind_int64(*ret, 4, (int64_t)filter->limit);
     return PV_OK;
 }
 
 static int sql_list(struct pv_rows *rows, const struct pv_filter *filter, int64_t *ret_n,
-                    size_t *ret_count)
+                    size_t *ret_count, int64_t *ret_stopped)
 {
     struct pv_sqlite_db *db = pv_sqlite_db_of(rows);
     char sql[512];
@@ -88,14 +102,24 @@ static int sql_list(struct pv_rows *rows, const struct pv_filter *filter, int64_
     }
     sqlite3_stmt *stmt = NULL;
     int status = prepare_page(db, filter, sql, from, &stmt);
-    *ret_count = 0;
-    for (bool row = true; row && !status;) {
+    size_t count = 0;
+    *ret_stopped = 0;
+    for (size_t walked = 1; !status && count < filter->limit; walked++) {
+        bool row = false;
         status = pv_sqlite_next(db, stmt, &row);
-        if (row) {
-            ret_n[(*ret_count)++] = sqlite3_column_int64(stmt, 0);
+        if (status || !row) {
+            break;
+        }
+        int64_t n = sqlite3_column_int64(stmt, 0);
+        if (row_matches(filter, stmt)) {
+            ret_n[count++] = n;
+        } else if (walked >= PV_PAGE_WALK) {
+            *ret_stopped = n;
+            break;
         }
     }
     sqlite3_finalize(stmt);
+    *ret_count = count;
     return status;
 }
 
@@ -174,16 +198,17 @@ static int read_audit(struct pv_sqlite_db *db, sqlite3_stmt *stmt, struct pv_are
 }
 
 static int sql_audit_list(struct pv_rows *rows, const struct pv_filter *filter,
-                          struct pv_arena *arena, struct pv_audit_row **ret, size_t *ret_count)
+                          struct pv_arena *arena, struct pv_audit_row **ret, size_t *ret_count,
+                          int64_t *ret_stopped)
 {
     struct pv_sqlite_db *db = pv_sqlite_db_of(rows);
     char sql[400];
     snprintf(sql, sizeof(sql),
              "SELECT n, writer, at_ms, actor, what, source, detail, service, op, digest, hash "
-             "FROM audit %s WHERE n>?1%s%s ORDER BY n LIMIT ?4",
-             filter->service_n ? "INDEXED BY audit_service" : "NOT INDEXED",
-             filter->source.ptr ? " AND source=?2" : "",
-             filter->service_n ? " AND service_n=?3 AND service_n <> 0" : "");
+             "FROM audit %s n>?1 ORDER BY n",
+             filter->service_n
+                 ? "INDEXED BY audit_service WHERE service_n=?3 AND service_n <> 0 AND"
+                 : "NOT INDEXED WHERE");
     struct pv_audit_row *list = pv_arena_alloc(arena, filter->limit * sizeof(*list));
     if (!list) {
         return PV_ENOMEM;
@@ -191,10 +216,18 @@ static int sql_audit_list(struct pv_rows *rows, const struct pv_filter *filter,
     sqlite3_stmt *stmt = NULL;
     size_t count = 0;
     int status = prepare_page(db, filter, sql, filter->after_n, &stmt);
-    for (bool row = true; row && !status;) {
+    *ret_stopped = 0;
+    for (size_t walked = 1; !status && count < filter->limit; walked++) {
+        bool row = false;
         status = pv_sqlite_next(db, stmt, &row);
-        if (row) {
+        if (status || !row) {
+            break;
+        }
+        if (source_matches(filter, stmt, 5)) {
             status = read_audit(db, stmt, arena, &list[count++]);
+        } else if (walked >= PV_PAGE_WALK) {
+            *ret_stopped = sqlite3_column_int64(stmt, 0);
+            break;
         }
     }
     sqlite3_finalize(stmt);

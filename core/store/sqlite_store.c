@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The SQLite store: a thread of its own that takes everything queued, up to a cap, into one
- * transaction, and hands it back to the loop. The queues are shared under `lock`; the database, the
- * logic and a request between submit and callback belong to the thread. */
-#include "core/store/sqlite_db.h"
+ * transaction, and hands it back to the loop; lists go to another one (sqlite_lists.h). The queues
+ * are shared under `lock`; the database, the logic and a request between submit and callback belong
+ * to the thread. */
+#include "core/store/sqlite_lists.h"
 
 #include "core/base/alloc.h"
 #include "core/base/fault.h"
@@ -24,6 +25,7 @@ struct sqlite_store {
     struct pv_logic logic;
     size_t max_batch;
     bool unmoved; /* a checkpoint has failed */
+    struct pv_lists lists;
     pthread_t thread;
     uv_async_t async;
     pthread_mutex_t lock;
@@ -38,12 +40,6 @@ struct sqlite_store {
 };
 
 /* ---- transactions ---- */
-
-static void finish_req(struct pv_req *req, int status, const char *why)
-{
-    pv_logic_reset(req);
-    req->status = pv_err_set(&req->err, status, "the store: %s (%s)", pv_status_text(status), why);
-}
 
 static void roll_back(struct sqlite_store *s)
 {
@@ -136,7 +132,7 @@ static void apply_alone(struct sqlite_store *s, struct pv_req *req, int down)
         pv_list_remove(&req->link);
     }
     if (status) {
-        finish_req(req, status, s->db.error);
+        pv_sqlite_finish_req(req, status, s->db.error);
     }
 }
 
@@ -251,12 +247,26 @@ static void *thread_main(void *arg)
         }
     }
     pthread_mutex_unlock(&s->lock);
+    pv_lists_end(&s->lists);
     pv_sqlite_db_close(&s->db);
     pthread_mutex_lock(&s->lock);
     s->ended = true;
     uv_async_send(&s->async);
     pthread_mutex_unlock(&s->lock);
     return NULL;
+}
+
+/* What the reader has answered. */
+static void on_read(void *user, struct pv_req *req)
+{
+    struct sqlite_store *s = user;
+    pthread_mutex_lock(&s->lock);
+    bool first = pv_list_empty(&s->finished);
+    pv_list_push(&s->finished, &req->link);
+    if (first) {
+        uv_async_send(&s->async);
+    }
+    pthread_mutex_unlock(&s->lock);
 }
 
 /* ---- the loop's side ---- */
@@ -273,6 +283,10 @@ static int sqlite_submit(struct pv_store *store, struct pv_req *req)
         return PV_ECLOSED;
     }
     req->link = (struct pv_link){NULL, NULL};
+    if (req->kind == PV_REQ_LIST) {
+        pv_lists_submit(&s->lists, req);
+        return PV_OK;
+    }
     pthread_mutex_lock(&s->lock);
     bool first = pv_list_empty(&s->queue);
     pv_list_push(&s->queue, &req->link);
@@ -335,7 +349,8 @@ static void sqlite_close(struct pv_store *store, void (*closed)(void *user), voi
 
 static const struct pv_store_ops sqlite_ops = {sqlite_submit, sqlite_close};
 
-static int start_thread(struct sqlite_store *s, struct uv_loop_s *loop, struct pv_err *err)
+static int start_thread(struct sqlite_store *s, struct uv_loop_s *loop,
+                        const struct pv_sqlite_options *options, struct pv_err *err)
 {
     pthread_condattr_t attr;
     pthread_condattr_init(&attr);
@@ -348,10 +363,16 @@ static int start_thread(struct sqlite_store *s, struct uv_loop_s *loop, struct p
         return pv_err_set(err, PV_EINTERNAL, "the store: %s", uv_strerror(code));
     }
     s->async.data = s;
-    code = pthread_create(&s->thread, NULL, thread_main, s);
-    if (code) {
+    int status = pv_lists_start(&s->lists, options, s->store.deployment, on_read, s);
+    if (!status) {
+        status = pv_status_from_errno(pthread_create(&s->thread, NULL, thread_main, s));
+        if (status) {
+            pv_lists_end(&s->lists);
+        }
+    }
+    if (status) {
         uv_close((uv_handle_t *)&s->async, on_handle_closed);
-        return pv_err_set(err, pv_status_from_errno(code), "the store: cannot start a thread");
+        return pv_err_set(err, status, "the store: cannot start a thread");
     }
     return PV_OK;
 }
@@ -383,7 +404,7 @@ int pv_sqlite_open(struct uv_loop_s *loop, const struct pv_sqlite_options *optio
     s->store.deployment = s->logic.deployment;
     s->store.epoch = s->logic.epoch;
     s->store.unfinished = tally->ready + tally->running + tally->parked + tally->queued;
-    status = start_thread(s, loop, err);
+    status = start_thread(s, loop, options, err);
     if (status) {
         pv_sqlite_db_close(&s->db);
         if (!s->async.data) {

@@ -17,12 +17,13 @@ struct disk_file {
     sqlite3_file base;      /* first */
     struct disk_node *node; /* NULL: none of the recorded folder */
     bool fresh; /* a journal or WAL that this open has made: its first sync syncs the folder */
+    bool held;
     sqlite3_file *real; /* behind this struct */
 };
 
 static sqlite3_vfs *system_vfs;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t one_failed = PTHREAD_COND_INITIALIZER;
+static pthread_cond_t happened = PTHREAD_COND_INITIALIZER;
 static bool recording;
 static char folder[256];
 static enum disk_variant variant;
@@ -30,6 +31,9 @@ static char broken[32];
 static size_t break_in;
 static size_t failed;
 static bool rude;
+static bool hold;
+static bool one_held;
+static pthread_cond_t let_go = PTHREAD_COND_INITIALIZER;
 
 /* ---- files ---- */
 
@@ -46,8 +50,15 @@ static int io_close(sqlite3_file *file)
 
 static int io_read(sqlite3_file *file, void *to, int bytes, sqlite3_int64 at)
 {
-    sqlite3_file *real = file_of(file)->real;
-    return real->pMethods->xRead(real, to, bytes, at);
+    struct disk_file *f = file_of(file);
+    pthread_mutex_lock(&lock);
+    while (hold && f->held) {
+        one_held = true;
+        pthread_cond_broadcast(&happened);
+        pthread_cond_wait(&let_go, &lock);
+    }
+    pthread_mutex_unlock(&lock);
+    return f->real->pMethods->xRead(f->real, to, bytes, at);
 }
 
 static int io_write(sqlite3_file *file, const void *from, int bytes, sqlite3_int64 at)
@@ -96,7 +107,7 @@ static int io_sync(sqlite3_file *file, int flags)
     if (recording && f->node) {
         if (sync_fails(f)) {
             failed++;
-            pthread_cond_broadcast(&one_failed);
+            pthread_cond_broadcast(&happened);
             code = SQLITE_IOERR_FSYNC;
             disk_event_sync(f->node, DISK_SYNC_FAILED);
         } else if (variant != DISK_LIES) {
@@ -223,6 +234,7 @@ static int vfs_open(sqlite3_vfs *vfs, const char *path, sqlite3_file *file, int 
     int code = system_vfs->xOpen(system_vfs, path, f->real, flags, ret_flags);
     f->base.pMethods = f->real->pMethods ? &methods : NULL;
     f->node = NULL;
+    f->held = hold;
     f->fresh = false;
     const char *name = name_in_folder(path);
     if (code == SQLITE_OK && name) {
@@ -386,7 +398,25 @@ void disk_await_failure(size_t before)
 {
     pthread_mutex_lock(&lock);
     while (failed <= before) {
-        pthread_cond_wait(&one_failed, &lock);
+        pthread_cond_wait(&happened, &lock);
+    }
+    pthread_mutex_unlock(&lock);
+}
+
+void disk_hold_reads(bool on)
+{
+    pthread_mutex_lock(&lock);
+    hold = on;
+    one_held = false;
+    pthread_cond_broadcast(&let_go);
+    pthread_mutex_unlock(&lock);
+}
+
+void disk_await_held(void)
+{
+    pthread_mutex_lock(&lock);
+    while (!one_held) {
+        pthread_cond_wait(&happened, &lock);
     }
     pthread_mutex_unlock(&lock);
 }

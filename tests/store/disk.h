@@ -49,4 +49,9 @@ void disk_await_failure(size_t before);
  * there. */
 void disk_end_rudely(bool rudely);
 
+/* Connections opened while this is on, and only those, stand still at their first reads until it is
+ * off; and waits until one does. */
+void disk_hold_reads(bool hold);
+void disk_await_held(void);
+
 #endif
