@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Starts provost-host with its socket and status page, and reads frames from it. */
+/* Starts provost-host with its socket, status page and reach, and reads frames from it. */
 #include "core/cli/child.h"
 
 #include "core/base/alloc.h"
@@ -39,16 +39,18 @@ static int failed(struct pv_err *err, const char *what)
     return pv_err_set(err, PV_EIO, "%s: %s", what, strerror(errno));
 }
 
-/* In the child: descriptors 3 and 4 as docs/wire.md says, then the host. */
-static void become_host(const char *program, int socket, int page, pid_t parent)
+/* In the child: descriptors 3 to 5 as docs/wire.md says, then the host. */
+static void become_host(const char *program, int socket, int page, int reach, pid_t parent)
 {
     char tie[32];
     snprintf(tie, sizeof(tie), "--parent=%d", (int)parent);
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     int high_socket = fcntl(socket, F_DUPFD_CLOEXEC, FIRST_FREE_FD);
     int high_page = fcntl(page, F_DUPFD_CLOEXEC, FIRST_FREE_FD);
-    bool ready = null >= 0 && high_socket >= 0 && high_page >= 0 && dup2(null, 0) == 0 &&
-                 dup2(null, 1) == 1 && dup2(high_socket, 3) == 3 && dup2(high_page, 4) == 4;
+    int high_reach = fcntl(reach, F_DUPFD_CLOEXEC, FIRST_FREE_FD);
+    bool ready = null >= 0 && high_socket >= 0 && high_page >= 0 && high_reach >= 0 &&
+                 dup2(null, 0) == 0 && dup2(null, 1) == 1 && dup2(high_socket, 3) == 3 &&
+                 dup2(high_page, 4) == 4 && dup2(high_reach, PV_REACH_FD) == PV_REACH_FD;
     if (ready) {
         signal(SIGINT, SIG_IGN);
         execl(program, program, tie, "--trace", (char *)NULL);
@@ -77,27 +79,43 @@ static int make_page(struct pv_child *child, int *ret_fd, struct pv_err *err)
     return 0;
 }
 
-static int spawn(struct pv_child *child, const char *program, struct pv_err *err)
+static int make_reach(const struct pv_child_options *options, int *ret_fd, struct pv_err *err)
+{
+    struct pv_reach reach = options->reach != NULL ? *options->reach : (struct pv_reach){0};
+    reach.module = pv_str(options->module);
+    reach.data_dir = pv_str(options->data_dir);
+    return pv_reach_to_fd(&reach, ret_fd, err);
+}
+
+static int spawn(struct pv_child *child, const struct pv_child_options *options, struct pv_err *err)
 {
     int page = -1;
+    int reach = -1;
     int pair[2];
     int status = make_page(child, &page, err);
     if (status != 0) {
         return status;
     }
+    status = make_reach(options, &reach, err);
+    if (status != 0) {
+        close(page);
+        return status;
+    }
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) {
         status = failed(err, "socketpair");
         close(page);
+        close(reach);
         return status;
     }
     pid_t parent = getpid();
     child->pid = fork();
     if (child->pid == 0) {
-        become_host(program, pair[1], page, parent);
+        become_host(options->host, pair[1], page, reach, parent);
     }
     child->fd = pair[0];
     close(pair[1]);
     close(page);
+    close(reach);
     return child->pid > 0 ? 0 : failed(err, "fork");
 }
 
@@ -151,7 +169,7 @@ int pv_child_start(const struct pv_child_options *options, struct pv_child **ret
     child->fd = -1;
     child->stuck_after_ms = options->stuck_after_ms;
     pv_buf_init(&child->in, IN_CAP);
-    int status = spawn(child, options->host, err);
+    int status = spawn(child, options, err);
     if (status == 0) {
         (void)!say_hello(child, options); /* where it fails the host is gone, and await_ready says
                                              so */

@@ -5,15 +5,19 @@
 #define PV_CLI_CHILD_H
 
 #include "core/wire/page.h"
+#include "core/wire/reach.h"
 #include "core/wire/wire.h"
 
 struct pv_child;
 
 struct pv_child_options {
-    const char *host;     /* path of provost-host */
-    const char *module;   /* absolute path */
-    const char *instance; /* its name */
-    const char *data_dir; /* becomes the plugin's working directory */
+    const char *host;             /* path of provost-host */
+    const char *module;           /* absolute path */
+    const char *instance;         /* its name */
+    const char *data_dir;         /* becomes the plugin's working directory */
+    const struct pv_reach *reach; /* borrowed until it has started; module and data_dir are filled
+                                   * in
+                                   */
     struct pv_str settings;
     int64_t stuck_after_ms; /* a loop that stands still for so long is killed */
 };

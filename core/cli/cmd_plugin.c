@@ -47,24 +47,45 @@ int pv_cli_module(struct pv_cli *cli, const char *given, char **ret_path)
     return PV_EXIT_OK;
 }
 
+static int ask(const struct pv_describe *table, const struct pv_describe_ask *asked,
+               struct pv_plugin **ret_plugin, struct pv_err *err)
+{
+    char *json = NULL;
+    int status = table->describe(table->ctx, asked, &json, err);
+    if (status == 0) {
+        status = pv_plugin_parse(pv_str(json), pv_str(asked->module), ret_plugin, err);
+    }
+    pv_free(json);
+    return status;
+}
+
+/* With settings it is asked twice: what it needs nobody grants here, so a plugin that needs
+ * anything looks at its settings with the rights of the one who asks. */
 int pv_cli_describe(struct pv_cli *cli, const char *module, struct pv_str settings,
                     struct pv_plugin **ret_plugin)
 {
     struct pv_err err = {0};
     struct pv_describer *describer = NULL;
-    char *json = NULL;
+    struct pv_plugin *plugin = NULL;
     int status = pv_describer_new(NULL, &describer, &err);
     if (status == 0) {
         struct pv_describe table = pv_describer_table(describer);
-        const struct pv_describe_ask ask = {.module = module, .settings = settings};
-        status = table.describe(table.ctx, &ask, &json, &err);
+        struct pv_describe_ask asked = {.module = module};
+        status = ask(&table, &asked, &plugin, &err);
+        if (status == 0 && settings.len > 0) {
+            asked.settings = settings;
+            asked.unconfined = plugin->needs != 0;
+            pv_plugin_unref(plugin);
+            plugin = NULL;
+            status = ask(&table, &asked, &plugin, &err);
+        }
     }
-    if (status == 0) {
-        status = pv_plugin_parse(pv_str(json), pv_str(module), ret_plugin, &err);
-    }
-    pv_free(json);
     pv_describer_free(describer);
-    return status == 0 ? PV_EXIT_OK : pv_cli_fail_err(cli, &err);
+    if (status != 0) {
+        return pv_cli_fail_err(cli, &err);
+    }
+    *ret_plugin = plugin;
+    return PV_EXIT_OK;
 }
 
 static int print_page(struct pv_cli *cli, const struct pv_plugin *plugin)

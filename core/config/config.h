@@ -62,6 +62,19 @@ struct pv_config_alias {
     struct pv_str query;
 };
 
+struct pv_config_paths {
+    const struct pv_str *items; /* absolute */
+    size_t count;
+};
+
+/* What the host of an instance may reach beyond HTTP, DNS and its data folder. */
+struct pv_config_grants {
+    struct pv_config_paths read; /* with the files that its settings name */
+    struct pv_config_paths write;
+    struct pv_config_paths exec;
+    struct pv_config_paths unix_sockets;
+};
+
 struct pv_config_secret; /* a SECRET value with its references unresolved */
 
 /* One configured copy of a plugin. */
@@ -74,6 +87,8 @@ struct pv_config_instance {
     struct pv_retry retry;  /* what it sets itself; 0: as the product */
     int64_t stuck_after_ms; /* a loop that does not turn for so long is stuck */
     uint64_t memory_bytes;  /* resident memory of its host; 0: no limit */
+    struct pv_config_grants grants;
+    bool confined; /* false: its host may do what provostd's user may */
     struct pv_config_alias *aliases;
     size_t alias_count;
     struct pv_str settings_shown; /* JSON for people and answers: SECRET values are "********" */
@@ -132,6 +147,7 @@ struct pv_config {
     bool migrate;
     struct pv_str *plugin_dirs;
     size_t plugin_dir_count;
+    bool isolation_required; /* no plugin runs where the kernel cannot confine it */
     struct pv_config_log log;
     struct pv_config_http http;
     struct pv_config_engine engine;

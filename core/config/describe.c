@@ -205,7 +205,8 @@ static int parse_field(struct parse *parse, const json_t *json, struct pv_field 
     }
     field->flags = (get_bool(json, "required") ? PV_F_REQUIRED : 0) |
                    (get_bool(json, "secret") ? PV_F_SECRET : 0) |
-                   (get_bool(json, "immutable") ? PV_F_IMMUTABLE : 0);
+                   (get_bool(json, "immutable") ? PV_F_IMMUTABLE : 0) |
+                   (get_bool(json, "file") ? PV_F_FILE : 0);
     int (*const parts[])(struct parse *, const json_t *, struct pv_field *) = {
         parse_type, parse_options, parse_pattern, parse_bounds};
     for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]) && status == PV_OK; i++) {
@@ -384,17 +385,22 @@ static int parse_actions(struct parse *parse, const json_t *json)
 
 static int parse_needs(struct parse *parse, const json_t *json)
 {
+    static const char *const names[] = {"exec", "read", "write", "unix_sockets"};
     size_t index = 0;
     json_t *need = NULL;
     json_array_foreach(json_object_get(json, "needs"), index, need)
     {
         const char *name = json_string_value(need);
-        if (!name || strcmp(name, "exec") != 0) {
+        size_t at = 0;
+        while (at < 4 && (!name || strcmp(name, names[at]) != 0)) {
+            at++;
+        }
+        if (at == 4) {
             return pv_err_set(parse->err, PV_EINVAL,
                               "it needs \"%s\", which this version does not know",
                               name ? name : "?");
         }
-        parse->plugin->needs_exec = true;
+        parse->plugin->needs |= 1u << at; /* PV_NEEDS_… */
     }
     return PV_OK;
 }

@@ -37,13 +37,19 @@ struct pv_plugin_query {
     struct pv_fields params;
 };
 
+/* What it does beyond HTTP, DNS and its data folder. */
+#define PV_NEEDS_EXEC (1u << 0)
+#define PV_NEEDS_READ (1u << 1)
+#define PV_NEEDS_WRITE (1u << 2)
+#define PV_NEEDS_UNIX_SOCKETS (1u << 3)
+
 struct pv_plugin {
     struct pv_str name;
     struct pv_str version;
     struct pv_str summary;
     struct pv_str path; /* of the module; none: not from a file */
-    bool needs_exec;
-    bool by_settings; /* what it declares depends on the settings */
+    unsigned needs;     /* PV_NEEDS_… */
+    bool by_settings;   /* what it declares depends on the settings */
     struct pv_fields settings;
     struct pv_fields product;
     struct pv_fields checkout;
@@ -80,6 +86,9 @@ struct pv_describe_ask {
     const char *module;         /* absolute path; NULL: a program is asked */
     const char *const *command; /* of a program that is a host itself, NULL-terminated; or NULL */
     struct pv_str settings;     /* JSON without SECRET values; none: what every instance declares */
+    const struct pv_str *read;  /* what it may read meanwhile; NUL-terminated */
+    size_t read_count;
+    bool unconfined; /* it may do what the caller may */
 };
 
 /* How descriptions are obtained. */

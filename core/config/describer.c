@@ -172,7 +172,8 @@ static int spawn_with(const char *program, const char *const *argv, int in, int 
     return failed;
 }
 
-/* provost-host --describe MODULE [--settings], or --describe --command PROGRAM ARGUMENT... */
+/* provost-host --describe MODULE [--settings] [--unconfined] [--read PATH ...], or --describe
+ * --command PROGRAM ARGUMENT... */
 static bool command_line(const char *program, const struct pv_describe_ask *ask,
                          const char *argv[ARGUMENTS_MAX])
 {
@@ -191,6 +192,16 @@ static bool command_line(const char *program, const struct pv_describe_ask *ask,
         argv[count++] = ask->module;
         if (ask->settings.len > 0) {
             argv[count++] = "--settings";
+        }
+        if (ask->unconfined) {
+            argv[count++] = "--unconfined";
+        }
+        for (size_t i = 0; i < ask->read_count; i++) {
+            if (count + 3 > ARGUMENTS_MAX) {
+                return false;
+            }
+            argv[count++] = "--read";
+            argv[count++] = ask->read[i].ptr;
         }
     }
     argv[count] = NULL;

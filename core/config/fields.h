@@ -33,6 +33,7 @@ enum pv_field_type {
 #define PV_F_REQUIRED (1u << 0)
 #define PV_F_SECRET (1u << 1)
 #define PV_F_IMMUTABLE (1u << 2)
+#define PV_F_FILE (1u << 3)
 
 struct pv_field {
     struct pv_str name;

@@ -52,12 +52,12 @@ static struct pv_plugin *known_plugin(const struct pv_loading *loading, struct p
     return NULL;
 }
 
-static int ask(const struct pv_loading *loading, struct pv_str path, struct pv_str settings,
+static int ask(const struct pv_loading *loading, const struct pv_describe_ask *asked,
                struct pv_plugin **ret, struct pv_err *err)
 {
     char *json = NULL;
-    const struct pv_describe_ask asked = {.module = path.ptr, .settings = settings};
-    int status = loading->describe->describe(loading->describe->ctx, &asked, &json, err);
+    struct pv_str path = pv_str(asked->module);
+    int status = loading->describe->describe(loading->describe->ctx, asked, &json, err);
     if (status != PV_OK) {
         return status;
     }
@@ -70,7 +70,7 @@ static int describe_new(struct pv_loading *loading, struct pv_str path, struct p
                         struct pv_err *err)
 {
     struct pv_plugin *plugin = NULL;
-    int status = ask(loading, path, PV_STR(""), &plugin, err);
+    int status = ask(loading, &(struct pv_describe_ask){.module = path.ptr}, &plugin, err);
     if (status != PV_OK) {
         return status;
     }
@@ -133,7 +133,12 @@ static int describe_own(struct pv_loading *loading, const struct pv_raw_instance
     struct pv_err err = {0};
     int status = pv_json_put(&settings, instance->settings);
     if (status == PV_OK) {
-        status = ask(loading, instance->module_path, pv_buf_view(&settings), &plugin, &err);
+        const struct pv_describe_ask asked = {.module = instance->module_path.ptr,
+                                              .settings = pv_buf_view(&settings),
+                                              .read = instance->grants.read.items,
+                                              .read_count = instance->grants.read.count,
+                                              .unconfined = !instance->confined};
+        status = ask(loading, &asked, &plugin, &err);
     } else {
         pv_err_set(&err, status, "%s", pv_status_text(status));
     }
@@ -354,8 +359,16 @@ static int load_aliases(struct pv_loading *loading, const struct pv_raw_instance
     return status;
 }
 
-/* What a host must be restarted for: the module's file, what it declares, its settings, the limits
- * of its process. */
+static void put_paths(struct pv_buf *out, const struct pv_config_paths *paths)
+{
+    pv_buf_u32(out, (uint32_t)paths->count);
+    for (size_t i = 0; i < paths->count; i++) {
+        pv_buf_lstr(out, paths->items[i]);
+    }
+}
+
+/* What a host must be restarted for: the module's file, what it declares, its settings, its grants,
+ * the limits of its process. */
 static int fingerprint(struct pv_loading *loading, struct pv_config_instance *instance)
 {
     struct pv_secret *settings = NULL;
@@ -376,11 +389,21 @@ static int fingerprint(struct pv_loading *loading, struct pv_config_instance *in
     snprintf(file, sizeof(file), "%lld.%ld %lld %llu %lld %llu", (long long)st.st_mtim.tv_sec,
              st.st_mtim.tv_nsec, (long long)st.st_size, (unsigned long long)st.st_ino,
              (long long)instance->stuck_after_ms, (unsigned long long)instance->memory_bytes);
+    struct pv_buf grants;
+    pv_buf_init(&grants, MAX_SETTINGS);
+    put_paths(&grants, &instance->grants.read);
+    put_paths(&grants, &instance->grants.write);
+    put_paths(&grants, &instance->grants.exec);
+    put_paths(&grants, &instance->grants.unix_sockets);
+    pv_buf_u8(&grants, loading->config->isolation_required ? 1 : 0);
+    pv_buf_u8(&grants, instance->confined ? 1 : 0);
+    status = grants.status == PV_ENOMEM ? PV_ENOMEM : PV_OK;
     struct pv_str parts[] = {instance->module_path, pv_str(file), instance->plugin->json,
-                             pv_secret_expose(settings)};
+                             pv_secret_expose(settings), pv_buf_view(&grants)};
     instance->fingerprint = pv_sha256_parts(parts, sizeof(parts) / sizeof(parts[0]));
+    pv_buf_done(&grants);
     pv_secret_free(settings);
-    return PV_OK;
+    return status;
 }
 
 static int load_instance(struct pv_loading *loading, const struct pv_raw_instance *raw,
@@ -389,6 +412,7 @@ static int load_instance(struct pv_loading *loading, const struct pv_raw_instanc
     instance->name = raw->head.name;
     instance->module = raw->module;
     instance->base_dir = loading->base_dir;
+    instance->confined = raw->confine;
     instance->stuck_after_ms = raw->stuck_after;
     instance->memory_bytes = (uint64_t)raw->memory;
     instance->limits = (struct pv_instance_limits){
@@ -411,6 +435,12 @@ static int load_instance(struct pv_loading *loading, const struct pv_raw_instanc
         return status;
     }
     status = check_settings(loading, raw, instance);
+    if (status == PV_ENOMEM) {
+        return status;
+    }
+    if (status == PV_OK) {
+        status = pv_load_grants(loading, raw, instance);
+    }
     if (status == PV_ENOMEM) {
         return status;
     }

@@ -300,6 +300,7 @@ static int set_keys(struct pv_loading *loading)
 static int set_plugin_dirs(struct pv_loading *loading)
 {
     struct pv_config *config = loading->config;
+    config->isolation_required = loading->raw.isolation == 0;
     config->plugin_dirs = loading->raw.plugin_dirs.items;
     config->plugin_dir_count = loading->raw.plugin_dirs.count;
     for (size_t i = 0; i < config->plugin_dir_count; i++) {

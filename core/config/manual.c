@@ -307,15 +307,34 @@ static void put_queries(struct pv_buf *out, const char *title, const struct pv_p
     pv_buf_char(out, '\n');
 }
 
+static void put_needs(struct pv_buf *out, unsigned needs)
+{
+    static const struct {
+        unsigned need;
+        const char *text;
+    } all[] = {{PV_NEEDS_EXEC, "* starts programs: `grants.exec`\n"},
+               {PV_NEEDS_READ, "* reads files: `grants.read`\n"},
+               {PV_NEEDS_WRITE, "* writes files: `grants.write`\n"},
+               {PV_NEEDS_UNIX_SOCKETS, "* connects to Unix sockets: `grants.unix_sockets`\n"}};
+    if (needs == 0) {
+        return;
+    }
+    pv_buf_c(out, "It needs to be granted what it does beyond HTTP, DNS and its data folder:\n\n");
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+        if ((needs & all[i].need) != 0) {
+            pv_buf_c(out, all[i].text);
+        }
+    }
+    pv_buf_char(out, '\n');
+}
+
 int pv_plugin_print(const struct pv_plugin *plugin, struct pv_buf *out)
 {
     pv_buf_printf(out, "# %.*s %.*s\n\n", PV_STR_ARG(plugin->name), PV_STR_ARG(plugin->version));
     if (plugin->summary.len > 0) {
         pv_buf_printf(out, "%.*s\n\n", PV_STR_ARG(plugin->summary));
     }
-    if (plugin->needs_exec) {
-        pv_buf_c(out, "It starts programs.\n\n");
-    }
+    put_needs(out, plugin->needs);
     put_fields(out, "Settings", &plugin->settings);
     put_fields(out, "Product", &plugin->product);
     put_fields(out, "Checkout", &plugin->checkout);

@@ -59,6 +59,13 @@ struct pv_raw_breaker {
     int64_t open_cap;
 };
 
+struct pv_raw_grants {
+    struct pv_option_list read; /* items NULL: not given */
+    struct pv_option_list write;
+    struct pv_option_list exec;
+    struct pv_option_list unix_sockets;
+};
+
 struct pv_raw_instance {
     struct pv_option_head head;
     struct pv_str module;
@@ -70,6 +77,8 @@ struct pv_raw_instance {
     struct pv_raw_retry retry;
     int64_t stuck_after;
     int64_t memory;
+    struct pv_raw_grants grants;
+    bool confine;
     const struct pv_node *aliases;
 };
 
@@ -102,6 +111,7 @@ struct pv_raw_file {
     struct pv_str runtime_dir;
     struct pv_str callback_url;
     struct pv_option_list plugin_dirs;
+    int isolation;
     struct pv_raw_log log;
     struct pv_raw_http http;
     struct pv_raw_engine engine;
@@ -128,6 +138,9 @@ struct pv_loading {
 /* Each fills its part of the configuration. PV_EINVAL: problems were added; PV_ENOMEM. */
 int pv_load_pools(struct pv_loading *loading) PV_MUST_CHECK;
 int pv_load_instances(struct pv_loading *loading) PV_MUST_CHECK;
+/* What the host of an instance may reach; the instance is described and has its settings. */
+int pv_load_grants(struct pv_loading *loading, const struct pv_raw_instance *raw,
+                   struct pv_config_instance *instance) PV_MUST_CHECK;
 int pv_load_products(struct pv_loading *loading) PV_MUST_CHECK;
 int pv_load_sources(struct pv_loading *loading) PV_MUST_CHECK;
 

@@ -269,6 +269,26 @@ static const struct pv_option breaker_options[] = {
     {0},
 };
 
+static const struct pv_option grant_options[] = {
+    {.name = "read",
+     .kind = PV_T_LIST,
+     AT(pv_raw_grants, read),
+     .doc = "Files and folders that it may read. Files named in its settings need not be listed."},
+    {.name = "write",
+     .kind = PV_T_LIST,
+     AT(pv_raw_grants, write),
+     .doc = "Files and folders that it may write, besides its own data folder."},
+    {.name = "exec",
+     .kind = PV_T_LIST,
+     AT(pv_raw_grants, exec),
+     .doc = "Programs that it may start: `[/usr/bin/rsync]`. They may reach what the plugin may."},
+    {.name = "unix_sockets",
+     .kind = PV_T_LIST,
+     AT(pv_raw_grants, unix_sockets),
+     .doc = "Unix sockets that it may connect to: `[/run/docker.sock]`."},
+    {0},
+};
+
 static const struct pv_option instance_options[] = {
     {.name = "module",
      .kind = PV_T_STRING,
@@ -331,6 +351,19 @@ static const struct pv_option instance_options[] = {
      .doc = "Most memory that the plugin's host process may have resident; one that takes more is "
             "stopped. "
             "0: no limit."},
+    {.name = "confine",
+     .kind = PV_T_BOOL,
+     AT(pv_raw_instance, confine),
+     .fallback = "true",
+     .doc = "`false` lets the plugin and what it starts do whatever provostd's user may: for "
+            "scripts of your own that manage this machine. See docs/security.md."},
+    {.name = "grants",
+     .kind = PV_O_GROUP,
+     AT(pv_raw_instance, grants),
+     .sub = grant_options,
+     .doc = "What the plugin may reach beyond HTTP, DNS and its data folder: absolute paths, for "
+            "each need that it declares (`provost plugin describe NAME`). An empty list grants "
+            "nothing. See docs/security.md."},
     {.name = "aliases",
      .kind = PV_O_NODE,
      AT(pv_raw_instance, aliases),
@@ -466,6 +499,13 @@ const struct pv_option pv_file_options[] = {
      .kind = PV_T_LIST,
      AT(pv_raw_file, plugin_dirs),
      .doc = "Folders that are searched for modules before the installed one."},
+    {.name = "isolation",
+     .kind = PV_T_SELECT,
+     AT(pv_raw_file, isolation),
+     .fallback = "required",
+     .options = "required|best-effort",
+     .doc = "`required` starts no plugin where the kernel has no Landlock or no seccomp; "
+            "`best-effort` runs it with what there is. See docs/security.md."},
     {.name = "log",
      .kind = PV_O_GROUP,
      AT(pv_raw_file, log),

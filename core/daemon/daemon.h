@@ -40,7 +40,8 @@ struct pv_daemon {
     uv_timer_t engine_timer;
     uv_timer_t stop_timer;
     uv_timer_t watchdog;
-    char data_dir[4096]; /* of the instance that was asked for last */
+    char data_dir[4096];   /* of the instance that was asked for last */
+    struct pv_reach reach; /* of the same */
     char callback_base[2048];
     int64_t started_ms;
     uint64_t reloads;

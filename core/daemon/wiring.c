@@ -100,6 +100,36 @@ static const char *callback_base(struct pv_daemon *daemon)
     return daemon->callback_base;
 }
 
+static int grant(struct pv_reach_paths *to, const struct pv_config_paths *granted,
+                 struct pv_err *err)
+{
+    int status = 0;
+    for (size_t i = 0; i < granted->count && status == 0; i++) {
+        status = pv_reach_add(to, granted->items[i]);
+    }
+    return status == 0 ? 0
+                       : pv_err_set(err, status, "grants: more than %d paths of one kind",
+                                    PV_REACH_PATHS_MAX);
+}
+
+/* What its host may reach. */
+static int make_reach(struct pv_daemon *daemon, const struct pv_config_instance *instance,
+                      struct pv_err *err)
+{
+    struct pv_reach *reach = &daemon->reach;
+    const struct pv_config_grants *grants = &instance->grants;
+    *reach = (struct pv_reach){
+        .flags = (daemon->live.config->isolation_required ? 0u : PV_REACH_BEST_EFFORT) |
+                 (instance->confined ? 0u : PV_REACH_UNCONFINED),
+        .data_dir = pv_str(daemon->data_dir),
+        .module = instance->module_path,
+    };
+    int status = grant(&reach->read, &grants->read, err);
+    status = status == 0 ? grant(&reach->write, &grants->write, err) : status;
+    status = status == 0 ? grant(&reach->exec, &grants->exec, err) : status;
+    return status == 0 ? grant(&reach->unix_sockets, &grants->unix_sockets, err) : status;
+}
+
 static int instance_spec(void *ctx, struct pv_str name, struct pv_instance_spec *ret_spec,
                          struct pv_err *err)
 {
@@ -120,6 +150,11 @@ static int instance_spec(void *ctx, struct pv_str name, struct pv_instance_spec 
     }
     pv_buf_str(ret_spec->settings, pv_secret_expose(settings));
     pv_secret_free(settings);
+    status = make_reach(daemon, instance, err);
+    if (status != 0) {
+        return status;
+    }
+    ret_spec->reach = &daemon->reach;
     ret_spec->module = instance->module_path;
     ret_spec->declared = instance->plugin->json;
     ret_spec->data_dir = pv_str(daemon->data_dir);

@@ -55,6 +55,7 @@ static void put_field(struct pv_buf *out, const struct provost_field *f)
     put_flag(out, "required", (f->flags & PROVOST_F_REQUIRED) != 0);
     put_flag(out, "secret", (f->flags & PROVOST_F_SECRET) != 0);
     put_flag(out, "immutable", (f->flags & PROVOST_F_IMMUTABLE) != 0);
+    put_flag(out, "file", (f->flags & PROVOST_F_FILE) != 0);
     pv_buf_c(out, "}");
 }
 
@@ -120,6 +121,26 @@ static void put_queries(struct pv_buf *out, const char *key,
     pv_buf_c(out, "]");
 }
 
+static void put_needs(struct pv_buf *out, uint32_t flags)
+{
+    static const struct {
+        uint32_t flag;
+        const char *name;
+    } needs[] = {{PROVOST_P_EXEC, "exec"},
+                 {PROVOST_P_READ, "read"},
+                 {PROVOST_P_WRITE, "write"},
+                 {PROVOST_P_UNIX_SOCKETS, "unix_sockets"}};
+    bool first = true;
+    pv_buf_c(out, ", \"needs\": [");
+    for (size_t i = 0; i < sizeof(needs) / sizeof(needs[0]); i++) {
+        if ((flags & needs[i].flag) != 0) {
+            pv_buf_printf(out, "%s\"%s\"", first ? "" : ", ", needs[i].name);
+            first = false;
+        }
+    }
+    pv_buf_c(out, "]");
+}
+
 void pv_module_describe(const struct pv_module *m, struct pv_buf *out)
 {
     pv_buf_c(out, "{\"name\": ");
@@ -127,8 +148,7 @@ void pv_module_describe(const struct pv_module *m, struct pv_buf *out)
     put_text(out, "version", m->plugin.version != NULL ? m->plugin.version : "0");
     put_text(out, "summary", m->plugin.summary != NULL ? m->plugin.summary : "");
     pv_buf_printf(out, ", \"abi\": %" PRIu32, m->plugin.abi);
-    pv_buf_c(out, (m->plugin.flags & PROVOST_P_EXEC) != 0 ? ", \"needs\": [\"exec\"]"
-                                                          : ", \"needs\": []");
+    put_needs(out, m->plugin.flags);
     if (m->plugin.declare != NULL) {
         put_flag(out, "by_settings", true);
     }

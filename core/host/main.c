@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* provost-host: one plugin instance in a process of its own. Descriptor 3 is a stream socket to
- * provostd, 4 the status page; docs/wire.md has the protocol. Restricts itself before it loads the
- * module. With --describe MODULE it prints what the module declares instead. */
+ * provostd, 4 the status page, 5 its reach; docs/wire.md has the protocol.
+ * Restricts itself before it loads the module. With --describe MODULE it prints what the module
+ * declares instead. */
 #include "core/base/alloc.h"
 #include "core/base/hash.h"
 #include "core/base/log.h"
@@ -189,6 +190,19 @@ static int fail(const char *what, int exit_status)
     return exit_status;
 }
 
+/* It cannot be restricted as planned: says so as of a module that cannot be used. */
+static int refuse(const char *why)
+{
+    struct pv_buf frame;
+    pv_buf_init(&frame, 4096);
+    pv_wire_put_text(&frame, PV_F_FAULT, pv_str(why));
+    if (frame.status == 0) {
+        (void)!write(SOCKET_FD, frame.ptr, frame.len);
+    }
+    pv_buf_done(&frame);
+    return fail(why, EXIT_FAULT);
+}
+
 static int serve(int parent, bool trace)
 {
     struct pv_err err = {0};
@@ -196,8 +210,12 @@ static int serve(int parent, bool trace)
         return fail(err.text, EXIT_USAGE);
     }
     struct pv_page *page = map_page(&err);
-    if (page == NULL || pv_host_restrict(PAGE_FD + 1, &err) != 0) {
+    static struct pv_reach reach;
+    if (page == NULL || pv_host_read_reach(&reach, &err) != 0) {
         return fail(err.text, EXIT_USAGE);
+    }
+    if (pv_host_restrict(&reach, PAGE_FD + 1, &err) != 0) {
+        return refuse(err.text);
     }
     pv_crash_install();
     static struct process p;
@@ -241,14 +259,42 @@ static int read_settings(struct pv_buf *settings, struct pv_err *err)
     return status == 0 ? 0 : pv_err_set(err, status, "settings: %s", pv_status_text(status));
 }
 
-static int describe(const char *module, bool with_settings)
+/* MODULE [--settings] [--unconfined] [--read PATH ...] */
+static int describe_options(int argc, char **argv, struct pv_reach *reach, bool *with_settings)
 {
+    reach->module = pv_str(argv[0]);
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--settings") == 0) {
+            *with_settings = true;
+        } else if (strcmp(argv[i], "--unconfined") == 0) {
+            reach->flags |= PV_REACH_UNCONFINED;
+        } else if (strcmp(argv[i], "--read") == 0 && i + 1 < argc) {
+            i++;
+            if (pv_reach_add(&reach->read, pv_str(argv[i])) != 0) {
+                return PV_ETOOBIG;
+            }
+        } else {
+            return PV_EINVAL;
+        }
+    }
+    return 0;
+}
+
+static int describe(int argc, char **argv)
+{
+    const char *module = argv[0];
     struct pv_err err = {0};
     struct pv_buf json;
     struct pv_buf settings;
     pv_buf_init(&json, DESCRIPTION_MAX);
     pv_buf_init(&settings, SETTINGS_MAX);
-    int status = pv_host_restrict(STDERR_FILENO + 1, &err);
+    /* A kernel without isolation is judged where hosts are started. */
+    static struct pv_reach reach = {.flags = PV_REACH_BEST_EFFORT};
+    bool with_settings = false;
+    if (describe_options(argc, argv, &reach, &with_settings) != 0) {
+        return fail("--describe: an unknown argument, or too many paths", EXIT_USAGE);
+    }
+    int status = pv_host_restrict(&reach, STDERR_FILENO + 1, &err);
     if (status == 0 && with_settings) {
         status = read_settings(&settings, &err);
     }
@@ -274,11 +320,8 @@ int main(int argc, char **argv)
     if (pv_base_init() != 0) {
         return fail("libsodium does not start", EXIT_BROKEN);
     }
-    if (argc == 3 && strcmp(argv[1], "--describe") == 0) {
-        return describe(argv[2], false);
-    }
-    if (argc == 4 && strcmp(argv[1], "--describe") == 0 && strcmp(argv[3], "--settings") == 0) {
-        return describe(argv[2], true);
+    if (argc >= 3 && strcmp(argv[1], "--describe") == 0) {
+        return describe(argc - 2, argv + 2);
     }
     int64_t parent = 0;
     bool trace = argc > 1 && strcmp(argv[argc - 1], "--trace") == 0;
@@ -287,10 +330,13 @@ int main(int argc, char **argv)
                         pv_str_to_i64(pv_str(argv[1] + 9), &parent) == 0 && parent > 0 &&
                         parent <= INT32_MAX;
     if (argc != 1 && !parent_given) {
-        fputs("usage: provost-host [--parent=PID] [--trace]\n"
-              "       provost-host --describe MODULE [--settings]   (JSON on standard input)\n"
-              "provostd starts it, with a socket as descriptor 3 and the status page as 4.\n",
-              stderr);
+        fputs(
+            "usage: provost-host [--parent=PID] [--trace]\n"
+            "       provost-host --describe MODULE [--settings] [--unconfined] [--read PATH ...]\n"
+            "                                 (--settings: JSON on standard input)\n"
+            "provostd starts it, with a socket as descriptor 3, the status page as 4 and its "
+            "reach as 5.\n",
+            stderr);
         return EXIT_USAGE;
     }
     return serve((int)parent, trace);

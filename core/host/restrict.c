@@ -3,16 +3,60 @@
  * earlier line would take away. */
 #include "core/host/restrict.h"
 
+#include "core/base/alloc.h"
 #include "core/base/fault.h"
+#include "core/base/log.h"
 
+#include <errno.h>
+#include <linux/capability.h>
 #include <linux/close_range.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define FILES_MAX 65536
+#define CAPABILITIES_MAX 63
+
+struct pv_isolation pv_isolation_probe(void)
+{
+    struct pv_isolation isolation = {.landlock_abi = pv_landlock_abi(),
+                                     .seccomp = pv_seccomp_there()};
+#ifdef PV_FAULTS
+    /* What an older kernel would give, for tests. */
+    const char *cap = getenv("PROVOST_FAULTS_LANDLOCK_ABI");
+    int64_t most = 0;
+    if (cap != NULL && pv_str_to_i64(pv_str(cap), &most) == 0 && most < isolation.landlock_abi) {
+        isolation.landlock_abi = (int)most;
+    }
+#endif
+    return isolation;
+}
+
+const char *pv_isolation_lacks(const struct pv_isolation *isolation)
+{
+    if (isolation->landlock_abi < 1) {
+        return isolation->seccomp
+                   ? "this kernel has no Landlock: plugins read and write what their user may"
+                   : "this kernel has neither Landlock nor seccomp: plugins do what their user may";
+    }
+    if (!isolation->seccomp) {
+        return "this kernel has no seccomp: plugins make any system call";
+    }
+    if (isolation->landlock_abi < 3) {
+        return "this kernel's Landlock does not rule truncation, TCP ports, devices and signals: "
+               "system calls are refused instead, except signals of plugins that run programs";
+    }
+    if (isolation->landlock_abi < 6) {
+        return "this kernel's Landlock does not rule signals: system calls are refused instead, "
+               "except for plugins that run programs";
+    }
+    return NULL;
+}
 
 int pv_host_tie(int parent, struct pv_err *err)
 {
@@ -22,6 +66,28 @@ int pv_host_tie(int parent, struct pv_err *err)
     /* It may have died before the line above. */
     if (parent != 0 && getppid() != parent) {
         return pv_err_set(err, PV_ECLOSED, "the process that started this host is gone");
+    }
+    return 0;
+}
+
+int pv_host_read_reach(struct pv_reach *ret_reach, struct pv_err *err)
+{
+    struct stat st;
+    if (fstat(PV_REACH_FD, &st) != 0 || !S_ISREG(st.st_mode) || st.st_size <= 0 ||
+        (size_t)st.st_size > PV_REACH_BYTES_MAX) {
+        return pv_err_set(err, PV_EINVAL, "descriptor %d is no reach of a host", PV_REACH_FD);
+    }
+    size_t size = (size_t)st.st_size;
+    char *bytes = pv_malloc(size); /* the reach borrows from it, as long as the process lives */
+    if (bytes == NULL) {
+        return pv_err_set(err, PV_ENOMEM, "out of memory");
+    }
+    ssize_t got = pread(PV_REACH_FD, bytes, size, 0);
+    int status =
+        got == (ssize_t)size ? pv_reach_get((struct pv_str){bytes, size}, ret_reach) : PV_ESYNTAX;
+    if (status != 0) {
+        pv_free(bytes);
+        return pv_err_set(err, status, "the reach of the host: %s", pv_status_text(status));
     }
     return 0;
 }
@@ -41,11 +107,34 @@ static int limit_files(struct pv_err *err)
     return 0;
 }
 
-int pv_host_restrict(unsigned keep_fds, struct pv_err *err)
+/* Root without its powers. One is left where Landlock says which files there are: to pass folders
+ * of other users on the way to them. */
+static int drop_capabilities(bool keep_search, struct pv_err *err)
 {
-    if (close_range(keep_fds, ~0U, 0) != 0) {
-        return pv_err_set(err, PV_EINTERNAL, "close_range: %m");
+    for (int cap = 0; cap <= CAPABILITIES_MAX; cap++) {
+        if (!(keep_search && cap == CAP_DAC_OVERRIDE)) {
+            (void)prctl(PR_CAPBSET_DROP, cap, 0, 0, 0); /* unknown, or not ours to drop */
+        }
     }
+    (void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+    struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[2] = {{0}, {0}};
+    if (syscall(SYS_capget, &head, data) != 0) {
+        return pv_err_set(err, PV_EINTERNAL, "capget: %m");
+    }
+    uint32_t kept = keep_search ? 1u << CAP_DAC_OVERRIDE : 0;
+    data[0].permitted &= kept;
+    data[0].effective &= kept;
+    data[0].inheritable = 0;
+    data[1] = (struct __user_cap_data_struct){0};
+    if (syscall(SYS_capset, &head, data) != 0) {
+        return pv_err_set(err, PV_EINTERNAL, "capset: %m");
+    }
+    return 0;
+}
+
+static int no_privileges(struct pv_err *err)
+{
     /* Also stops core handlers that the kernel pipes to, which RLIMIT_CORE does not. */
     if (prctl(PR_SET_DUMPABLE, 0) != 0) {
         return pv_err_set(err, PV_EINTERNAL, "prctl(PR_SET_DUMPABLE): %m");
@@ -57,8 +146,41 @@ int pv_host_restrict(unsigned keep_fds, struct pv_err *err)
     if (setrlimit(RLIMIT_CORE, &none) != 0) {
         return pv_err_set(err, PV_EINTERNAL, "setrlimit(RLIMIT_CORE): %m");
     }
-    if (limit_files(err) != 0) {
-        return err != NULL ? err->status : PV_EINTERNAL;
+    return limit_files(err);
+}
+
+static int refuse_to_start(const struct pv_isolation *isolation, struct pv_err *err)
+{
+    return pv_err_set(err, PV_EUNSUPPORTED,
+                      "%s. Set `isolation: best-effort` to run plugins all the same",
+                      pv_isolation_lacks(isolation));
+}
+
+int pv_host_restrict(const struct pv_reach *reach, unsigned keep_fds, struct pv_err *err)
+{
+    if (close_range(keep_fds, ~0U, 0) != 0) {
+        return pv_err_set(err, PV_EINTERNAL, "close_range: %m");
+    }
+    struct pv_isolation isolation = pv_isolation_probe();
+    bool confined = (reach->flags & PV_REACH_UNCONFINED) == 0;
+    bool whole = isolation.landlock_abi >= 1 && isolation.seccomp;
+    if (confined && !whole && (reach->flags & PV_REACH_BEST_EFFORT) == 0) {
+        return refuse_to_start(&isolation, err);
+    }
+    int status = no_privileges(err);
+    isolation.landlock_abi = confined ? isolation.landlock_abi : 0;
+    isolation.seccomp = confined && isolation.seccomp;
+    if (status == 0 && isolation.landlock_abi >= 1) {
+        status = pv_landlock_apply(reach, isolation.landlock_abi, err);
+    }
+    if (status == 0 && confined) {
+        status = drop_capabilities(isolation.landlock_abi >= 1, err);
+    }
+    if (status == 0 && isolation.seccomp) {
+        status = pv_seccomp_apply(reach, isolation.landlock_abi, err);
+    }
+    if (status != 0) {
+        return status;
     }
     PV_FAULT("host.start"); /* reads its environment while there is one */
     clearenv();

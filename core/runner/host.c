@@ -116,12 +116,21 @@ int pv_host_configure(struct pv_hosts *hosts, const struct instance *instance,
                                (int64_t)spec.memory_max,    (int64_t)st.st_dev,
                                (int64_t)st.st_ino,          (int64_t)st.st_size,
                                (int64_t)st.st_mtim.tv_sec,  (int64_t)st.st_mtim.tv_nsec};
-    const struct pv_str parts[] = {spec.module,           spec.declared,
-                                   spec.data_dir,         spec.callback_base,
-                                   pv_buf_view(settings), bytes_of(numbers, sizeof(numbers))};
+    struct pv_buf reach;
+    pv_buf_init(&reach, PV_REACH_BYTES_MAX);
+    pv_reach_put(&reach, spec.reach);
+    const struct pv_str parts[] = {spec.module,
+                                   spec.declared,
+                                   spec.data_dir,
+                                   spec.callback_base,
+                                   pv_buf_view(settings),
+                                   pv_buf_view(&reach),
+                                   bytes_of(numbers, sizeof(numbers))};
     *ret_fingerprint = pv_sha256_parts(parts, sizeof(parts) / sizeof(parts[0]));
     *ret_spec = spec;
-    return 0;
+    status = reach.status;
+    pv_buf_done(&reach);
+    return status == 0 ? 0 : pv_err_set(err, status, "reach: %s", pv_status_text(status));
 }
 
 /* A page that the host can neither shrink nor grow: reading it never faults. */
@@ -162,16 +171,21 @@ static void put_hello(struct host *host, const struct pv_instance_spec *spec)
     pv_wire_put_hello(&host->hello, &hello);
 }
 
-/* Socket, page, poll handle, spawner. */
-static int launch(struct host *host, struct pv_err *err)
+/* Socket, page, reach, poll handle, spawner. */
+static int launch(struct host *host, const struct pv_instance_spec *spec, struct pv_err *err)
 {
     struct pv_hosts *hosts = host->hosts;
     int page_fd = -1;
+    int reach_fd = -1;
+    int fds[2] = {-1, -1};
     int status = make_page(host, &page_fd, err);
     if (status != 0) {
         return status;
     }
-    int fds[2] = {-1, -1};
+    status = pv_reach_to_fd(spec->reach, &reach_fd, err);
+    if (status != 0) {
+        goto out;
+    }
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) != 0) {
         status = pv_err_set(err, pv_status_from_errno(errno), "socketpair: %s", strerror(errno));
         goto out;
@@ -187,13 +201,16 @@ static int launch(struct host *host, struct pv_err *err)
     host->poll_events = UV_READABLE;
     uv_poll_start(&host->poll, UV_READABLE, pv_host_on_poll);
     status = pv_spawner_start(hosts->options.spawner, host->id, hosts->program,
-                              host->instance->name.ptr, fds[1], page_fd);
+                              host->instance->name.ptr, fds[1], page_fd, reach_fd);
     if (status != 0) {
         pv_err_set(err, status, "the spawner: %s", pv_status_text(status));
     }
 out:
     if (fds[1] >= 0) {
         close(fds[1]);
+    }
+    if (reach_fd >= 0) {
+        close(reach_fd);
     }
     close(page_fd);
     return status;
@@ -219,7 +236,7 @@ void pv_host_launch(struct host *host)
     }
     pv_buf_done(&settings);
     if (status == 0) {
-        status = launch(host, &err);
+        status = launch(host, &spec, &err);
     }
     if (status != 0) {
         snprintf(host->fault, sizeof(host->fault), "%.*s", (int)sizeof(host->fault) - 1, err.text);
@@ -227,6 +244,7 @@ void pv_host_launch(struct host *host)
         return;
     }
     host->spec = spec;
+    host->spec.reach = NULL;
     host->started_ms = pv_hosts_now(host->hosts);
     host->heartbeat_ms = host->started_ms;
     pv_host_set_state(host, PV_HOST_STARTING);

@@ -9,6 +9,7 @@
 #include "core/base/metric.h"
 #include "core/engine/runner.h"
 #include "core/runner/spawner.h"
+#include "core/wire/reach.h"
 
 struct uv_loop_s;
 
@@ -19,6 +20,7 @@ struct pv_instance_spec {
     struct pv_str declared; /* its description as the configuration has it; may be none */
     struct pv_str data_dir; /* the instance's own folder */
     struct pv_str callback_base;
+    const struct pv_reach *reach; /* what its host may reach; borrowed as the strings are */
     struct pv_buf *settings;  /* the caller's: append the JSON, secrets included; wiped after use */
     uint32_t max_in_flight;   /* steps; 0: 1,000 */
     uint32_t max_queries;     /* 0: 64 */

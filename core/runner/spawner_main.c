@@ -21,6 +21,7 @@
 #define SOCKET_FD 3
 #define HOST_SOCKET_FD 3
 #define HOST_PAGE_FD 4
+#define HOST_REACH_FD 5
 
 struct child {
     uint64_t id;
@@ -106,7 +107,7 @@ static void become_host(const struct spawner *s, const struct pv_spawner_ask *as
     /* All sources stand at 8 or above by now, so no dup2 overwrites one. */
     bool placed = dup2(s->lock_fd >= 0 ? s->lock_fd : s->null_fd, 0) >= 0 &&
                   dup2(s->null_fd, 1) >= 0 && dup2(fds[0], HOST_SOCKET_FD) >= 0 &&
-                  dup2(fds[1], HOST_PAGE_FD) >= 0;
+                  dup2(fds[1], HOST_PAGE_FD) >= 0 && dup2(fds[2], HOST_REACH_FD) >= 0;
     if (placed && prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == spawner_pid) {
         execve(ask->text, argv, host_environment());
     }
@@ -178,7 +179,7 @@ static void start_host(struct spawner *s, const struct pv_spawner_ask *ask, cons
 static void handle_start(struct spawner *s, const struct pv_spawner_ask *ask, int *fds,
                          size_t fd_count)
 {
-    if (fd_count != 2) {
+    if (fd_count != PV_SPAWNER_FDS) {
         const struct pv_spawner_event event = {
             .kind = PV_SPAWN_FAILED, .id = ask->id, .errnum = EINVAL};
         tell(&event);
@@ -242,7 +243,7 @@ static bool handle_packet(struct spawner *s)
     if (n < (ssize_t)offsetof(struct pv_spawner_ask, text)) {
         return false;
     }
-    int fds[PV_SPAWNER_FDS] = {-1, -1};
+    int fds[PV_SPAWNER_FDS] = {-1, -1, -1};
     size_t fd_count = 0;
     struct cmsghdr *head = CMSG_FIRSTHDR(&msg);
     if (head && head->cmsg_level == SOL_SOCKET && head->cmsg_type == SCM_RIGHTS) {

@@ -7,10 +7,10 @@
 #include "core/runner/spawner.h"
 
 #define PV_SPAWNER_TEXT 4096 /* program and name, each with its NUL */
-#define PV_SPAWNER_FDS 2
+#define PV_SPAWNER_FDS 3
 
 enum pv_spawner_ask_kind {
-    PV_SPAWN_ASK_START = 1, /* two descriptors */
+    PV_SPAWN_ASK_START = 1, /* PV_SPAWNER_FDS descriptors */
     PV_SPAWN_ASK_KILL = 2,
     PV_SPAWN_ASK_HOLD = 3, /* one descriptor */
 };

@@ -22,6 +22,7 @@ static const struct provost_field settings[] = {
     {.name = "ca_file",
      .label = "CA file",
      .type = PROVOST_T_STRING,
+     .flags = PROVOST_F_FILE,
      .description = "PEM file of a private CA that signed the API's certificate."},
     {.name = "nameservers",
      .label = "Nameservers",

@@ -54,7 +54,7 @@ static const struct provost_field settings[] = {
 
 static const struct provost_plugin plugin = {
     PROVOST_PLUGIN_HEAD,
-    .flags = PROVOST_P_EXEC,
+    .flags = PROVOST_P_EXEC | PROVOST_P_READ | PROVOST_P_WRITE | PROVOST_P_UNIX_SOCKETS,
     .name = "script",
     .version = "0.1.0",
     .summary = "Operations as programs in any language: JSON in, JSON out.",

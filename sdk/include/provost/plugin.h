@@ -74,6 +74,7 @@ enum provost_type {
 #define PROVOST_F_REQUIRED (1u << 0)
 #define PROVOST_F_SECRET (1u << 1)    /* never shown, logged or pinned; read at use */
 #define PROVOST_F_IMMUTABLE (1u << 2) /* product fields: an upgrade may not change it */
+#define PROVOST_F_FILE (1u << 3)      /* settings: the path of a file that the plugin may read */
 
 struct provost_field {
     const char *name;
@@ -234,7 +235,7 @@ struct provost_host {
                 struct provost_http_response *response);
     /* (waits) At most 30,000 ms; longer waits are PROVOST_PENDING. */
     int (*sleep)(struct provost_call *call, uint32_t ms);
-    /* (waits) Needs PROVOST_P_EXEC. */
+    /* (waits) Needs PROVOST_P_EXEC and a program that was granted. */
     int (*exec)(struct provost_call *call, const struct provost_exec_request *request,
                 struct provost_exec_result *result);
     /* (waits) 0 when a server answered, whatever the RCODE. */
@@ -325,8 +326,12 @@ struct provost_query {
     uint32_t flags;
 };
 
-/* What a plugin needs beyond HTTP, DNS and its data folder. */
-#define PROVOST_P_EXEC (1u << 0)
+/* What a plugin needs beyond HTTP, DNS and its data folder. The administrator grants it by naming
+ * paths; what is not both declared and granted fails, also for code that does not ask the host. */
+#define PROVOST_P_EXEC (1u << 0)         /* starts programs */
+#define PROVOST_P_READ (1u << 1)         /* reads files beyond the system's libraries */
+#define PROVOST_P_WRITE (1u << 2)        /* writes beyond its data folder */
+#define PROVOST_P_UNIX_SOCKETS (1u << 3) /* connects to Unix sockets: unix:/path… URLs */
 
 /* ---- The plugin ------------------------------------------------------------------------------ */
 

@@ -84,7 +84,7 @@ static void a_whole_file(void **state)
     assert_int_equal(node->limits.breaker_open_ms, 1000);
     assert_int_equal(node->limits.breaker_open_cap_ms, 60000);
     assert_int_equal(node->stuck_after_ms, 30000);
-    assert_true(node->plugin->needs_exec);
+    assert_int_equal(node->plugin->needs, PV_NEEDS_EXEC);
     assert_null(pv_config_instance(config, PV_STR("node-2")));
 
     const struct pv_config_product *product = pv_config_product(config, PV_STR("wordpress"));
@@ -307,7 +307,17 @@ static const struct {
      "{}\"\n"},
     {"products: {p: {plans: {a: }}}\n",
      "DIR/provost.yaml:1:15: products.p.components: expected 1 to 16 components, got 0\n"},
-    {"plugins: {n: {module: modules/site.so}}\n"
+    {"plugins: {n: {module: modules/site.so}}\n",
+     "DIR/provost.yaml:1:14: plugins.n.grants.exec: required, because the plugin starts programs: "
+     "name what it may reach, such as `grants: {exec: [/usr/bin/example]}`, or grant nothing with "
+     "`[]`\n"},
+    {"plugins: {n: {module: modules/site.so, grants: {exec: [bin/sh, /nowhere/sh], read: "
+     "[/etc]}}}\n",
+     "DIR/provost.yaml:1:84: plugins.n.grants.read: the plugin does not declare that it reads "
+     "files: remove it, nothing would come of it\n"
+     "DIR/provost.yaml:1:55: plugins.n.grants.exec: expected absolute paths, got \"bin/sh\"\n"
+     "DIR/provost.yaml:1:55: plugins.n.grants.exec: /nowhere/sh does not exist\n"},
+    {"plugins: {n: {module: modules/site.so, grants: {exec: []}}}\n"
      "products: {w: {components: [{name: site, plugin: n, values: {dsk: 1GiB}}], values: {vmids: "
      "vm},\n"
      "  plans: {basic: {memory: lots, backups: 20}, big: {memry: 1GiB}}}}\n",

@@ -173,20 +173,22 @@ static const struct {
     const char *next;
     const char *expected;
 } reloads[] = {
-    {MODULES "plugins: {a: {module: support}, free: {module: site}}\n", ""},
-    {MODULES "plugins: {a: {module: support, max_in_flight: 7}, free: {module: site}}\n", ""},
-    {MODULES
-     "plugins: {a: {module: support, stuck_after: 5s}, free: {module: site}, b: {module: site}}\n",
+    {MODULES "plugins: {a: {module: support}, free: {module: site, grants: {exec: []}}}\n", ""},
+    {MODULES "plugins: {a: {module: support, max_in_flight: 7}, free: {module: site, grants: "
+             "{exec: []}}}\n",
+     ""},
+    {MODULES "plugins: {a: {module: support, stuck_after: 5s}, free: {module: site, grants: {exec: "
+             "[]}}, b: {module: site, grants: {exec: []}}}\n",
      "changed a\nadded b\n"},
     {MODULES "plugins: {a: {module: support}}\n", "removed free\n"},
-    {MODULES "plugins: {free: {module: site}}\n",
+    {MODULES "plugins: {free: {module: site, grants: {exec: []}}}\n",
      "plugins.a: cannot be removed: services that are not terminated use it; keep it until they "
      "are\nrefused\n"},
-    {MODULES "plugins: {a: {module: site}, free: {module: support}}\n",
+    {MODULES "plugins: {a: {module: site, grants: {exec: []}}, free: {module: support}}\n",
      "plugins.a: cannot become plugin site: services that are not terminated use it as "
      "support\nrefused\n"},
     {MODULES "listen: 127.0.0.1:1\nhttp: {max_body: 2MiB}\n"
-             "plugins: {a: {module: support}, free: {module: site}}\n",
+             "plugins: {a: {module: support}, free: {module: site, grants: {exec: []}}}\n",
      "listen: warning: changed from \"127.0.0.1:7070\" to \"127.0.0.1:1\": takes effect when "
      "provostd is "
      "restarted\n"
@@ -197,7 +199,8 @@ static void reload(void **state)
 {
     struct fixture *fixture = *state;
     struct pv_config *now =
-        fixture_good(fixture, MODULES "plugins: {a: {module: support}, free: {module: site}}\n");
+        fixture_good(fixture, MODULES
+                     "plugins: {a: {module: support}, free: {module: site, grants: {exec: []}}}\n");
     for (size_t i = 0; i < PV_COUNT(reloads); i++) {
         char *text = compare(fixture, now, reloads[i].next);
         assert_string_equal(text, reloads[i].expected);

@@ -171,14 +171,15 @@ static void declarations_are_described(void **state)
     assert_string_equal(
         settings,
         "[{\"name\":\"url\",\"type\":\"url\",\"label\":\"API \\\"URL\\\"\",\"required\":true,"
-        "\"secret\":false,\"immutable\":false},"
+        "\"secret\":false,\"immutable\":false,\"file\":false},"
         "{\"name\":\"token\",\"type\":\"string\",\"label\":\"token\",\"pattern\":\"^t\","
-        "\"required\":false,\"secret\":true,\"immutable\":true},"
+        "\"required\":false,\"secret\":true,\"immutable\":true,\"file\":false},"
         "{\"name\":\"mode\",\"type\":\"select\",\"label\":\"mode\",\"default\":\"a\","
         "\"options\":[\"a\",\"b "
-        "c\",\"d\"],\"required\":false,\"secret\":false,\"immutable\":false},"
+        "c\",\"d\"],\"required\":false,\"secret\":false,\"immutable\":false,\"file\":false},"
         "{\"name\":\"count\",\"type\":\"int\",\"label\":\"count\",\"description\":\"How many.\","
-        "\"min\":-1,\"max\":5,\"required\":false,\"secret\":false,\"immutable\":false}]");
+        "\"min\":-1,\"max\":5,\"required\":false,\"secret\":false,\"immutable\":false,\"file\":"
+        "false}]");
     free(settings);
     char *operations = json_dumps(json_object_get(json, "operations"), JSON_COMPACT);
     assert_string_equal(

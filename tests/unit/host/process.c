@@ -8,6 +8,7 @@
 #include "core/base/clock.h"
 #include "core/base/hash.h"
 #include "core/wire/page.h"
+#include "core/wire/reach.h"
 #include "core/wire/wire.h"
 
 #include <errno.h>
@@ -40,6 +41,22 @@ struct daemon {
     int status;
 };
 
+/* What hosts may reach here: their modules and a few programs, and nothing to write. */
+static int make_reach(void)
+{
+    struct pv_reach reach = {0};
+    assert_int_equal(pv_reach_add(&reach.read, pv_str(plugin_dir)), 0);
+    /* of the step "lists" */
+    static const char *const programs[] = {"/bin/sh", "/usr/bin/readlink", "/usr/bin/tr"};
+    for (size_t i = 0; i < PV_COUNT(programs); i++) {
+        assert_int_equal(pv_reach_add(&reach.exec, pv_str(programs[i])), 0);
+    }
+    assert_int_equal(pv_reach_add(&reach.read, PV_STR("/proc")), 0);
+    int fd = -1;
+    assert_int_equal(pv_reach_to_fd(&reach, &fd, NULL), 0);
+    return fd;
+}
+
 static void start_host(struct daemon *d, const char *parent)
 {
     *d = (struct daemon){.pid = -1};
@@ -51,6 +68,7 @@ static void start_host(struct daemon *d, const char *parent)
     assert_int_equal(ftruncate(page, sizeof(struct pv_page)), 0);
     d->page = mmap(NULL, sizeof(struct pv_page), PROT_READ | PROT_WRITE, MAP_SHARED, page, 0);
     assert_ptr_not_equal(d->page, MAP_FAILED);
+    int reach = make_reach();
     d->pid = fork();
     assert_true(d->pid >= 0);
     if (d->pid == 0) {
@@ -59,13 +77,16 @@ static void start_host(struct daemon *d, const char *parent)
         int p = fcntl(page, F_DUPFD, 20);
         dup2(log[1], STDERR_FILENO);
         dup2(s, 3);
+        int r = fcntl(reach, F_DUPFD, 20);
         dup2(p, 4);
+        dup2(r, PV_REACH_FD);
         execl(host_path, "provost-host", parent, NULL);
         _exit(99);
     }
     close(sockets[1]);
     close(log[1]);
     close(page);
+    close(reach);
     d->socket = sockets[0];
     d->log = log[0];
     pv_buf_init(&d->in, (size_t)PV_FRAME_MAX * 2);

@@ -204,7 +204,8 @@ int main(void)
 {
     page = mmap(NULL, sizeof(*page), PROT_READ | PROT_WRITE, MAP_SHARED, 4, 0);
     struct stat st;
-    if (page == MAP_FAILED || fstat(3, &st) != 0 || fcntl(5, F_GETFD) != -1) {
+    if (page == MAP_FAILED || fstat(3, &st) != 0 || fcntl(5, F_GETFD) < 0 ||
+        fcntl(6, F_GETFD) != -1) {
         return 2;
     }
     pv_buf_init(&out, PV_FRAME_MAX);

@@ -63,6 +63,8 @@ static int read_instance(void *ctx, struct pv_str name, struct pv_instance_spec 
         return pv_err_set(err, f->instance_status, "settings: no such file");
     }
     ret_spec->module = pv_str(f->module != NULL ? f->module : fake_host_path);
+    f->reach.module = ret_spec->module;
+    ret_spec->reach = &f->reach;
     ret_spec->memory_max = f->memory_max;
     ret_spec->idle_after_ms = f->idle_after_ms;
     ret_spec->stuck_after_ms = f->stuck_after_ms;

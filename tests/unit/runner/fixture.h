@@ -29,8 +29,9 @@ struct fixture {
     struct pv_runner runner;
     struct told told[MAX_CALLS]; /* by call number */
     struct told queried;
-    const char *module; /* of the instance "one"; NULL: any will do for fake_host */
-    char settings[256]; /* of the same */
+    const char *module;    /* of the instance "one"; NULL: any will do for fake_host */
+    char settings[256];    /* of the same */
+    struct pv_reach reach; /* what the function that reads an instance gives */
     uint64_t memory_max;
     int64_t idle_after_ms;
     int64_t stuck_after_ms;
