@@ -6,8 +6,8 @@
 #include "core/base/alloc.h"
 #include "core/base/fault.h"
 #include "core/base/secret.h"
+#include "core/host/spawn.h"
 
-#include <linux/close_range.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -24,7 +24,8 @@ struct program {
     struct pv_host *host;
     struct pv_link link;  /* in host->programs until it has been reaped */
     struct pv_wait *wait; /* NULL: nobody waits any more */
-    uv_process_t process;
+    struct pv_spawned child;
+    uv_poll_t ended; /* of its pidfd */
     uv_pipe_t in;
     uv_pipe_t out;
     uv_pipe_t err;
@@ -34,9 +35,10 @@ struct program {
     struct pv_buf output;
     struct pv_buf errors;
     struct pv_timer timer;
+    bool watched; /* `ended` is initialised */
     bool exited;
     bool finished;
-    int64_t exit_status;
+    int exit_status; /* -1 when a signal ended it */
     int signal;
     int result;       /* PROVOST_E_TIMEOUT or _TOO_BIG once that is clear */
     int streams_open; /* of out and err */
@@ -61,6 +63,9 @@ static void on_closed(uv_handle_t *handle)
 {
     struct program *p = handle->data;
     p->handles--;
+    if (handle == (uv_handle_t *)&p->ended) {
+        close(p->child.pidfd);
+    }
     if (p->handles == 0 && p->wait == NULL) {
         free_program(p);
     }
@@ -82,7 +87,9 @@ static void finish(struct program *p)
     p->finished = true;
     pv_list_remove(&p->link);
     pv_timer_stop(p->host, &p->timer);
-    close_handle((uv_handle_t *)&p->process);
+    if (p->watched) {
+        close_handle((uv_handle_t *)&p->ended);
+    }
     close_handle((uv_handle_t *)&p->in);
     close_handle((uv_handle_t *)&p->out);
     close_handle((uv_handle_t *)&p->err);
@@ -100,8 +107,8 @@ static void finish_if_over(struct program *p)
 
 static void kill_group(struct program *p, int number)
 {
-    if (!p->exited && p->process.pid > 0) {
-        kill(-p->process.pid, number);
+    if (!p->exited && p->child.pid > 0) {
+        kill(-p->child.pid, number);
     }
 }
 
@@ -138,12 +145,14 @@ static void on_timeout(struct pv_timer *timer)
     end_program(PV_CONTAINER(timer, struct program, timer), PROVOST_E_TIMEOUT);
 }
 
-static void on_exit_status(uv_process_t *process, int64_t exit_status, int number)
+static void on_ended(uv_poll_t *poll, int status, int events)
 {
-    struct program *p = process->data;
+    (void)status;
+    (void)events;
+    struct program *p = poll->data;
+    uv_poll_stop(poll);
+    pv_spawn_reap(&p->child, &p->exit_status, &p->signal);
     p->exited = true;
-    p->exit_status = exit_status;
-    p->signal = number;
     finish_if_over(p);
     if (!p->finished && p->host->closed != NULL) {
         finish(p); /* there are no timers any more */
@@ -226,42 +235,48 @@ static struct program *new_program(struct pv_call *call, const struct provost_ex
         uv_pipe_init(call->host->loop, pipes[i], 0);
         pipes[i]->data = p;
     }
-    p->process.data = p;
+    p->ended.data = p;
     p->write.data = p;
-    p->handles = 4;
+    p->handles = 3;
     pv_host_hold(call->host);
     return p;
 }
 
+/* The pipes of its streams and the pidfd, on the loop. 0 or a libuv error. */
+static int attach(struct program *p)
+{
+    int failed = uv_poll_init(p->host->loop, &p->ended, p->child.pidfd);
+    if (failed != 0) {
+        close(p->child.pidfd);
+        return failed;
+    }
+    p->watched = true;
+    p->handles++;
+    failed = uv_poll_start(&p->ended, UV_READABLE, on_ended);
+    const int fds[] = {p->child.in, p->child.out, p->child.err};
+    uv_pipe_t *const pipes[] = {&p->in, &p->out, &p->err};
+    for (size_t i = 0; i < 3; i++) {
+        int opened = fds[i] >= 0 ? uv_pipe_open(pipes[i], fds[i]) : 0;
+        if (opened != 0) {
+            close(fds[i]);
+            failed = opened;
+        }
+    }
+    return failed;
+}
+
 static int spawn(struct program *p, const struct provost_exec_request *req)
 {
-    static char *no_env[] = {NULL};
-    uv_stdio_container_t stdio[3] = {
-        {.flags = UV_IGNORE},
-        {.flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE, .data.stream = (uv_stream_t *)&p->out},
-        {.flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE, .data.stream = (uv_stream_t *)&p->err},
-    };
-    if (p->input != NULL) {
-        stdio[0].flags = UV_CREATE_PIPE | UV_READABLE_PIPE;
-        stdio[0].data.stream = (uv_stream_t *)&p->in;
+    int errnum = pv_spawn(req, &p->child);
+    if (errnum != 0) {
+        return uv_translate_sys_error(errnum);
     }
-    uv_process_options_t options = {
-        .exit_cb = on_exit_status,
-        .file = req->argv[0],
-        /* libuv declares these without const and changes nothing. */
-        .args = (char **)(uintptr_t)req->argv,
-        .env = req->envp != NULL ? (char **)(uintptr_t)req->envp : no_env,
-        .flags = UV_PROCESS_DETACHED,
-        .stdio_count = 3,
-        .stdio = stdio,
-    };
-    /* Nothing of the host goes along but the three streams: not the socket to the daemon, not what
-     * libraries and the plugin opened without care. */
-    close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC);
-    int code = uv_spawn(p->host->loop, &p->process, &options);
-    p->process.data = p;
-    if (code != 0) {
-        return code;
+    int failed = attach(p);
+    if (failed != 0) {
+        kill_group(p, SIGKILL);
+        pv_spawn_reap(&p->child, &p->exit_status, &p->signal);
+        p->exited = true;
+        return failed;
     }
     pv_list_push(&p->host->programs, &p->link);
     p->streams_open = 2;
@@ -310,8 +325,7 @@ static int check(struct pv_call *call, const struct provost_exec_request *reques
 static int take_result(struct pv_call *call, struct program *p, int code,
                        struct provost_exec_result *result)
 {
-    struct provost_exec_result out = {.exit_status = p->signal != 0 ? -1 : (int)p->exit_status,
-                                      .signal = p->signal};
+    struct provost_exec_result out = {.exit_status = p->exit_status, .signal = p->signal};
     if (code == 0) {
         char *output = pv_memory_str(&call->memory, pv_buf_view(&p->output));
         char *errors = pv_memory_str(&call->memory, pv_buf_view(&p->errors));

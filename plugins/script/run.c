@@ -227,6 +227,10 @@ static int run_program(struct kit *kit, enum script_call kind)
         .input_len = strlen(input),
         .timeout_ms = LONGEST_MS, /* the step has its own limit */
         .max_output_bytes = (uint32_t)provost_int_at(kit->settings, "output", 1 << 20),
+        .cpu_s = (uint32_t)((provost_int_at(kit->settings, "cpu", 0) + 999) / 1000),
+        .memory_bytes = (uint64_t)provost_int_at(kit->settings, "memory", 0),
+        .file_bytes = (uint64_t)provost_int_at(kit->settings, "file_size", 0),
+        .processes = (uint32_t)provost_int_at(kit->settings, "processes", 0),
     };
     struct provost_exec_result result = {.struct_size = sizeof(result)};
     int error = kit->host->exec(kit->call, &request, &result);

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 
+import provost as daemons
 import pytest
 
 
@@ -79,6 +80,6 @@ print(json.dumps({{'state': {{'attempt': given['attempt']}}}}))""")
         provost.event("create", "a", product="web", plan="basic")
         orphan = int(started.read_text())
         os.kill(provost.hosts()["scripts"], signal.SIGKILL)
-        os.kill(orphan, signal.SIGKILL)
+        daemons.await_gone([orphan])  # a program dies with its host
         assert provost.await_operation("create", "a", product="web", plan="basic")["state"] == "done"
         assert (tmp_path / "again").exists()

@@ -193,11 +193,32 @@ def test_a_member_that_means_nothing_is_told(script):
     assert any('"sate"' in entry.get("text", "") for entry in done["happened"])
 
 
+@pytest.mark.parametrize("limit, value, body", [
+    ("cpu", "1s", "while True: pass"),
+    ("memory", "256MiB", "x = 'x' * (1 << 30)"),
+    ("file_size", "1KiB", "f = open(given['options']['file'], 'w'); f.write('x' * 50000); f.close()"),
+])
+def test_limits(script, limit, value, body):
+    script.settings |= {limit: value, "options": {"file": str(script.folder / "file")}}
+    said, text = script.python(body).first()
+    assert said == "unknown", text
+    assert not (script.folder / "file").exists() or (script.folder / "file").stat().st_size <= 1024
+
+
+def test_limits_reach_the_program(script):
+    script.settings |= {"cpu": "2500ms", "memory": "512MiB", "processes": 7000, "file_size": "3MiB"}
+    script.python("import resource as r\nsay(state={n: r.getrlimit(getattr(r, 'RLIMIT_' + n))\n"
+                  "    for n in ['CPU', 'AS', 'NPROC', 'FSIZE', 'CORE']})")
+    assert script.run()["state"] == {"CPU": [3, 3], "AS": [512 << 20] * 2, "NPROC": [7000] * 2,
+                                     "FSIZE": [3 << 20] * 2, "CORE": [0, 0]}
+
+
 # ---- what cannot be started ----
 
 @pytest.mark.parametrize("text, mode, sentence", [
     ("#!/bin/sh\n", 0o644, "is not executable"),
     ("#!/no/such/interpreter -x\n", 0o755, "names the interpreter /no/such/interpreter -x"),
+    ("echo hello\n", 0o755, "needs a first line such as #!/bin/sh"),
 ])
 def test_what_cannot_be_started_is_a_fault_of_the_instance(script, text, mode, sentence):
     said, why = script.write(text, mode=mode).first()

@@ -156,6 +156,11 @@ struct provost_exec_request {
     size_t input_len;
     uint32_t timeout_ms;       /* 0: 30,000; then SIGTERM, 2 s later SIGKILL, to the whole group */
     uint32_t max_output_bytes; /* 0: 1 MiB for each of the two streams */
+    /* Limits of the program and each of its children; 0: none. */
+    uint32_t cpu_s;        /* processor time */
+    uint64_t memory_bytes; /* address space */
+    uint64_t file_bytes;   /* largest file it may write */
+    uint32_t processes;    /* of this user, all in all */
 };
 
 struct provost_exec_result {

@@ -290,12 +290,9 @@ static void gives_up_what_it_does_not_need(void **state)
     send_step(&d, 2, "lists");
     assert_true(outcome_of(&d, 2));
     assert_int_equal(pv_str_to_c(d.outcome.result, result, sizeof(result)), 0);
-    /* /dev/null and two sockets of libuv are its streams, the pipe is the shell's own. */
-    size_t sockets = 0;
-    for (const char *at = strstr(result, "socket:"); at != NULL; at = strstr(at + 1, "socket:")) {
-        sockets++;
-    }
-    assert_int_equal(sockets, 2);
+    /* /dev/null and two pipes are its streams, one pipe is the shell's own. */
+    assert_non_null(strstr(result, "pipe:"));
+    assert_null(strstr(result, "socket:"));
     assert_null(strstr(result, "memfd:"));
     assert_null(strstr(result, "anon_inode:"));
     send_empty(&d, PV_F_STOP, 0);
