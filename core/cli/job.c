@@ -63,7 +63,7 @@ int pv_job_settings(struct pv_job *job, const json_t *settings, struct pv_proble
     job->settings = NULL;
     int status = check(settings, &job->plugin->settings, "settings", problems, &job->settings);
     pv_buf_clear(&job->settings_text);
-    return status == 0 ? pv_json_put(&job->settings_text, job->settings) : status;
+    return status == 0 ? pv_json_put_in_order(&job->settings_text, job->settings) : status;
 }
 
 int pv_job_read(struct pv_cli *cli, const char *path, json_t **ret)
@@ -114,7 +114,7 @@ static int describe_own(struct pv_cli *cli, struct pv_job *job)
     struct pv_buf text;
     pv_buf_init(&text, INPUT_CAP);
     struct pv_plugin *own = NULL;
-    int status = plain != NULL && pv_json_put(&text, plain) == 0
+    int status = plain != NULL && pv_json_put_in_order(&text, plain) == 0
                      ? pv_cli_describe(cli, job->module, pv_buf_view(&text), &own)
                      : pv_cli_fail(cli, PV_EXIT_FAILED, "out of memory");
     if (status == PV_EXIT_OK) {

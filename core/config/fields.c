@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define MAX_PATH 512
+#define MAX_TREE_DEPTH 32
 
 void pv_check_problem(struct pv_problems *problems, const struct pv_check_at *at,
                       const struct pv_place *place, struct pv_str member, const char *code,
@@ -377,9 +378,83 @@ static int check_many(struct pv_check *check, const struct pv_field *field,
     return PV_OK;
 }
 
+/* A plain text of a YAML file that reads as a number or truth is one; JSON has types of its own. */
+static json_t *typed_text(const struct pv_value *value, struct pv_str text)
+{
+    int64_t number = 0;
+    struct pv_value plain = pv_value_of_text(text);
+    struct pv_scalar scalar = {0};
+    const struct pv_field real = {.type = PV_T_NUMBER};
+    if (!value->node || !value->node->plain) {
+        return json_stringn(text.ptr ? text.ptr : "", text.len);
+    }
+    if (pv_str_eq_c(text, "true") || pv_str_eq_c(text, "false")) {
+        return json_boolean(pv_str_eq_c(text, "true"));
+    }
+    if (pv_str_to_i64(text, &number) == PV_OK) {
+        return json_integer(number);
+    }
+    if (pv_scalar_check(&real, &plain, &scalar, NULL) == PV_OK) {
+        return json_real(scalar.real);
+    }
+    return json_stringn(text.ptr ? text.ptr : "", text.len);
+}
+
+/* Anything at all, as it is; references in its texts are read. */
+static int check_tree(struct pv_check *check, const struct pv_field *field, struct pv_str member,
+                      const struct pv_value *given, unsigned depth, json_t **ret_json)
+{
+    if (depth == 0) {
+        pv_check_problem(check->problems, check->at, &given->place, member, check->at->invalid,
+                         "nested too deeply");
+        return PV_EINVAL;
+    }
+    if (given->kind != PV_VALUE_LIST && given->kind != PV_VALUE_MAP) {
+        struct pv_value value = *given;
+        struct expanded expanded;
+        int status = expand(check, member, &value, &expanded);
+        if (status == PV_OK) {
+            *ret_json = given->kind == PV_VALUE_TEXT   ? typed_text(given, value.text)
+                        : given->kind == PV_VALUE_NULL ? json_null()
+                                                       : json_deep_copy(given->json);
+            status = *ret_json ? PV_OK : PV_ENOMEM;
+        }
+        expanded_done(&expanded);
+        return status;
+    }
+    json_t *into = given->kind == PV_VALUE_MAP ? json_object() : json_array();
+    int status = into ? PV_OK : PV_ENOMEM;
+    struct pv_value_iter iter = {0};
+    struct pv_str key;
+    struct pv_value element;
+    size_t index = 0;
+    while (status != PV_ENOMEM && pv_value_next(given, &iter, &key, &element)) {
+        char path[MAX_PATH];
+        int len = key.ptr ? snprintf(path, sizeof(path), "%.*s%c%.*s", PV_STR_ARG(member),
+                                     check->at->separator, PV_STR_ARG(key))
+                          : snprintf(path, sizeof(path), "%.*s%c%zu", PV_STR_ARG(member),
+                                     check->at->separator, index);
+        index++;
+        json_t *json = NULL;
+        struct pv_str at = {path, len < (int)sizeof(path) ? (size_t)len : sizeof(path) - 1};
+        int one = check_tree(check, field, at, &element, depth - 1, &json);
+        one = one == PV_OK ? put(into, key, json) : one;
+        status = one != PV_OK ? one : status;
+    }
+    if (status != PV_OK) {
+        json_decref(into);
+        return status;
+    }
+    *ret_json = into;
+    return PV_OK;
+}
+
 int pv_check_value(struct pv_check *check, const struct pv_field *field,
                    const struct pv_value *value, json_t **ret_json)
 {
+    if (field->type == PV_T_JSON) {
+        return check_tree(check, field, field->name, value, MAX_TREE_DEPTH, ret_json);
+    }
     struct pv_config_secret *secret = NULL;
     if (check->config && (field->flags & PV_F_SECRET) != 0) {
         secret = &check->secrets[check->secret_count++];

@@ -27,8 +27,9 @@ enum pv_field_type {
     PV_T_LIST = 12,
     PV_T_MAP = 13,
     PV_T_POOL = 14,
+    PV_T_JSON = 15,
 };
-#define PV_FIELD_TYPES 15
+#define PV_FIELD_TYPES 16
 
 #define PV_F_REQUIRED (1u << 0)
 #define PV_F_SECRET (1u << 1)

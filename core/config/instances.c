@@ -106,20 +106,42 @@ static int describe(struct pv_loading *loading, const struct pv_raw_instance *ra
     return PV_OK;
 }
 
-/* "PATH: sentence" of a plugin, PATH being that of a value within the settings. */
+/* Where a path such as "operations.create.0.path" leads to, or as far as it goes. */
+static const struct pv_node *node_at(const struct pv_node *node, struct pv_str path)
+{
+    while (node && path.len > 0) {
+        const char *dot = memchr(path.ptr, '.', path.len);
+        struct pv_str part = {path.ptr, dot ? (size_t)(dot - path.ptr) : path.len};
+        path = dot ? (struct pv_str){dot + 1, path.len - part.len - 1} : (struct pv_str){NULL, 0};
+        int64_t index = -1;
+        bool number = node->kind == PV_NODE_LIST && pv_str_to_i64(part, &index) == PV_OK;
+        const struct pv_node *next = node->first;
+        while (next && (number ? index-- > 0 : !pv_str_eq(next->key, part))) {
+            next = next->next;
+        }
+        if (!next) {
+            return node;
+        }
+        node = next;
+    }
+    return node;
+}
+
+/* "PATH: sentence" of the plugin's, PATH within the settings; or a sentence. */
 static void settings_problem(struct pv_loading *loading, const struct pv_raw_instance *raw,
                              const char *text)
 {
-    size_t len = strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789_.");
-    char path[400];
-    char member[100] = "";
-    if (len == 0 || len >= sizeof(member) || strncmp(text + len, ": ", 2) != 0) {
-        pv_load_problem(loading, raw->head.node, raw->head.path, "settings", "%s", text);
-        return;
-    }
-    memcpy(member, text, len);
-    snprintf(path, sizeof(path), "%.*s.settings", PV_STR_ARG(raw->head.path));
-    pv_load_problem(loading, raw->settings, pv_str(path), member, "%s", text + len + 2);
+    size_t len =
+        strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-/$");
+    bool has_path = len > 0 && text[len] == ':' && text[len + 1] == ' ';
+    struct pv_str path = {text, has_path ? len : 0};
+    char whole[512];
+    snprintf(whole, sizeof(whole), "%.*s.settings%s%.*s", PV_STR_ARG(raw->head.path),
+             has_path ? "." : "", PV_STR_ARG(path));
+    const struct pv_node *node = node_at(raw->settings ? raw->settings : raw->head.node, path);
+    struct pv_place place = node ? node->place : (struct pv_place){0};
+    pv_problem_add(loading->problems, node ? &place : NULL, pv_str(whole), "invalid_value", "%s",
+                   has_path ? text + len + 2 : text);
 }
 
 /* Where the operations depend on the settings: what this instance declares takes the place of what
@@ -131,7 +153,7 @@ static int describe_own(struct pv_loading *loading, const struct pv_raw_instance
     pv_buf_init(&settings, MAX_SETTINGS);
     struct pv_plugin *plugin = NULL;
     struct pv_err err = {0};
-    int status = pv_json_put(&settings, instance->settings);
+    int status = pv_json_put_in_order(&settings, instance->settings);
     if (status == PV_OK) {
         const struct pv_describe_ask asked = {.module = instance->module_path.ptr,
                                               .settings = pv_buf_view(&settings),
@@ -253,7 +275,7 @@ static int write_member(const struct pv_config_instance *instance,
 static int write_settings(const struct pv_config_instance *instance, struct pv_buf *out,
                           struct pv_err *err)
 {
-    int plain = pv_json_put(out, instance->settings);
+    int plain = pv_json_put_in_order(out, instance->settings);
     if (plain != PV_OK) {
         return pv_err_set(err, plain, "the settings: %s", pv_status_text(plain));
     }
@@ -448,6 +470,12 @@ static int load_instance(struct pv_loading *loading, const struct pv_raw_instanc
         status = describe_own(loading, raw, instance);
     }
     if (status == PV_ENOMEM) {
+        return status;
+    }
+    if (status != PV_OK && instance->plugin->by_settings) {
+        /* Nobody knows what it has: products that use it are not looked at. */
+        pv_plugin_unref(instance->plugin);
+        instance->plugin = NULL;
         return status;
     }
     int aliases = load_aliases(loading, raw, instance);

@@ -20,6 +20,15 @@ int pv_json_put(struct pv_buf *out, const json_t *json)
     return out->status;
 }
 
+int pv_json_put_in_order(struct pv_buf *out, const json_t *json)
+{
+    if (json_dump_callback(json, put, out, JSON_COMPACT | JSON_ENCODE_ANY) != 0 &&
+        out->status == PV_OK) {
+        out->status = PV_ENOMEM;
+    }
+    return out->status;
+}
+
 struct pv_str pv_json_copy(struct pv_arena *arena, const json_t *json)
 {
     struct pv_buf buf;

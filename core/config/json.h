@@ -11,6 +11,8 @@
 
 /* Appends; the buffer's status says whether it fitted. */
 int pv_json_put(struct pv_buf *out, const json_t *json);
+/* The same with members in the order they were given in, which a plugin may send on. */
+int pv_json_put_in_order(struct pv_buf *out, const json_t *json);
 /* None when out of memory. */
 struct pv_str pv_json_copy(struct pv_arena *arena, const json_t *json);
 

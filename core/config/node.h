@@ -13,6 +13,7 @@ struct pv_node {
     struct pv_str key;         /* as a member of a mapping */
     struct pv_place key_place; /* where the key is; the file is borrowed from the reader */
     struct pv_str text;        /* PV_NODE_TEXT */
+    bool plain;                /* the text stands there without quotes */
     struct pv_place place;
     struct pv_node *first; /* members or elements, in the file's order */
     struct pv_node *last;

@@ -27,6 +27,7 @@ static const struct {
     [PV_T_LIST] = {"list", "a list of texts"},
     [PV_T_MAP] = {"map", "a mapping of texts"},
     [PV_T_POOL] = {"pool", "the name of a pool"},
+    [PV_T_JSON] = {"json", "a value"},
 };
 
 const char *pv_field_type_name(int type)

@@ -106,6 +106,8 @@ static json_t *value_schema(const struct pv_field *field)
         schema = with(json_object(), "type", types("integer", "string"));
         schema = with(schema, "pattern", json_string(DURATION_PATTERN));
         return bounds(schema, field, "minimum", "maximum");
+    case PV_T_JSON:
+        return json_object();
     case PV_T_SELECT:
         return enumeration(field);
     case PV_T_LIST:

@@ -151,6 +151,7 @@ static int scalar(struct reader *reader, const yaml_event_t *event)
         return PV_ENOMEM;
     }
     node->text = (struct pv_str){copy, len};
+    node->plain = event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
     place_node(reader, node);
     return PV_OK;
 }

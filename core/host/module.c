@@ -20,6 +20,7 @@ static const char *const type_names[] = {
     [PROVOST_T_DURATION] = "duration", [PROVOST_T_URL] = "url",   [PROVOST_T_EMAIL] = "email",
     [PROVOST_T_HOSTNAME] = "hostname", [PROVOST_T_IP] = "ip",     [PROVOST_T_SELECT] = "select",
     [PROVOST_T_LIST] = "list",         [PROVOST_T_MAP] = "map",   [PROVOST_T_POOL] = "pool",
+    [PROVOST_T_JSON] = "json",
 };
 
 const char *pv_module_type_name(uint32_t type)
@@ -109,6 +110,9 @@ static int read_fields(const struct provost_plugin *p, const struct provost_fiel
                                 f->name, f->type);
         } else if (f->type == PROVOST_T_SELECT && (f->options == NULL || f->options[0] == '\0')) {
             status = pv_err_set(err, PV_EINVAL, "%s: field \"%s\" is a select without options",
+                                where, f->name);
+        } else if (f->type == PROVOST_T_JSON && (f->flags & PROVOST_F_SECRET) != 0) {
+            status = pv_err_set(err, PV_EINVAL, "%s: field \"%s\" is of type json and SECRET",
                                 where, f->name);
         } else if (f->min > f->max) {
             status = pv_err_set(err, PV_EINVAL, "%s: field \"%s\" has a min above its max", where,

@@ -517,6 +517,18 @@ int fake_host_open(struct fake_host *host, const char *module, const char *setti
     host->limits = json_object();
     host->secrets = json_object();
     char error[512] = "";
+    const struct provost_plugin *declared = NULL;
+    if (host->plugin->declare != NULL &&
+        host->plugin->declare(settings, &declared, error, sizeof(error)) != 0) {
+        fprintf(stderr, "%s\n", error);
+        return -1;
+    }
+    if (declared != NULL) {
+        host->own = *declared;
+        host->own.open = host->plugin->open;
+        host->own.close = host->plugin->close;
+        host->plugin = &host->own;
+    }
     if (host->plugin->open != NULL &&
         host->plugin->open(settings, &host->instance, error, sizeof(error)) != 0) {
         fprintf(stderr, "%s\n", error);

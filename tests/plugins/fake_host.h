@@ -19,6 +19,7 @@ struct fake_fault {
 struct fake_host {
     struct provost_host table; /* first: calls find their fake_host through it */
     const struct provost_plugin *plugin;
+    struct provost_plugin own; /* what the plugin declares under its settings, where it does */
     char *settings;
     void *instance;
     json_t *kv;      /* "SCOPE/KEY": {"value", "version"} */

@@ -68,7 +68,8 @@ enum provost_type {
     PROVOST_T_SELECT = 11,  /* one of `options` */
     PROVOST_T_LIST = 12,    /* an array of strings */
     PROVOST_T_MAP = 13,     /* an object of strings */
-    PROVOST_T_POOL = 14     /* the name of a pool under `pools:` in the configuration */
+    PROVOST_T_POOL = 14,    /* the name of a pool under `pools:` in the configuration */
+    PROVOST_T_JSON = 15     /* any value: mappings, lists, texts, numbers; never SECRET */
 };
 
 #define PROVOST_F_REQUIRED (1u << 0)

@@ -38,8 +38,8 @@ static void references(void **state)
     assert_int_equal(pv_config_settings(&config->instances[0], &json, &err), PV_OK);
     assert_true(pv_str_eq_c(
         pv_secret_expose(json),
-        "{\"driver\":\"powerdns\",\"nameservers\":[\"ns1.example.net\"],\"timeout\":7000,"
-        "\"url\":\"http://pdns.example:8081\",\"api_key\":\"k-the-key-9\","
+        "{\"driver\":\"powerdns\",\"url\":\"http://pdns.example:8081\","
+        "\"nameservers\":[\"ns1.example.net\"],\"timeout\":7000,\"api_key\":\"k-the-key-9\","
         "\"headers\":{\"X-Auth\":\"Bearer t\\\"1\",\"X-Plain\":\"${x}\"}}"));
     pv_secret_free(json);
     assert_true(
