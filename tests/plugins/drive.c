@@ -105,8 +105,8 @@ static int call(struct drive *drive, json_t *command, provost_step_fn function,
     free(input);
     free(state);
     int code = outcome.code;
-    /* As the engine does: the changed document becomes durable with a step that is done. */
-    if (code == PROVOST_OK && outcome.state != NULL) {
+    /* As the engine does: the changed document becomes durable with the step. */
+    if ((code == PROVOST_OK || code == PROVOST_PENDING) && outcome.state != NULL) {
         json_object_set_new(drive->states, service, parsed(outcome.state));
     }
     json_object_set_new(said, "outcome", json_string(outcome_name(code)));
