@@ -76,6 +76,12 @@ void pv_hex(const uint8_t *bytes, size_t len, char *out)
     sodium_bin2hex(out, 2 * len + 1, bytes, len);
 }
 
+void pv_base64(const uint8_t *bytes, size_t len, char *out)
+{
+    const unsigned plain = sodium_base64_VARIANT_ORIGINAL_NO_PADDING;
+    sodium_bin2base64(out, sodium_base64_ENCODED_LEN(len, plain), bytes, len, (int)plain);
+}
+
 int pv_unhex(struct pv_str text, uint8_t *out, size_t len)
 {
     if (text.len / 2 != len || text.len % 2 != 0) {

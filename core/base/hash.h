@@ -25,6 +25,8 @@ bool pv_hash_eq(struct pv_hash a, struct pv_hash b); /* constant time */
 bool pv_bytes_eq(const uint8_t *a, const uint8_t *b, size_t len);
 /* Lower-case hex with NUL; out holds 2 * len + 1. */
 void pv_hex(const uint8_t *bytes, size_t len, char *out);
+/* Base64 (RFC 4648) without padding, with NUL; out holds len * 4 / 3 + 3. */
+void pv_base64(const uint8_t *bytes, size_t len, char *out);
 int pv_unhex(struct pv_str text, uint8_t *out, size_t len) PV_MUST_CHECK;
 
 #endif

@@ -258,6 +258,16 @@ uint32_t pv_child_mark(const struct pv_child *child, uint32_t slot)
     return slot < PV_PAGE_SLOTS ? atomic_load(&child->page->slot[slot].mark) : PV_SLOT_FREE;
 }
 
+pid_t pv_child_pid(const struct pv_child *child)
+{
+    return child->pid;
+}
+
+void pv_child_kill(struct pv_child *child)
+{
+    kill(child->pid, SIGKILL);
+}
+
 static void reap(struct pv_child *child)
 {
     while (!child->reaped) {

@@ -8,6 +8,8 @@
 #include "core/wire/reach.h"
 #include "core/wire/wire.h"
 
+#include <sys/types.h>
+
 struct pv_child;
 
 struct pv_child_options {
@@ -34,6 +36,9 @@ int pv_child_send(struct pv_child *child, const struct pv_buf *frames) PV_MUST_C
 int pv_child_next(struct pv_child *child, struct pv_frame *ret_frame) PV_MUST_CHECK;
 /* How far a call got, for a slot of the status page. */
 uint32_t pv_child_mark(const struct pv_child *child, uint32_t slot);
+pid_t pv_child_pid(const struct pv_child *child);
+/* SIGKILL; the next read finds it gone. */
+void pv_child_kill(struct pv_child *child);
 /* The call on the processor when it ended (0: none), and what happened to it: "was ended by signal
  * 11 (Segmentation fault)". Waits for the process. */
 uint64_t pv_child_post_mortem(struct pv_child *child, char *out, size_t out_size);

@@ -196,5 +196,22 @@ const struct pv_cli_command pv_cli_plugin[] = {
          "docs/plugin-testing.md describes all of it. Ends in “N passed, N failed”.\n\n"
          "  provost plugin test build/dns.so test/cases",
      .run = pv_cli_plugin_test},
+    {.name = "check",
+     .args = "[MODULE]",
+     .summary = "put a plugin through the conformance kit",
+     .details =
+         "The plugin runs in a real host, against its backend or the stand-in that its check file "
+         "starts, through a proxy that refuses requests, loses and garbles answers; its host is "
+         "killed at every moment; operations come twice. What is left at the backend (the query "
+         "`inventory`) tells whether it went well. Each check has a name, a verdict and what it "
+         "is "
+         "founded on; one that does not apply says why. docs/plugin-testing.md describes checks "
+         "and check file.\n\n"
+         "  provost plugin check ./my-plugin.so\n"
+         "  provost plugin check build/dns.so --file pdns.yaml --only kill\n\n"
+         "Exits with 0 when no check failed, 1 when one did, 6 when the plugin could not be played "
+         "for want of a check file.",
+     .options = pv_cli_plugin_check_options,
+     .run = pv_cli_plugin_check},
     {0},
 };

@@ -300,6 +300,18 @@ static int kv_get(struct asking *a)
     return pv_json_put(&a->local->value, value);
 }
 
+static int kv_write(struct asking *a, json_t *entries, json_int_t version)
+{
+    json_t *next = json_pack("{sI}", "version", version + 1);
+    if (a->ask->flag == 0) {
+        json_object_set_new(next, "value",
+                            json_loadb(a->ask->text.ptr, a->ask->text.len, JSON_DECODE_ANY, NULL));
+    }
+    a->answer->number = (uint64_t)version + 1;
+    json_object_set_new(a->local->grants, a->grant, json_integer(version + 1));
+    return json_object_set_new(entries, a->name, next) == 0 ? 0 : refuse(a, PV_ENOMEM, "no memory");
+}
+
 static int kv_put(struct asking *a)
 {
     json_t *entries = kv_of(a);
@@ -307,15 +319,14 @@ static int kv_put(struct asking *a)
     json_int_t version = json_integer_value(json_object_get(entry, "version"));
     bool erased = json_object_get(entry, "value") == NULL;
     if (a->ask->number != (erased ? 0 : (uint64_t)version)) {
+        /* The same step again, its first answer lost: what it wrote stands. */
+        bool own = json_integer_value(json_object_get(a->local->grants, a->grant)) == version;
+        if (own && version > 0 && a->ask->number < (uint64_t)version) {
+            return kv_write(a, entries, version);
+        }
         return refuse(a, PV_ECONFLICT, "the value is at another version now");
     }
-    json_t *next = json_pack("{sI}", "version", version + 1);
-    if (a->ask->flag == 0) {
-        json_object_set_new(next, "value",
-                            json_loadb(a->ask->text.ptr, a->ask->text.len, JSON_DECODE_ANY, NULL));
-    }
-    a->answer->number = (uint64_t)version + 1;
-    return json_object_set_new(entries, a->name, next) == 0 ? 0 : refuse(a, PV_ENOMEM, "no memory");
+    return kv_write(a, entries, version);
 }
 
 static json_t *slots_of(struct asking *a)

@@ -93,7 +93,8 @@ static void wait_until(struct playing *p)
     }
     if (play->no_waiting) {
         p->cursor.last_send_ms = 0; /* an absent is believed at once */
-        return;
+        int64_t most = p->decision.wait == PV_WAIT_POLL ? play->poll_ms : 0;
+        ms = ms < most ? ms : most;
     }
     struct timespec left = {.tv_sec = ms / 1000, .tv_nsec = (ms % 1000) * 1000000};
     while (!pv_play_interrupted() && nanosleep(&left, &left) != 0 && errno == EINTR) {}
@@ -121,7 +122,7 @@ static int call_step(struct playing *p, struct pv_err *err)
     if (call.touched) {
         p->cursor.last_send_ms = p->play->no_waiting ? 0 : p->in.now_ms;
     }
-    if (pv_play_interrupted()) {
+    if (pv_play_interrupted() || call.canceled) {
         p->in.intent = PV_INTENT_CANCEL;
     }
     p->result->outcome = call.lost ? -1 : call.code;
@@ -279,8 +280,7 @@ int pv_play_init(struct pv_play *play, const json_t *settings)
 
 void pv_play_done(struct pv_play *play)
 {
-    pv_child_stop(play->child);
-    play->child = NULL;
+    pv_play_stop_host(play);
     pv_mask_done(&play->mask);
 }
 
@@ -288,8 +288,10 @@ int pv_play_run(struct pv_play *play, struct pv_play_result *ret_result, struct 
 {
     struct playing p = {.play = play, .result = ret_result};
     *ret_result = (struct pv_play_result){.outcome = PV_OUT_OK};
-    play->op = pv_id_new(&pv_clock_system, &pv_rng_system);
-    json_object_clear(play->local->grants);
+    if (!play->again) {
+        play->op = pv_id_new(&pv_clock_system, &pv_rng_system);
+        json_object_clear(play->local->grants);
+    }
     int status = make_data_dir(play, err);
     if (status == 0 && play->query == NULL) {
         status = make_plan(&p, err);
@@ -298,8 +300,7 @@ int pv_play_run(struct pv_play *play, struct pv_play_result *ret_result, struct 
         bool one = play->query != NULL || (play->only_step != NULL && play->only_kind >= 0);
         status = one ? single(&p, err) : walk(&p, err);
     }
-    pv_child_stop(play->child);
-    play->child = NULL;
+    pv_play_stop_host(play);
     if (play->data_dir[0] != '\0') {
         nftw(play->data_dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
     }

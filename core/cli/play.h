@@ -9,7 +9,10 @@
 #include "core/config/describe.h"
 #include "core/host/mask.h"
 
+#include <sys/types.h>
+
 struct pv_child;
+struct pv_play_call;
 
 /* What somebody watching is told. Texts are masked and borrowed. Any function may be NULL. */
 struct pv_play_view {
@@ -24,6 +27,30 @@ struct pv_play_view {
     void (*waits)(void *ctx, const char *why, int64_t ms);
 };
 
+/* What somebody does to a play who wants to see it survive. */
+enum pv_moment {
+    PV_MOMENT_CALL = 0, /* a function is to be called */
+    PV_MOMENT_ASK,      /* the plugin has asked something of the store */
+    PV_MOMENT_TAKEN,    /* that is durable; the plugin does not know yet */
+    PV_MOMENT_OUTCOME,  /* the function has returned; nothing of that is recorded */
+    PV_MOMENT_WAIT,     /* some time has passed without a word of the host */
+};
+
+enum pv_meddling {
+    PV_LET_BE = 0,
+    PV_KILL_HOST, /* not with WAIT */
+    PV_FORGET,    /* OUTCOME: it gets lost, while the host lives on */
+    PV_REFUSE,    /* CALL: permanent, without a call */
+    PV_CANCEL,    /* WAIT: cancels the call, once */
+};
+
+/* Functions may be NULL. */
+struct pv_meddler {
+    void *ctx;
+    enum pv_meddling (*moment)(void *ctx, enum pv_moment moment, const struct pv_play_call *call);
+    void (*host)(void *ctx, pid_t pid); /* a host has been started; 0: it is no longer there */
+};
+
 struct pv_play {
     /* what is played; borrowed */
     const char *host;   /* path of provost-host */
@@ -34,6 +61,7 @@ struct pv_play {
     struct pv_str input;    /* JSON */
     struct pv_local *local;
     struct pv_play_view view;
+    struct pv_meddler meddler;
     int type;                              /* enum pv_op_type; 0: a query */
     const struct pv_plugin_action *action; /* with PV_OP_ACTION */
     const struct pv_plugin_query *query;   /* with 0 */
@@ -42,6 +70,8 @@ struct pv_play {
     int only_kind;         /* with only_step: one call of this enum pv_call_kind; -1: as usual */
     uint32_t attempts;     /* of one step; then it is left as it is */
     bool no_waiting;       /* do not wait between attempts and polls */
+    int64_t poll_ms;       /* with no_waiting: at most so long before a poll */
+    bool again;            /* the operation of the run before: same keys, same reservations */
     int64_t stuck_after_ms;
 
     /* in between */

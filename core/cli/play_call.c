@@ -36,6 +36,13 @@ static struct pv_str name_of(const struct pv_play *play, const struct pv_play_ca
     return call->step != NULL ? call->step->name : play->query->name;
 }
 
+static enum pv_meddling meddle(const struct pv_play *play, enum pv_moment moment,
+                               const struct pv_play_call *call)
+{
+    const struct pv_meddler *meddler = &play->meddler;
+    return meddler->moment != NULL ? meddler->moment(meddler->ctx, moment, call) : PV_LET_BE;
+}
+
 /* ---- Sending ---- */
 
 static int start_host(struct pv_play *play, struct pv_err *err)
@@ -52,7 +59,20 @@ static int start_host(struct pv_play *play, struct pv_err *err)
                                              .data_dir = play->data_dir,
                                              .settings = play->settings,
                                              .stuck_after_ms = play->stuck_after_ms};
-    return pv_child_start(&options, &play->child, err);
+    int status = pv_child_start(&options, &play->child, err);
+    if (status == 0 && play->meddler.host != NULL) {
+        play->meddler.host(play->meddler.ctx, pv_child_pid(play->child));
+    }
+    return status;
+}
+
+void pv_play_stop_host(struct pv_play *play)
+{
+    if (play->child != NULL && play->meddler.host != NULL) {
+        play->meddler.host(play->meddler.ctx, 0);
+    }
+    pv_child_stop(play->child);
+    play->child = NULL;
 }
 
 static struct pv_str operation_of(const struct pv_play *play)
@@ -198,6 +218,10 @@ static int on_ask(struct pv_play *play, const struct pv_play_call *call,
     if (status != 0) {
         return status;
     }
+    if (meddle(play, PV_MOMENT_ASK, call) == PV_KILL_HOST) {
+        pv_child_kill(play->child);
+        return PV_ECLOSED;
+    }
     if (ask.kind == PV_ASK_STATE_SAVE) {
         answer.ask = ask.ask;
         answer.status = take_state(play, ask.text);
@@ -209,6 +233,10 @@ static int on_ask(struct pv_play *play, const struct pv_play_call *call,
         answer.status = pv_local_add_secret(play->local, answer.value);
     }
     show_ask(play, &ask, &answer);
+    if (meddle(play, PV_MOMENT_TAKEN, call) == PV_KILL_HOST) {
+        pv_child_kill(play->child);
+        return PV_ECLOSED;
+    }
     struct pv_buf out;
     pv_buf_init(&out, PV_FRAME_MAX);
     pv_wire_put_answer(&out, play->calls, &answer);
@@ -228,6 +256,17 @@ static int on_outcome(struct pv_play *play, struct pv_play_call *call, const str
     call->touched = outcome.touched != 0;
     call->retry_after_ms = outcome.retry_after_ms;
     snprintf(call->text, sizeof(call->text), "%.*s", PV_STR_ARG(outcome.text));
+    enum pv_meddling meddling = meddle(play, PV_MOMENT_OUTCOME, call);
+    if (meddling == PV_KILL_HOST) {
+        pv_child_kill(play->child);
+        return PV_ECLOSED;
+    }
+    if (meddling == PV_FORGET) {
+        call->lost = true;
+        call->code = PV_OUT_UNKNOWN;
+        snprintf(call->text, sizeof(call->text), "its outcome was lost");
+        return 0;
+    }
     if (outcome.state_changed != 0 && take_state(play, outcome.state) != 0) {
         return PV_ESYNTAX;
     }
@@ -274,6 +313,19 @@ static void on_interrupt(struct pv_play *play)
     pv_buf_done(&out);
 }
 
+static void cancel_if_asked(struct pv_play *play, struct pv_play_call *call)
+{
+    if (call->canceled || meddle(play, PV_MOMENT_WAIT, call) != PV_CANCEL) {
+        return;
+    }
+    call->canceled = true;
+    struct pv_buf out;
+    pv_buf_init(&out, 64);
+    pv_wire_put_empty(&out, PV_F_CANCEL, play->calls);
+    (void)!pv_child_send(play->child, &out);
+    pv_buf_done(&out);
+}
+
 static int serve(struct pv_play *play, struct pv_play_call *call)
 {
     int heard = 0;
@@ -285,6 +337,7 @@ static int serve(struct pv_play *play, struct pv_play_call *call)
             on_interrupt(play);
         }
         if (status == PV_ETIMEOUT) {
+            cancel_if_asked(play, call);
             continue;
         }
         if (status != 0) {
@@ -306,14 +359,13 @@ static void lose(struct pv_play *play, struct pv_play_call *call, int status)
     char what[160] = "talked nonsense";
     call->lost = true;
     call->code = PV_OUT_UNKNOWN;
-    call->touched = pv_child_mark(play->child, SLOT) == PV_SLOT_TOUCHED;
+    call->touched = call->touched || pv_child_mark(play->child, SLOT) == PV_SLOT_TOUCHED;
     call->culprit = true;
     if (status == PV_ECLOSED) {
         call->culprit = pv_child_post_mortem(play->child, what, sizeof(what)) == play->calls;
     }
     snprintf(call->text, sizeof(call->text), "provost-host %s", what);
-    pv_child_stop(play->child);
-    play->child = NULL;
+    pv_play_stop_host(play);
 }
 
 int pv_play_call(struct pv_play *play, struct pv_play_call *call, struct pv_err *err)
@@ -328,6 +380,15 @@ int pv_play_call(struct pv_play *play, struct pv_play_call *call, struct pv_err 
     int64_t begun_ms = pv_mono_ms(&pv_clock_system);
     if (play->view.begin != NULL) {
         play->view.begin(play->view.ctx, name, kind_name(call), call->attempt);
+    }
+    enum pv_meddling meddling = meddle(play, PV_MOMENT_CALL, call);
+    if (meddling == PV_REFUSE) {
+        call->code = PV_OUT_PERMANENT;
+        snprintf(call->text, sizeof(call->text), "refused without a call");
+        return 0;
+    }
+    if (meddling == PV_KILL_HOST) {
+        pv_child_kill(play->child);
     }
     status = send_call(play, call, err);
     if (status != 0) {

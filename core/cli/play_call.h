@@ -12,8 +12,9 @@ struct pv_play_call {
     uint32_t run;
     uint32_t attempt;
     /* out */
-    bool lost;    /* the host is gone; `text` says how */
-    bool culprit; /* while the plugin ran */
+    bool lost;     /* the host is gone; `text` says how */
+    bool culprit;  /* while the plugin ran */
+    bool canceled; /* by the meddler */
     bool touched;
     int code; /* enum pv_outcome_code */
     int64_t retry_after_ms;
@@ -24,6 +25,8 @@ struct pv_play_call {
 /* Starts the host when there is none, calls, and answers what the plugin asks of the store. 0: the
  * call is over, or the host was lost. */
 int pv_play_call(struct pv_play *play, struct pv_play_call *call, struct pv_err *err) PV_MUST_CHECK;
+/* Ends the host, if there is one. */
+void pv_play_stop_host(struct pv_play *play);
 /* Since the last pv_play_interrupt. */
 bool pv_play_interrupted(void);
 

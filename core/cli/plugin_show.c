@@ -3,6 +3,7 @@
 #include "core/cli/plugin_run.h"
 
 #include "core/base/log.h"
+#include "core/cli/secretive.h"
 #include "core/config/json.h"
 
 #include <string.h>
@@ -98,37 +99,6 @@ static void on_asked(void *ctx, struct pv_str text)
     note(run, json_pack("{ss ss%}", "what", "store", "text", text.ptr, text.len));
 }
 
-/* Whether a member is most likely a secret, by its name; plugins register secrets with their host,
- * which this program cannot see. */
-static bool sounds_secret(const char *key)
-{
-    static const char *const words[] = {"password", "passwd",  "secret",
-                                        "token",    "api_key", "private_key"};
-    bool found = false;
-    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-        found = found || strcasestr(key, words[i]) != NULL;
-    }
-    return found;
-}
-
-static void hide_secrets(json_t *value)
-{
-    const char *key = NULL;
-    json_t *member = NULL;
-    void *next = NULL;
-    json_object_foreach_safe(value, next, key, member)
-    {
-        if (json_is_string(member) && sounds_secret(key)) {
-            json_string_set(member, "******");
-        } else {
-            hide_secrets(member);
-        }
-    }
-    for (size_t i = 0; i < json_array_size(value); i++) {
-        hide_secrets(json_array_get(value, i));
-    }
-}
-
 /* A value in one line, masked. The text is freed with pv_buf_done. */
 static void masked(const struct pv_run *run, const char *key, const json_t *value,
                    struct pv_buf *ret_text)
@@ -137,8 +107,8 @@ static void masked(const struct pv_run *run, const char *key, const json_t *valu
     pv_buf_init(&text, (size_t)1024 * 1024);
     pv_buf_init(ret_text, (size_t)1024 * 1024);
     json_t *copy = json_deep_copy(value);
-    hide_secrets(copy);
-    if (json_is_string(copy) && sounds_secret(key)) {
+    pv_hide_secrets(copy);
+    if (json_is_string(copy) && pv_sounds_secret(key)) {
         json_string_set(copy, "******");
     }
     pv_json_put(&text, copy);

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`provost plugin check`: a plugin that is right passes every check, and each of those in
+tests/plugins/broken is refused by exactly the check that is meant for it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+SOURCES = Path(__file__).resolve().parents[1] / "plugins" / "broken"
+BROKEN = {
+    "absent": "terminate-absent", "blind": "lost-answer", "brittle": "garbage", "chatty": "secrets",
+    "deaf": "cancel", "forgetful": "kill", "gone": "terminate-twice", "hoarder": "state-size",
+    "impatient": "rate-limit", "leftover": "undo", "litter": "life", "named": "ref", "open": "declared",
+    "outage": "server-error", "planned": "unknown-plan", "rekey": "idempotency-key", "shrink": "upgrade",
+    "stern": "suspend-twice", "swallow": "denied", "tokenurl": "secrets", "twice": "double-create",
+}
+
+
+@pytest.fixture
+def check(run, build):
+    """check("good", …) → the finished process."""
+
+    def call(name, *words, file=SOURCES / "check.yaml", timeout=900):
+        return run("plugin", "check", build / "tests" / "plugins" / f"broken-{name}.so", *words,
+                   *(["--file", file] if file else []), timeout=timeout)
+
+    return call
+
+
+def verdicts(done, verdict):
+    return [c["check"] for c in json.loads(done.stdout)["checks"] if c["verdict"] == verdict]
+
+
+def test_every_broken_plugin_has_its_test():
+    assert {path.stem for path in SOURCES.glob("*.c")} == {*BROKEN, "good"}
+
+
+def test_the_good_plugin_passes_all(check):
+    done = check("good", "--json")
+    report = json.loads(done.stdout)
+    assert (done.returncode, verdicts(done, "fail"), verdicts(done, "not_applicable")) == (0, [], []), done.stdout
+    assert (report["passed"], report["witness"]) == (20, "inventory")
+
+
+@pytest.mark.parametrize("name, wanted", BROKEN.items())
+def test_a_broken_plugin_is_refused_for_its_own_reason(check, name, wanted):
+    done = check(name, "--json")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert verdicts(done, "fail") == [wanted], done.stdout
+    found = next(c for c in json.loads(done.stdout)["checks"] if c["check"] == wanted)
+    assert found["evidence"] and found["remedy"]
+
+
+def test_what_follows_from_another_fault_is_not_judged(check):
+    done = check("twice", "--only", "kill", "--json")
+    assert verdicts(done, "fail") == ["double-create"]
+    assert verdicts(done, "not_applicable") == ["kill"]
+
+
+def test_the_report_for_people(check):
+    done = check("absent", "--only", "terminate-absent", "--only", "idempotency-key")
+    assert done.returncode == 1
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("FAIL terminate-absent terminate of what was never created is done")
+    assert "needs_operator" in lines[1] and "there is no id to delete" in lines[1]
+    assert lines[2].startswith("       remedy: ")
+    assert lines[-1] == "1 passed, 1 failed, 0 not applicable"
+    assert check("absent", "--only", "declared", "-q").stdout == "1 passed, 0 failed, 0 not applicable\n"
+
+
+def test_without_a_check_file_what_can_be_is_checked(check, tmp_path):
+    done = check("good", "--json", file=None)
+    assert done.returncode == 6
+    assert verdicts(done, "pass") == ["declared"] and verdicts(done, "fail") == []
+    life = next(c for c in json.loads(done.stdout)["checks"] if c["check"] == "life")
+    assert "settings.url" in life["evidence"][0] and "--file" in life["evidence"][0]
+
+
+@pytest.mark.parametrize("text, sentence", [
+    ("settngs: {}\n", ":1: unknown member “settngs”; did you mean “settings”?"),
+    ("- 1\n", "expected a mapping"),
+    ("poll: soon\n", "poll: expected a duration such as 200ms, got “soon”"),
+    ("settings: {url: 5}\n", "settings.url"),
+    ("backend: {command: []}\n", "backend.command: expected a list of words"),
+    ("backend: {command: [/bin/true]}\n", "backend.command ended; it has to print a line with its URL"),
+])
+def test_a_check_file_that_cannot_be_used(check, tmp_path, text, sentence):
+    (tmp_path / "check.yaml").write_text(text)
+    done = check("good", file=tmp_path / "check.yaml")
+    assert done.returncode == 2 and sentence in done.stderr
+
+
+def test_list_and_unknown_checks(run, check):
+    names = [c["check"] for c in json.loads(run("plugin", "check", "--list", "--json").stdout)]
+    assert len(names) == len(set(names)) == 20 and {*BROKEN.values()} == {*names}
+    assert run("plugin", "check", "--list").stdout.splitlines()[0].startswith("declared ")
+    done = check("good", "--only", "kil")
+    assert done.returncode == 2 and "did you mean “kill”?" in done.stderr
+    assert run("plugin", "check").returncode == 2
+
+
+def test_support_needs_no_check_file(run, build):
+    done = run("plugin", "check", build / "plugins" / "support.so", "--json", timeout=900)
+    assert done.returncode == 0, done.stdout
+    assert verdicts(done, "fail") == []
+    assert {"kill", "double-create", "undo", "terminate-twice", "secrets"} <= {*verdicts(done, "pass")}
+    assert "rate-limit" in verdicts(done, "not_applicable")

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cancel: asks until it gets an answer, whatever the host says. */
+#include "tests/plugins/broken/base.h"
+
+static int enable(struct provost_call *call)
+{
+    struct answer answer = ask(call, "GET", "/objects", NULL, NULL);
+    while (answer.code != 0) {
+        answer = ask(call, "GET", "/objects", NULL, NULL);
+    }
+    int outcome = judge(call, &answer, 1, "list the objects");
+    done(&answer);
+    return outcome == PROVOST_OK ? good_enable(call) : outcome;
+}
+
+#define BROKEN_SECOND                                                                              \
+    {                                                                                              \
+        .name = "enable", .run = enable, .flags = PROVOST_S_REPEATABLE                             \
+    }
+
+#define BROKEN_NAME "deaf"
+#include "tests/plugins/broken/base.h"
