@@ -214,8 +214,10 @@ static int check_settings(struct pv_kit *kit, struct pv_err *err)
 {
     struct pv_problems problems;
     pv_problems_init(&problems);
-    int status = pv_job_settings(&kit->job, json_object_get(kit->spec, "settings"), &problems);
-    if (status == PV_EINVAL) {
+    const json_t *given = json_object_get(kit->spec, "settings");
+    int declared = pv_job_declare(kit->cli, &kit->job, given, &problems);
+    int status = declared == PV_EXIT_OK ? pv_job_settings(&kit->job, given, &problems) : PV_EINVAL;
+    if (problems.errors > 0) {
         struct pv_buf text;
         pv_buf_init(&text, TEXT_CAP);
         pv_problems_print(&problems, &text);
@@ -223,6 +225,8 @@ static int check_settings(struct pv_kit *kit, struct pv_err *err)
         said.len -= said.len > 0 ? 1 : 0;
         pv_err_set(err, status, "%.*s", PV_STR_ARG(said));
         pv_buf_done(&text);
+    } else if (status != 0) {
+        pv_err_set(err, status, "what the plugin declares with these settings cannot be read");
     }
     pv_problems_done(&problems);
     return status;

@@ -244,7 +244,8 @@ static void run_check(struct report *r, size_t i)
     size_t before = check->after != NULL ? find_check(check->after) : CHECKS;
     f->evidence = json_array();
     if (r->unplayable != NULL && strcmp(check->name, "declared") != 0) {
-        pv_kit_skip(f, "%s", r->unplayable);
+        bool first = strcmp(check->name, "life") == 0;
+        pv_kit_skip(f, "%s", first ? r->unplayable : "see `life`");
     } else if (!check->alone && !r->kit.lived) {
         pv_kit_skip(f, "a whole life does not work yet (check `life`)");
     } else if (before < CHECKS && r->findings[before].verdict == PV_FAIL) {
