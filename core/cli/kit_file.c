@@ -72,9 +72,7 @@ static int parse(struct pv_kit *kit, const char *path, struct pv_str text, struc
     struct pv_node *root = NULL;
     pv_problems_init(&problems);
     int status = pv_yaml_parse(pv_str(path), text, &problems, &root);
-    if (status == 0 && root->kind != PV_NODE_MAP) {
-        status = pv_err_set(err, PV_EINVAL, "%s: expected a mapping", path);
-    } else if (status == 0) {
+    if (status == 0) {
         status = known_members(root, path, err);
     } else {
         struct pv_buf said;

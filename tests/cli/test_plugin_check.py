@@ -79,7 +79,7 @@ def test_without_a_check_file_what_can_be_is_checked(check, tmp_path):
 
 @pytest.mark.parametrize("text, sentence", [
     ("settngs: {}\n", ":1: unknown member “settngs”; did you mean “settings”?"),
-    ("- 1\n", "expected a mapping"),
+    ("- 1\n", ":1:1: expected options"),
     ("poll: soon\n", "poll: expected a duration such as 200ms, got “soon”"),
     ("settings: {url: 5}\n", "settings.url"),
     ("backend: {command: []}\n", "backend.command: expected a list of words"),
