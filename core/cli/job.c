@@ -4,6 +4,7 @@
 
 #include "core/base/alloc.h"
 #include "core/base/secret.h"
+#include "core/cli/proxy.h"
 #include "core/config/json.h"
 
 #include <string.h>
@@ -137,6 +138,34 @@ int pv_job_declare(struct pv_cli *cli, struct pv_job *job, const json_t *setting
         return describe_own(cli, job);
     }
     return status == PV_ENOMEM ? pv_cli_fail(cli, PV_EXIT_FAILED, "out of memory") : PV_EXIT_USAGE;
+}
+
+int pv_job_stand_before(struct pv_job *job, struct pv_proxy *proxy, bool *ret_any,
+                        struct pv_err *err)
+{
+    const struct pv_fields *fields = &job->plugin->settings;
+    int status = 0;
+    bool any = false;
+    for (size_t i = 0; i < fields->count && status == 0; i++) {
+        const struct pv_field *field = &fields->items[i];
+        const json_t *value = json_object_getn(job->settings, field->name.ptr, field->name.len);
+        const char *text = json_string_value(value);
+        const char *ours = NULL;
+        if (field->type != PV_T_URL || text == NULL || strncmp(text, "http", 4) != 0) {
+            continue;
+        }
+        any = true;
+        status = pv_proxy_add(proxy, text, &ours, err);
+        if (status == 0 && json_object_setn_new(job->settings, field->name.ptr, field->name.len,
+                                                json_string(ours)) != 0) {
+            status = pv_err_set(err, PV_ENOMEM, "out of memory");
+        }
+    }
+    pv_buf_clear(&job->settings_text);
+    status = status == 0 ? pv_json_put(&job->settings_text, job->settings) : status;
+    status = status == 0 ? pv_proxy_start(proxy, err) : status;
+    *ret_any = any;
+    return status;
 }
 
 int pv_job_event_type(const json_t *event)

@@ -7,6 +7,8 @@
 #include "core/cli/play.h"
 #include "core/cli/plugin.h"
 
+struct pv_proxy;
+
 struct pv_job {
     char *host;   /* path of provost-host */
     char *module; /* absolute path */
@@ -45,6 +47,9 @@ int pv_job_declare(struct pv_cli *cli, struct pv_job *job, const json_t *setting
 /* PV_EINVAL: problems were added. */
 int pv_job_settings(struct pv_job *job, const json_t *settings,
                     struct pv_problems *problems) PV_MUST_CHECK;
+/* Leads every setting that is an http:// or https:// URL through the proxy, and starts that. */
+int pv_job_stand_before(struct pv_job *job, struct pv_proxy *proxy, bool *ret_any,
+                        struct pv_err *err) PV_MUST_CHECK;
 /* Checks and puts together job->input, and the limits of quotas of `local`. PV_EINVAL: problems
  * were added. */
 int pv_job_input(struct pv_job *job, const struct pv_job_input *given, struct pv_local *local,

@@ -72,6 +72,7 @@ struct pv_kit_service {
     const json_t *values; /* of its plan; borrowed */
     const char *plan;
     char external_id[32];
+    char name[32];   /* what {{service}} of the check file stands for */
     int64_t objects; /* that the backend said it created (201), less those that it deleted */
 };
 

@@ -230,30 +230,17 @@ static int check_settings(struct pv_kit *kit, struct pv_err *err)
     return status;
 }
 
-/* Settings that are URLs lead through the proxy. */
 static int stand_before(struct pv_kit *kit, struct pv_err *err)
 {
     const struct pv_fields *fields = &kit->job.plugin->settings;
-    int status = 0;
-    for (size_t i = 0; i < fields->count && status == 0; i++) {
+    for (size_t i = 0; i < fields->count; i++) {
         const struct pv_field *field = &fields->items[i];
         json_t *value = json_object_getn(kit->job.settings, field->name.ptr, field->name.len);
-        const char *text = json_string_value(value);
-        if (field->type == PV_T_URL && text != NULL && strncmp(text, "http", 4) == 0) {
-            const char *ours = NULL;
-            status = pv_proxy_add(kit->proxy, text, &ours, err);
-            kit->proxied = kit->proxied || status == 0;
-            if (status == 0 && json_object_setn_new(kit->job.settings, field->name.ptr,
-                                                    field->name.len, json_string(ours)) != 0) {
-                status = PV_ENOMEM;
-            }
-        } else if ((field->flags & PV_F_SECRET) != 0 && text != NULL) {
+        if ((field->flags & PV_F_SECRET) != 0 && json_is_string(value)) {
             json_array_append(kit->secrets, value);
         }
     }
-    pv_buf_clear(&kit->job.settings_text);
-    status = status == 0 ? pv_json_put(&kit->job.settings_text, kit->job.settings) : status;
-    return status == 0 ? pv_proxy_start(kit->proxy, err) : status;
+    return pv_job_stand_before(&kit->job, kit->proxy, &kit->proxied, err);
 }
 
 static int read_poll(struct pv_kit *kit, struct pv_err *err)

@@ -16,6 +16,7 @@ struct rule {
     enum pv_fault fault;
     size_t times;
     unsigned may;      /* PV_MAY_… */
+    bool create_alone; /* of the operations */
     bool heals;        /* the operation has to come to its end by itself */
     const char *after; /* "was answered 429" */
     /* Says more about the scene; `what` names it. NULL: nothing. */
@@ -72,7 +73,8 @@ static void each_request(struct pv_kit *kit, struct pv_finding *finding, const s
     size_t requests = 0;
     for (size_t o = 0; o < sizeof(spoilt) / sizeof(spoilt[0]); o++) {
         const struct pv_kit_life *life = &kit->life[spoilt[o]];
-        size_t most = life->declared ? life->requests : 0;
+        bool wanted = life->declared && (!rule->create_alone || spoilt[o] == PV_OP_CREATE);
+        size_t most = wanted ? life->requests : 0;
         requests += most;
         for (size_t i = 1; i <= most && i <= MOST_REQUESTS && !pv_play_interrupted(); i++) {
             spoil(kit, finding, spoilt[o], i, rule);
@@ -200,6 +202,7 @@ void pv_check_state_size(struct pv_kit *kit, struct pv_finding *finding)
 {
     static const struct rule rule = {
         .fault = PV_FAULT_BLOAT,
+        .create_alone = true,
         .times = 1,
         .heals = true,
         .may = PV_MAY_FAIL | PV_MAY_PARK,

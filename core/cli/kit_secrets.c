@@ -3,7 +3,6 @@
 #include "core/cli/kit.h"
 
 #include "core/base/alloc.h"
-#include "core/base/hash.h"
 #include "core/cli/secretive.h"
 #include "core/config/json.h"
 
@@ -11,7 +10,6 @@
 #include <string.h>
 
 #define SHORTEST 6
-#define LONGEST 512
 
 /* ---- One secret, in the forms in which it may be seen ---- */
 
@@ -21,40 +19,20 @@ static bool holds(struct pv_str text, const char *word)
     return len > 0 && text.len >= len && memmem(text.ptr, text.len, word, len) != NULL;
 }
 
-static void url_encode(const char *text, char out[3 * LONGEST + 1])
-{
-    size_t len = 0;
-    for (const char *c = text; *c != '\0' && len + 4 < 3 * LONGEST; c++) {
-        bool plain = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') ||
-                     (*c >= '0' && *c <= '9') || strchr("-._~", *c) != NULL;
-        len += (size_t)snprintf(out + len, 4, plain ? "%c" : "%%%02X", (unsigned char)*c);
-    }
-    out[len] = '\0';
-}
-
 /* How the text shows the secret; NULL: it does not. */
 static const char *shows(struct pv_str text, const char *secret)
 {
-    char other[3 * LONGEST + 1];
-    size_t len = strlen(secret);
-    if (len < SHORTEST || len > LONGEST) {
+    char other[PV_SECRET_FORM_SIZE];
+    if (strlen(secret) < SHORTEST) {
         return NULL;
     }
-    if (holds(text, secret)) {
-        return "in clear";
+    const char *how = pv_secret_form(secret, 0, other);
+    for (int form = 0; how != NULL; how = pv_secret_form(secret, ++form, other)) {
+        if (holds(text, other)) {
+            return how;
+        }
     }
-    url_encode(secret, other);
-    if (holds(text, other)) {
-        return "in the encoding of URLs";
-    }
-    pv_hex((const uint8_t *)secret, len, other);
-    if (holds(text, other)) {
-        return "in hexadecimal";
-    }
-    /* Without the last group, which depends on what follows. */
-    pv_base64((const uint8_t *)secret, len, other);
-    other[strlen(other) / 4 * 4] = '\0';
-    return holds(text, other) ? "in base64" : NULL;
+    return NULL;
 }
 
 static void look(struct pv_finding *finding, const json_t *secrets, struct pv_str text,

@@ -3,6 +3,7 @@
 #include "core/cli/kit.h"
 
 #include "core/base/alloc.h"
+#include "core/cli/match.h"
 #include "core/config/json.h"
 
 #include <signal.h>
@@ -43,6 +44,7 @@ int pv_kit_service_init(struct pv_kit *kit, struct pv_kit_service *service)
         break;
     }
     snprintf(service->external_id, sizeof(service->external_id), "check-%zu", ++kit->services);
+    memcpy(service->name, service->external_id, sizeof(service->name));
     int status = pv_local_init(&service->local, NULL, &err);
     return status == 0 ? add_pools(kit, &service->local) : status;
 }
@@ -231,8 +233,9 @@ void pv_scene_done(struct pv_scene *scene)
 static json_t *event_of(const struct pv_kit *kit, const struct pv_kit_service *service,
                         const struct pv_scene *scene)
 {
-    json_t *event = json_deep_copy(json_object_get(kit->spec, "event"));
-    event = event != NULL ? event : json_object();
+    const struct pv_match_name names[] = {{"service", service->name}, {NULL, NULL}};
+    const json_t *given = json_object_get(kit->spec, "event");
+    json_t *event = given != NULL ? pv_match_fill(given, names) : json_object();
     json_t *whose = json_object_get(event, "service");
     if (whose == NULL) {
         whose = json_object();

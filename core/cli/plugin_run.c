@@ -5,6 +5,7 @@
 
 #include "core/base/alloc.h"
 #include "core/cli/plugin_run.h"
+#include "core/cli/record.h"
 #include "core/config/json.h"
 
 #include <errno.h>
@@ -178,7 +179,7 @@ static void on_signal(int number)
     pv_play_interrupt();
 }
 
-static int play(struct pv_run *run)
+static int play(struct pv_run *run, struct pv_record *record)
 {
     struct pv_err err = {0};
     struct pv_play_result result = {0};
@@ -189,12 +190,26 @@ static int play(struct pv_run *run)
         return pv_cli_fail_err(run->cli, &err);
     }
     pv_run_print_end(run, &result);
+    const char *to = pv_cli_text(run->cli, "record");
+    int recorded = to != NULL ? pv_record_save(record, run, &result, to, &err) : 0;
     json_decref(result.result);
+    if (recorded != 0) {
+        return pv_cli_fail_err(run->cli, &err);
+    }
     const char *path = pv_cli_text(run->cli, "state");
     if (path != NULL && pv_local_save(&run->local, path, &err) != 0) {
         return pv_cli_fail_err(run->cli, &err);
     }
     return exit_of(result.end);
+}
+
+static int start_recording(struct pv_run *run, struct pv_record *record)
+{
+    struct pv_err err = {0};
+    if (pv_cli_text(run->cli, "record") == NULL) {
+        return PV_EXIT_OK;
+    }
+    return pv_record_begin(record, run, &err) == 0 ? PV_EXIT_OK : pv_cli_fail_err(run->cli, &err);
 }
 
 static int set_up(struct pv_run *run)
@@ -216,6 +231,7 @@ static int set_up(struct pv_run *run)
 int pv_cli_plugin_run(struct pv_cli *cli)
 {
     struct pv_run run = {.cli = cli};
+    struct pv_record record = {0};
     int status = read_files(&run);
     if (status == PV_EXIT_OK) {
         status = pv_job_init(cli, &run.job, pv_cli_arg(cli, 0));
@@ -224,10 +240,12 @@ int pv_cli_plugin_run(struct pv_cli *cli)
     status = status == PV_EXIT_OK ? choose(&run) : status;
     status = status == PV_EXIT_OK ? load_local(&run) : status;
     status = status == PV_EXIT_OK ? check(&run) : status;
+    status = status == PV_EXIT_OK ? start_recording(&run, &record) : status;
     status = status == PV_EXIT_OK ? set_up(&run) : status;
     status = status == PV_EXIT_OK ? choose_call(&run) : status;
-    status = status == PV_EXIT_OK ? play(&run) : status;
+    status = status == PV_EXIT_OK ? play(&run, &record) : status;
     pv_play_done(&run.play);
+    pv_record_done(&record);
     pv_local_done(&run.local);
     pv_job_done(&run.job);
     json_decref(run.settings);
@@ -289,6 +307,10 @@ const struct pv_cli_option pv_cli_plugin_run_options[] = {
      .min = 1,
      .max = 1000,
      .help = "how often a step is tried (4)"},
+    {.name = "record",
+     .value = "FILE",
+     .type = PV_OPTION_TEXT,
+     .help = "write the run as a case for `provost plugin test`, with secrets replaced"},
     {.name = "no-wait", .help = "do not wait between attempts and polls"},
     {.name = "stuck-after",
      .value = "TIME",

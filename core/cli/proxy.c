@@ -27,7 +27,8 @@
 struct route {
     int listener;
     char base[URL_MAX]; /* scheme and authority of the backend */
-    char url[URL_MAX];  /* ours */
+    char ours[64];      /* in its place */
+    char url[URL_MAX];  /* ours, with the path */
 };
 
 struct pv_proxy {
@@ -54,10 +55,10 @@ static json_t *text_json(struct pv_str text)
 
 static json_t *begin_entry(const struct pv_request *request, const struct route *route)
 {
-    json_t *entry = json_pack("{ss% ss% so ss sb si}", "method", request->method.ptr,
+    json_t *entry = json_pack("{ss% ss% so ss ss sb si}", "method", request->method.ptr,
                               request->method.len, "path", request->path.ptr, request->path.len,
                               "headers", text_json(request->headers), "backend", route->base,
-                              "carried", false, "status", 0);
+                              "here", route->ours, "carried", false, "status", 0);
     struct pv_str key = pv_request_header(request, "Idempotency-Key");
     if (key.ptr != NULL) {
         json_object_set_new(entry, "key", text_json(key));
@@ -92,6 +93,7 @@ static void note_reply(struct pv_proxy *proxy, json_t *entry, const struct pv_re
     json_object_set_new(entry, "status", json_integer(reply->status));
     json_object_set_new(entry, "carried", json_boolean(carried));
     json_object_set_new(entry, "response", text_json(pv_buf_view(&reply->body)));
+    json_object_set_new(entry, "said", text_json(pv_buf_view(&reply->headers)));
     pthread_mutex_unlock(&proxy->lock);
 }
 
@@ -258,6 +260,8 @@ int pv_proxy_add(struct pv_proxy *proxy, const char *url, const char **ret_url, 
         return pv_err_set(err, PV_EIO, "cannot serve on the loopback: %s", strerror(errnum));
     }
     snprintf(route->base, sizeof(route->base), "%.*s", (int)base, url);
+    snprintf(route->ours, sizeof(route->ours), "http://127.0.0.1:%u",
+             (unsigned)ntohs(address.sin_port));
     snprintf(route->url, sizeof(route->url), "http://127.0.0.1:%u%s",
              (unsigned)ntohs(address.sin_port), url + base);
     proxy->route_count++;

@@ -47,8 +47,9 @@ int pv_proxy_start(struct pv_proxy *proxy, struct pv_err *err) PV_MUST_CHECK;
 /* Forgets the exchanges, counts from 1 again, and plans a fault (NULL: none). */
 void pv_proxy_begin(struct pv_proxy *proxy, const struct pv_proxy_plan *plan);
 /* The exchanges since then: an array of {"method", "path", "key"? (Idempotency-Key), "request"?,
- * "headers", "status" (0: no answer was given), "response"?, "carried": whether the backend saw it,
- * "backend": which}. The caller's reference. */
+ * "headers", "status" (0: no answer was given), "response"?, "said"? (headers of the answer),
+ * "carried": whether the backend saw it, "backend": which, "here": the proxy's address for it}. The
+ * caller's reference. */
 json_t *pv_proxy_ledger(struct pv_proxy *proxy);
 /* A request is being held (PV_FAULT_HOLD). */
 bool pv_proxy_holds(struct pv_proxy *proxy);

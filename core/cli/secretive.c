@@ -3,7 +3,10 @@
  * cannot see. */
 #include "core/cli/secretive.h"
 
+#include "core/base/hash.h"
+
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #define SHORTEST 6
@@ -53,4 +56,36 @@ void pv_find_secrets(const json_t *value, json_t *found)
     for (size_t i = 0; i < json_array_size(value); i++) {
         pv_find_secrets(json_array_get(value, i), found);
     }
+}
+
+static void url_encode(const char *text, char *out)
+{
+    size_t len = 0;
+    for (const char *c = text; *c != '\0'; c++) {
+        bool plain = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') ||
+                     (*c >= '0' && *c <= '9') || strchr("-._~", *c) != NULL;
+        len += (size_t)snprintf(out + len, 4, plain ? "%c" : "%%%02X", (unsigned char)*c);
+    }
+    out[len] = '\0';
+}
+
+const char *pv_secret_form(const char *secret, int form, char out[PV_SECRET_FORM_SIZE])
+{
+    static const char *const names[] = {"in clear", "in the encoding of URLs", "in hexadecimal",
+                                        "in base64"};
+    size_t len = strlen(secret);
+    if (form < 0 || form > 3 || len > PV_SECRET_LONGEST) {
+        return NULL;
+    }
+    if (form == 0) {
+        memcpy(out, secret, len + 1);
+    } else if (form == 1) {
+        url_encode(secret, out);
+    } else if (form == 2) {
+        pv_hex((const uint8_t *)secret, len, out);
+    } else {
+        pv_base64((const uint8_t *)secret, len, out);
+        out[strlen(out) / 4 * 4] = '\0'; /* the last group depends on what follows */
+    }
+    return names[form];
 }

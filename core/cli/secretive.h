@@ -5,6 +5,10 @@
 
 #include <jansson.h>
 #include <stdbool.h>
+#include <stddef.h>
+
+#define PV_SECRET_LONGEST 512 /* that forms are made of */
+#define PV_SECRET_FORM_SIZE (3 * PV_SECRET_LONGEST + 4)
 
 /* Whether a member is most likely a secret, by its name: password, token, … */
 bool pv_sounds_secret(const char *key);
@@ -12,5 +16,8 @@ bool pv_sounds_secret(const char *key);
 void pv_hide_secrets(json_t *value);
 /* Appends every text of at least six bytes under such a name to an array. */
 void pv_find_secrets(const json_t *value, json_t *found);
+/* How a secret looks elsewhere: form 0 in clear, then in URLs, hexadecimal, base64. Returns how
+ * ("in base64", static); NULL beyond the last. */
+const char *pv_secret_form(const char *secret, int form, char out[PV_SECRET_FORM_SIZE]);
 
 #endif

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
@@ -273,3 +274,78 @@ def test_describe(run, build):
         "name"] == "ledger"
     by_name = run("plugin", "describe", "ledger", env={"PROVOST_PLUGIN_PATH": str(build / "tests/plugins")})
     assert by_name.stdout == done.stdout
+
+
+def record(run, build, files, module, *words):
+    return run("plugin", "run", build / "tests" / "plugins" / f"{module}.so", *words, "--settings", "settings.json",
+               "--no-wait", "--pool", "numbers=100-101", "--state", "state.json", "--record", files / "case.json")
+
+
+def replay(run, build, module="ledger"):
+    return run("plugin", "test", build / "tests" / "plugins" / f"{module}.so", "case.json")
+
+
+def test_a_recorded_run_is_replayed_without_the_backend(run, build, files, backend):
+    backend.plan = [503, "drop", 404]
+    done = record(run, build, files, "ledger", "create", "--event", "event.json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    state = json.loads((files / "state.json").read_text())
+    text = (files / "case.json").read_text()
+    for secret in (state["state"]["password"], state["service"]["ref"], f":{backend.server_port}"):
+        assert secret not in text
+    seen = len(backend.seen)
+    done = replay(run, build)
+    assert done.stdout == "ok   case.json: create, recorded\n1 passed, 0 failed\n", done.stdout
+    assert len(backend.seen) == seen
+    case = json.loads(text)
+    assert case["expect"]["state"] == {"number": "100", "password": "{{any}}"}
+    assert [e["response"].get("status", "drop") for e in case["exchanges"]][:2] == [503, "drop"]
+
+
+def test_a_later_operation_is_recorded_with_the_state_before(run, build, files, backend):
+    assert ledger_create(run, build).returncode == 0
+    password = json.loads((files / "state.json").read_text())["state"]["password"]
+    done = record(run, build, files, "ledger", "suspend")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert password not in (files / "case.json").read_text()
+    done = replay(run, build)
+    assert done.returncode == 0, done.stdout
+
+
+def ledger_create(run, build):
+    return run("plugin", "run", build / "tests/plugins/ledger.so", "create", "--settings", "settings.json",
+               "--pool", "numbers=100-101", "--state", "state.json")
+
+
+def test_a_recorded_case_fails_where_the_plugin_asks_something_else(run, build, files, backend):
+    assert record(run, build, files, "ledger", "create").returncode == 0
+    case = json.loads((files / "case.json").read_text())
+    case["exchanges"][0]["request"]["json"]["step"] = "another"
+    (files / "case.json").write_text(json.dumps(case))
+    done = replay(run, build)
+    assert done.returncode == 1 and "/step: expected" in done.stdout
+
+
+def test_secrets_of_settings_and_answers_are_not_recorded(run, build, files):
+    """The backend of the conformance kit's plugins answers with a password, and wants a token."""
+    folder = Path(__file__).resolve().parents[1] / "plugins" / "broken"
+    server = subprocess.Popen(["/usr/bin/python3", folder / "backend.py"], stdout=subprocess.PIPE, text=True)
+    try:
+        url = server.stdout.readline().strip()
+        token = "the-token-of-the-tests"
+        (files / "settings.json").write_text(json.dumps({"url": url, "token": token}))
+        assert record(run, build, files, "broken-tokenurl", "create").returncode == 0
+    finally:
+        server.kill()
+        server.wait()
+    text = (files / "case.json").read_text()
+    assert token not in text and url not in text and "recorded-secret-" in text
+    answer = json.loads(text)["exchanges"][0]["response"]["json"]
+    assert answer["password"].startswith("recorded-secret-")
+    done = replay(run, build, "broken-tokenurl")
+    assert done.returncode == 0, done.stdout
+
+
+def test_a_record_that_cannot_be_written(play):
+    done = ledger(play, "create", "--record", "no/such/folder/case.json")
+    assert done.returncode == 1 and "no/such/folder/case.json" in done.stderr
