@@ -278,10 +278,15 @@ static int give(struct asking *a, const char *text)
     return pv_buf_c(&a->local->value, text);
 }
 
+static const char *scope_name(const struct pv_wire_ask *ask)
+{
+    return ask->scope == 0 ? "service" : "instance";
+}
+
 static json_t *kv_of(struct asking *a)
 {
     json_t *all = part(a->local, "kv");
-    const char *scope = a->ask->scope == 0 ? "service" : "instance";
+    const char *scope = scope_name(a->ask);
     if (json_object_get(all, scope) == NULL) {
         json_object_set_new(all, scope, json_object());
     }
@@ -312,6 +317,19 @@ static int kv_write(struct asking *a, json_t *entries, json_int_t version)
     return json_object_set_new(entries, a->name, next) == 0 ? 0 : refuse(a, PV_ENOMEM, "no memory");
 }
 
+/* Whether the entry is what is to be written, so that its version stays. */
+static bool kv_written(struct asking *a, const json_t *entry, json_int_t version)
+{
+    json_t *next = a->ask->flag == 0
+                       ? json_loadb(a->ask->text.ptr, a->ask->text.len, JSON_DECODE_ANY, NULL)
+                       : NULL;
+    const json_t *now = json_object_get(entry, "value");
+    bool same = next == NULL ? now == NULL : json_equal(next, now);
+    json_decref(next);
+    a->answer->number = (uint64_t)version;
+    return same;
+}
+
 static int kv_put(struct asking *a)
 {
     json_t *entries = kv_of(a);
@@ -322,7 +340,7 @@ static int kv_put(struct asking *a)
         /* The same step again, its first answer lost: what it wrote stands. */
         bool own = json_integer_value(json_object_get(a->local->grants, a->grant)) == version;
         if (own && version > 0 && a->ask->number < (uint64_t)version) {
-            return kv_write(a, entries, version);
+            return kv_written(a, entry, version) ? 0 : kv_write(a, entries, version);
         }
         return refuse(a, PV_ECONFLICT, "the value is at another version now");
     }
@@ -459,8 +477,9 @@ void pv_local_answer(struct pv_local *local, uint32_t run, struct pv_str step,
     if (kind == PV_ASK_POOL_GIVE || kind == PV_ASK_POOL_REJECT) {
         kind = PV_ASK_POOL_TAKE; /* they speak of its grant */
     }
+    struct pv_str where = kind == PV_ASK_KV_PUT ? pv_str(scope_name(ask)) : ask->pool;
     snprintf(a.grant, sizeof(a.grant), "%u/%.*s/%u/%.*s/%.*s", run, PV_STR_ARG(step), kind,
-             PV_STR_ARG(ask->pool), PV_STR_ARG(ask->name));
+             PV_STR_ARG(where), PV_STR_ARG(ask->name));
     if (pv_str_to_c(ask->name, a.name, sizeof(a.name)) != 0 ||
         pv_str_to_c(ask->pool, a.pool, sizeof(a.pool)) != 0) {
         refuse(&a, PV_ETOOBIG, "the name is too long");

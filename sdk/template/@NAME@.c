@@ -50,7 +50,11 @@ static int remember(struct provost_call *call, const json_t *object)
     json_t *state = json_pack("{s:s}", "id", provost_text_at(object, "id", ""));
     int code = provost_set_state(call, state);
     json_decref(state);
-    return provost_classify(call, code, "keep the object's id");
+    /* The object is there all the same. If this were permanent it would stay: only steps that are
+     * done or unknown are undone. */
+    return code == 0 ? PROVOST_OK
+                     : provost_fail(call, PROVOST_UNKNOWN, -1, "keep the object's id: %s",
+                                    call->host->error(call));
 }
 
 /* ---- create ------------------------------------------------------------------------------------
@@ -171,6 +175,29 @@ static int test(struct provost_call *call)
                : outcome;
 }
 
+/* Everything at the backend that bears a ref: what `provost plugin check` judges by, and how
+ * leftovers are found. */
+static int inventory(struct provost_call *call)
+{
+    struct answer answer = ask(call, "GET", "/objects", NULL, PROVOST_H_IDEMPOTENT);
+    int outcome = judge(call, &answer, 1, "list the objects");
+    if (outcome == PROVOST_OK) {
+        json_t *result = json_pack("{s:[], s:n}", "items", "next");
+        size_t i;
+        json_t *object;
+        json_array_foreach(provost_at(answer.json, "objects"), i, object)
+        {
+            json_array_append_new(json_object_get(result, "items"),
+                                  json_pack("{s:s, s:s}", "ref", provost_text_at(object, "ref", ""),
+                                            "kind", "object"));
+        }
+        outcome = provost_classify(call, provost_set_result(call, result), "answer");
+        json_decref(result);
+    }
+    json_decref(answer.json);
+    return outcome;
+}
+
 /* ---- What the plugin declares
  * -------------------------------------------------------------------- */
 
@@ -223,6 +250,7 @@ static const struct provost_query service_queries[] = {
 
 static const struct provost_query instance_queries[] = {
     {.name = "test", .run = test},
+    {.name = "inventory", .run = inventory},
     {0},
 };
 

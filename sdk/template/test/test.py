@@ -8,61 +8,16 @@ import sys
 import tempfile
 import threading
 import unittest
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+
+from backend import Objects
 
 MODULE, PROVOST = sys.argv[1:3]
 
 
-class Backend(BaseHTTPRequestHandler):
-    """Objects in memory. `refuse`: it answers 422; `lose`: the next answer to a POST gets lost."""
-
-    def answer(self, status, body=None):
-        data = json.dumps(body or {}).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def handle_method(self):
-        body = json.loads(self.rfile.read(int(self.headers.get("Content-Length") or 0)) or b"{}")
-        objects = self.server.objects
-        ref = self.path.removeprefix("/objects").strip("/")
-        if self.headers["Authorization"] != "Bearer secret":
-            self.answer(401)
-        elif self.server.refuse:
-            self.answer(422, {"error": "refused by the test"})
-        elif self.command == "POST":
-            self.server.created += 1
-            objects[body["ref"]] = {"id": f"object-{self.server.created}", "enabled": True, **body}
-            if self.server.lose:
-                self.server.lose = False
-                self.close_connection = True
-            else:
-                self.answer(201, objects[body["ref"]])
-        elif self.command == "GET" and not ref:
-            self.answer(200, {"objects": list(objects.values())})
-        elif ref not in objects:
-            self.answer(404)
-        elif self.command == "DELETE":
-            del objects[ref]
-            self.answer(200)
-        else:
-            objects[ref].update(body)
-            self.answer(200, objects[ref])
-
-    do_GET = do_POST = do_PATCH = do_DELETE = handle_method
-
-    def log_message(self, format, *args):
-        pass
-
-
 class Life(unittest.TestCase):
     def setUp(self):
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Backend)
-        self.server.objects, self.server.created = {}, 0
-        self.server.refuse = self.server.lose = False
+        self.server = Objects()
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
         self.addCleanup(self.server.server_close)
         self.addCleanup(self.server.shutdown)

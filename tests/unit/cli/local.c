@@ -60,7 +60,7 @@ static void keys_have_versions(void **state)
     assert_int_equal(ask(1, "s", get("k")), PV_ENOTFOUND);
     assert_int_equal(ask(1, "s", put("k", "1", 5)), PV_ECONFLICT);
     assert_int_equal(ask(1, "s", put("k", "{\"b\":1}", 0)), 0);
-    assert_int_equal(ask(1, "s", put("k", "2", 0)), PV_ECONFLICT);
+    assert_int_equal(ask(1, "t", put("k", "2", 0)), PV_ECONFLICT);
     assert_int_equal(ask(1, "s", get("k")), 0);
     answered("{\"b\":1}");
     assert_int_equal(answer.number, 1);
@@ -71,6 +71,22 @@ static void keys_have_versions(void **state)
     struct pv_wire_ask of_instance = get("k");
     of_instance.scope = 1;
     assert_int_equal(ask(1, "s", of_instance), PV_ENOTFOUND);
+}
+
+/* As the store does it: what a step wrote stands when it is called again, its first answer lost. */
+static void keys_written_again_by_the_same_step(void **state)
+{
+    (void)state;
+    assert_int_equal(ask(1, "s", put("k", "1", 0)), 0);
+    assert_int_equal(ask(1, "s", put("k", "1", 0)), 0);
+    assert_int_equal(answer.number, 1);
+    assert_int_equal(ask(1, "s", put("k", "2", 0)), 0);
+    assert_int_equal(answer.number, 2);
+    assert_int_equal(ask(2, "s", put("k", "3", 0)), PV_ECONFLICT);
+    assert_int_equal(ask(1, "s", put("k", "3", 2)), 0);
+    struct pv_wire_ask of_instance = put("k", "1", 1);
+    of_instance.scope = 1;
+    assert_int_equal(ask(1, "s", of_instance), PV_ECONFLICT);
 }
 
 static int pool(uint8_t kind, uint32_t run, const char *step, const char *name)
@@ -204,6 +220,7 @@ int main(void)
     pv_json_setup();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(keys_have_versions, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(keys_written_again_by_the_same_step, set_up, tear_down),
         cmocka_unit_test_setup_teardown(pools_give_each_value_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_rejected_value_is_set_aside, set_up, tear_down),
         cmocka_unit_test_setup_teardown(quotas_have_limits, set_up, tear_down),
