@@ -4,6 +4,7 @@
 
 #include "core/base/alloc.h"
 #include "core/base/clock.h"
+#include "core/config/describe.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -82,8 +83,13 @@ static int make_page(struct pv_child *child, int *ret_fd, struct pv_err *err)
 static int make_reach(const struct pv_child_options *options, int *ret_fd, struct pv_err *err)
 {
     struct pv_reach reach = options->reach != NULL ? *options->reach : (struct pv_reach){0};
-    reach.module = pv_str(options->module);
+    bool program = pv_module_is_program(options->module);
+    reach.module = program ? PV_STR("") : pv_str(options->module);
     reach.data_dir = pv_str(options->data_dir);
+    int status = program ? pv_reach_add(&reach.command, pv_str(options->module)) : 0;
+    if (status != 0) {
+        return pv_err_set(err, status, "the command has too many words");
+    }
     return pv_reach_to_fd(&reach, ret_fd, err);
 }
 
@@ -255,6 +261,9 @@ int pv_child_next(struct pv_child *child, struct pv_frame *ret_frame)
 
 uint32_t pv_child_mark(const struct pv_child *child, uint32_t slot)
 {
+    if (atomic_load(&child->page->heartbeat_ms) == 0) {
+        return PV_SLOT_TOUCHED; /* a host that keeps no page: it may have done anything */
+    }
     return slot < PV_PAGE_SLOTS ? atomic_load(&child->page->slot[slot].mark) : PV_SLOT_FREE;
 }
 

@@ -70,7 +70,9 @@ int pv_cli_describe(struct pv_cli *cli, const char *module, struct pv_str settin
     int status = pv_describer_new(NULL, &describer, &err);
     if (status == 0) {
         struct pv_describe table = pv_describer_table(describer);
-        struct pv_describe_ask asked = {.module = module};
+        const char *const words[] = {module, NULL};
+        struct pv_describe_ask asked = {.module = module,
+                                        .command = pv_module_is_program(module) ? words : NULL};
         status = ask(&table, &asked, &plugin, &err);
         if (status == 0 && settings.len > 0) {
             asked.settings = settings;
@@ -156,8 +158,9 @@ const struct pv_cli_command pv_cli_plugin[] = {
      .args = "MODULE",
      .summary = "what a plugin declares: settings, fields of products, operations, actions",
      .details =
-         "MODULE is the path of a shared object, or a plugin's name, which is looked for where "
-         "provostd does. The module is loaded by provost-host, never by this program.\n\n"
+         "MODULE is the path of a shared object (.so), or of a program that is a host itself, or a "
+         "plugin's name, which is looked for where provostd does. The module is loaded by "
+         "provost-host, never by this program.\n\n"
          "  provost plugin describe build/dns.so\n"
          "  provost plugin describe script --settings settings.json",
      .options = describe_options,

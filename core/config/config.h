@@ -77,12 +77,15 @@ struct pv_config_grants {
 
 struct pv_config_secret; /* a SECRET value with its references unresolved */
 
+#define PV_CONFIG_WORDS_MAX 60 /* of a command; PV_REACH_PATHS_MAX is more */
+
 /* One configured copy of a plugin. */
 struct pv_config_instance {
     struct pv_str name;
     struct pv_str module;      /* as configured */
-    struct pv_str module_path; /* absolute */
-    struct pv_plugin *plugin;  /* what it declares; a reference of the configuration's */
+    struct pv_str module_path; /* absolute; of the program where there is a command */
+    const char **command;     /* of a host that is a program of its own, NULL-terminated; or NULL */
+    struct pv_plugin *plugin; /* what it declares; a reference of the configuration's */
     struct pv_instance_limits limits;
     struct pv_retry retry;  /* what it sets itself; 0: as the product */
     int64_t stuck_after_ms; /* a loop that does not turn for so long is stuck */

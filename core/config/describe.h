@@ -116,6 +116,9 @@ struct pv_describe pv_describer_table(struct pv_describer *describer);
  * the installed one. PV_ENOTFOUND lists where it was looked for. The path is freed with pv_free. */
 int pv_describer_find_host(char **ret_path, struct pv_err *err) PV_MUST_CHECK;
 
+/* Whether a path is that of a program that is a host itself, and not of a shared object: it does
+ * not end in .so. */
+bool pv_module_is_program(const char *path);
 /* Finds NAME.so in PROVOST_PLUGIN_PATH, `dirs`, and the installed folder, in this order; a module
  * with a slash is a path. PV_ENOTFOUND lists the folders. The path is freed with pv_free. */
 int pv_module_find(struct pv_str module, const struct pv_str *dirs, size_t dir_count,

@@ -181,6 +181,12 @@ static bool command_line(const char *program, const struct pv_describe_ask *ask,
     argv[count++] = program;
     argv[count++] = "--describe";
     if (ask->command != NULL) {
+        if (ask->settings.len > 0) {
+            argv[count++] = "--settings";
+        }
+        if (ask->unconfined) {
+            argv[count++] = "--unconfined";
+        }
         argv[count++] = "--command";
         for (size_t i = 0; ask->command[i] != NULL; i++) {
             if (count + 2 > ARGUMENTS_MAX) {

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define MAX_SETTINGS (1u << 20)
 
@@ -39,6 +40,38 @@ static int find_module(struct pv_loading *loading, const struct pv_raw_instance 
     instance->module_path = pv_arena_copy(&loading->config->arena, pv_str(path));
     pv_free(path);
     return instance->module_path.ptr ? PV_OK : PV_ENOMEM;
+}
+
+/* The words of a host that is a program of its own. */
+static int find_command(struct pv_loading *loading, const struct pv_raw_instance *raw,
+                        struct pv_config_instance *instance)
+{
+    const struct pv_option_list *words = &raw->command;
+    const struct pv_str program = words->items[0];
+    if (words->count > PV_CONFIG_WORDS_MAX || program.len == 0 || program.ptr[0] != '/') {
+        pv_load_problem(loading, raw->head.node, raw->head.path, "command",
+                        "expected an absolute path and at most %d arguments",
+                        PV_CONFIG_WORDS_MAX - 1);
+        return PV_EINVAL;
+    }
+    instance->command =
+        pv_arena_alloc(&loading->config->arena, (words->count + 1) * sizeof(*instance->command));
+    if (!instance->command) {
+        return PV_ENOMEM;
+    }
+    for (size_t i = 0; i < words->count; i++) {
+        instance->command[i] = words->items[i].ptr; /* NUL-terminated, as all texts of the file */
+    }
+    instance->command[words->count] = NULL;
+    instance->module_path = program;
+    instance->module = program;
+    struct stat st;
+    if (stat(program.ptr, &st) != 0 || !S_ISREG(st.st_mode) || access(program.ptr, X_OK) != 0) {
+        pv_load_problem(loading, raw->head.node, raw->head.path, "command",
+                        "%.*s is no program that can be started", PV_STR_ARG(program));
+        return PV_EINVAL;
+    }
+    return PV_OK;
 }
 
 /* A description that this load already has. */
@@ -86,9 +119,27 @@ static int describe_new(struct pv_loading *loading, struct pv_str path, struct p
     return PV_OK;
 }
 
+static int describe_command(struct pv_loading *loading, const struct pv_raw_instance *raw,
+                            struct pv_config_instance *instance)
+{
+    struct pv_err err = {0};
+    const struct pv_describe_ask asked = {.module = instance->module_path.ptr,
+                                          .command = instance->command,
+                                          .unconfined = !instance->confined};
+    int status = ask(loading, &asked, &instance->plugin, &err);
+    if (status != PV_OK && status != PV_ENOMEM) {
+        pv_load_problem(loading, raw->head.node, raw->head.path, "command", "%s", err.text);
+        return PV_EINVAL;
+    }
+    return status;
+}
+
 static int describe(struct pv_loading *loading, const struct pv_raw_instance *raw,
                     struct pv_config_instance *instance)
 {
+    if (instance->command) {
+        return describe_command(loading, raw, instance);
+    }
     struct pv_plugin *plugin = known_plugin(loading, instance->module_path);
     if (!plugin) {
         struct pv_err err = {0};
@@ -159,7 +210,8 @@ static int describe_own(struct pv_loading *loading, const struct pv_raw_instance
                                               .settings = pv_buf_view(&settings),
                                               .read = instance->grants.read.items,
                                               .read_count = instance->grants.read.count,
-                                              .unconfined = !instance->confined};
+                                              .unconfined = !instance->confined,
+                                              .command = instance->command};
         status = ask(loading, &asked, &plugin, &err);
     } else {
         pv_err_set(&err, status, "%s", pv_status_text(status));
@@ -446,10 +498,15 @@ static int load_instance(struct pv_loading *loading, const struct pv_raw_instanc
         .breaker_open_cap_ms = raw->breaker.open_cap,
     };
     instance->retry = pv_load_retry(&raw->retry);
-    if (!raw->module.ptr) {
-        return PV_EINVAL; /* said already */
+    bool program = raw->command.count > 0;
+    if (program == (raw->module.ptr != NULL)) {
+        pv_load_problem(loading, raw->head.node, raw->head.path, "module",
+                        program ? "there is a command: expected one of the two"
+                                : "required: a module, or a command");
+        return PV_EINVAL;
     }
-    int status = find_module(loading, raw, instance);
+    int status =
+        program ? find_command(loading, raw, instance) : find_module(loading, raw, instance);
     if (status == PV_OK) {
         status = describe(loading, raw, instance);
     }

@@ -137,3 +137,9 @@ int pv_describer_find_host(char **ret_path, struct pv_err *err)
     return pv_err_set(err, PV_ENOTFOUND, "there is no provost-host in %s, %s", folder,
                       PV_LIBEXEC_DIR);
 }
+
+bool pv_module_is_program(const char *path)
+{
+    size_t len = strlen(path);
+    return len < 3 || strcmp(path + len - 3, ".so") != 0;
+}

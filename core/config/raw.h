@@ -69,6 +69,7 @@ struct pv_raw_grants {
 struct pv_raw_instance {
     struct pv_option_head head;
     struct pv_str module;
+    struct pv_option_list command;
     const struct pv_node *settings;
     int64_t max_in_flight;
     double rate;

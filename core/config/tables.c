@@ -293,12 +293,16 @@ static const struct pv_option instance_options[] = {
     {.name = "module",
      .kind = PV_T_STRING,
      AT(pv_raw_instance, module),
-     .required = true,
      .min = 1,
      .max = 4096,
      .doc = "The module's name (`dns` is `dns.so`, searched in `PROVOST_PLUGIN_PATH`, "
             "`plugin_dirs` and "
             "the installed folder), or a path with a slash."},
+    {.name = "command",
+     .kind = PV_T_LIST,
+     AT(pv_raw_instance, command),
+     .doc = "In place of `module`: a program in any language that speaks docs/wire.md on "
+            "descriptor 3, as an absolute path and its arguments."},
     {.name = "settings",
      .kind = PV_O_NODE,
      AT(pv_raw_instance, settings),

@@ -122,9 +122,13 @@ static int make_reach(struct pv_daemon *daemon, const struct pv_config_instance 
         .flags = (daemon->live.config->isolation_required ? 0u : PV_REACH_BEST_EFFORT) |
                  (instance->confined ? 0u : PV_REACH_UNCONFINED),
         .data_dir = pv_str(daemon->data_dir),
-        .module = instance->module_path,
+        .module = instance->command ? PV_STR("") : instance->module_path,
     };
-    int status = grant(&reach->read, &grants->read, err);
+    int status = 0;
+    for (size_t i = 0; instance->command && instance->command[i] && status == 0; i++) {
+        status = pv_reach_add(&reach->command, pv_str(instance->command[i]));
+    }
+    status = status == 0 ? grant(&reach->read, &grants->read, err) : status;
     status = status == 0 ? grant(&reach->write, &grants->write, err) : status;
     status = status == 0 ? grant(&reach->exec, &grants->exec, err) : status;
     return status == 0 ? grant(&reach->unix_sockets, &grants->unix_sockets, err) : status;

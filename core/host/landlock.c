@@ -255,6 +255,12 @@ static int add_rules(const struct rules *rules, const struct pv_reach *reach, st
     if (status == 0) {
         status = allow_programs(rules, &reach->exec, reach->exec.count, "grants.exec:", err);
     }
+    for (size_t i = 1; i < reach->command.count; i++) { /* a script that an interpreter is given */
+        char path[PATH_MAX];
+        if (pv_str_to_c(reach->command.items[i], path, sizeof(path)) == 0 && path[0] == '/') {
+            (void)!allow(rules, path, READ);
+        }
+    }
     if (status == 0) {
         status = allow_programs(rules, &reach->command, reach->command.count > 0 ? 1 : 0,
                                 "command:", err);

@@ -8,8 +8,10 @@
 #include "core/base/log.h"
 #include "core/host/crash.h"
 #include "core/host/host.h"
+#include "core/host/launch.h"
 #include "core/host/restrict.h"
 
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -203,15 +205,41 @@ static int refuse(const char *why)
     return fail(why, EXIT_FAULT);
 }
 
+/* The host is a program of its own, and this process becomes it. The page stays open for it. */
+static int become(const struct pv_reach *reach)
+{
+    struct pv_err err = {0};
+    static char data_dir[PATH_MAX];
+    char *words[PV_REACH_PATHS_MAX + 1] = {NULL};
+    for (size_t i = 0; i < reach->command.count; i++) {
+        words[i] = pv_strndup(reach->command.items[i].ptr, reach->command.items[i].len);
+        if (words[i] == NULL) {
+            return refuse("out of memory");
+        }
+    }
+    if (pv_str_to_c(reach->data_dir, data_dir, sizeof(data_dir)) != 0 ||
+        pv_host_restrict(reach, PAGE_FD + 1, &err) != 0) {
+        return refuse(err.text);
+    }
+    if (data_dir[0] != '\0' && chdir(data_dir) != 0) {
+        pv_err_set(&err, PV_EIO, "cannot enter the data folder %s: %m", data_dir);
+        return refuse(err.text);
+    }
+    return pv_launch(words, &err) != 0 ? refuse(err.text) : 0;
+}
+
 static int serve(int parent, bool trace)
 {
     struct pv_err err = {0};
-    if (pv_host_tie(parent, &err) != 0) {
+    static struct pv_reach reach;
+    if (pv_host_tie(parent, &err) != 0 || pv_host_read_reach(&reach, &err) != 0) {
         return fail(err.text, EXIT_USAGE);
     }
+    if (reach.command.count > 0) {
+        return become(&reach);
+    }
     struct pv_page *page = map_page(&err);
-    static struct pv_reach reach;
-    if (page == NULL || pv_host_read_reach(&reach, &err) != 0) {
+    if (page == NULL) {
         return fail(err.text, EXIT_USAGE);
     }
     if (pv_host_restrict(&reach, PAGE_FD + 1, &err) != 0) {
@@ -259,11 +287,18 @@ static int read_settings(struct pv_buf *settings, struct pv_err *err)
     return status == 0 ? 0 : pv_err_set(err, status, "settings: %s", pv_status_text(status));
 }
 
-/* MODULE [--settings] [--unconfined] [--read PATH ...] */
-static int describe_options(int argc, char **argv, struct pv_reach *reach, bool *with_settings)
+/* MODULE [--settings] [--unconfined] [--read PATH ...], or options before --command PROGRAM
+ * ARGUMENT... */
+static int describe_options(int argc, char **argv, struct pv_reach *reach, bool *with_settings,
+                            char ***ret_words)
 {
-    reach->module = pv_str(argv[0]);
-    for (int i = 1; i < argc; i++) {
+    int first = strncmp(argv[0], "--", 2) == 0 ? 0 : 1;
+    reach->module = first == 1 ? pv_str(argv[0]) : PV_STR("");
+    for (int i = first; i < argc; i++) {
+        if (first == 0 && strcmp(argv[i], "--command") == 0 && i + 1 < argc) {
+            *ret_words = argv + i + 1;
+            return 0;
+        }
         if (strcmp(argv[i], "--settings") == 0) {
             *with_settings = true;
         } else if (strcmp(argv[i], "--unconfined") == 0) {
@@ -277,29 +312,44 @@ static int describe_options(int argc, char **argv, struct pv_reach *reach, bool 
             return PV_EINVAL;
         }
     }
-    return 0;
+    return first == 1 ? 0 : PV_EINVAL;
+}
+
+/* A kernel without isolation is judged where hosts are started. */
+static struct pv_reach describing = {.flags = PV_REACH_BEST_EFFORT};
+
+static int restrict_program(char *const *words, struct pv_err *err)
+{
+    for (size_t i = 0; words[i] != NULL; i++) {
+        int status = pv_reach_add(&describing.command, pv_str(words[i]));
+        if (status != 0) {
+            return pv_err_set(err, status, "more than %d words", PV_REACH_PATHS_MAX);
+        }
+    }
+    return pv_host_restrict(&describing, PAGE_FD + 1, err);
 }
 
 static int describe(int argc, char **argv)
 {
-    const char *module = argv[0];
+    char **words = NULL;
     struct pv_err err = {0};
     struct pv_buf json;
     struct pv_buf settings;
     pv_buf_init(&json, DESCRIPTION_MAX);
     pv_buf_init(&settings, SETTINGS_MAX);
-    /* A kernel without isolation is judged where hosts are started. */
-    static struct pv_reach reach = {.flags = PV_REACH_BEST_EFFORT};
     bool with_settings = false;
-    if (describe_options(argc, argv, &reach, &with_settings) != 0) {
+    if (describe_options(argc, argv, &describing, &with_settings, &words) != 0) {
         return fail("--describe: an unknown argument, or too many paths", EXIT_USAGE);
     }
-    int status = pv_host_restrict(&reach, STDERR_FILENO + 1, &err);
+    int status = words == NULL ? pv_host_restrict(&describing, STDERR_FILENO + 1, &err) : 0;
     if (status == 0 && with_settings) {
         status = read_settings(&settings, &err);
     }
-    if (status == 0) {
-        status = pv_host_describe(module, with_settings ? settings.ptr : NULL, &json, &err);
+    if (status == 0 && words != NULL) {
+        struct pv_str given = {settings.ptr, with_settings ? settings.len - 1 : 0};
+        status = pv_launch_describe(words, given, restrict_program, &json, &err);
+    } else if (status == 0) {
+        status = pv_host_describe(argv[0], with_settings ? settings.ptr : NULL, &json, &err);
     }
     pv_buf_done(&settings);
     if (status != 0) {
@@ -333,6 +383,8 @@ int main(int argc, char **argv)
         fputs(
             "usage: provost-host [--parent=PID] [--trace]\n"
             "       provost-host --describe MODULE [--settings] [--unconfined] [--read PATH ...]\n"
+            "       provost-host --describe [--settings] [--unconfined] --command PROGRAM "
+            "ARGUMENT...\n"
             "                                 (--settings: JSON on standard input)\n"
             "provostd starts it, with a socket as descriptor 3, the status page as 4 and its "
             "reach as 5.\n",

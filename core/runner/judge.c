@@ -25,6 +25,9 @@ enum pv_lost pv_judge_call(const struct pv_page *page, const struct pv_verdict_o
     *ret_last_send_ms = 0;
     bool received = atomic_load_explicit(&s->call, memory_order_relaxed) == call;
     uint32_t mark = received ? atomic_load_explicit(&s->mark, memory_order_relaxed) : PV_SLOT_FREE;
+    if (atomic_load_explicit(&page->heartbeat_ms, memory_order_relaxed) == 0) {
+        mark = PV_SLOT_TOUCHED; /* a host that keeps no page: it may have done anything */
+    }
     bool touched = mark >= PV_SLOT_TOUCHED;
     if (touched) {
         *ret_last_send_ms = atomic_load_explicit(&s->last_send_ms, memory_order_relaxed);

@@ -42,6 +42,9 @@ uint64_t pv_hosts_resident(int pid)
 static void watch_heart(struct host *host, int64_t now_ms)
 {
     int64_t beat_ms = atomic_load_explicit(&host->page->heartbeat_ms, memory_order_relaxed);
+    if (beat_ms == 0) {
+        return; /* it keeps no page: overdue calls show when it is stuck */
+    }
     if (beat_ms > host->heartbeat_ms && beat_ms <= now_ms + 1000) {
         host->heartbeat_ms = beat_ms;
     }

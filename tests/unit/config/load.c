@@ -260,7 +260,16 @@ static const struct {
     {"[a]: 1\n", "DIR/provost.yaml:1:1: a key must be text\n"},
     {"a: \"\\0\"\n", "DIR/provost.yaml:1:4: a NUL byte cannot be part of a value\n"},
     {"a: \xFF\n", "DIR/provost.yaml: byte 3: invalid leading UTF-8 octet\n"},
-    {"plugins: {x: {}}\n", "DIR/provost.yaml:1:14: plugins.x.module: required, but not given\n"},
+    {"plugins: {x: {}}\n",
+     "DIR/provost.yaml:1:14: plugins.x.module: required: a module, or a command\n"},
+    {"plugins: {x: {module: dns, command: [/bin/true]}}\n",
+     "DIR/provost.yaml:1:23: plugins.x.module: there is a command: expected one of the two\n"},
+    {"plugins: {x: {command: [true]}}\n",
+     "DIR/provost.yaml:1:24: plugins.x.command: expected an absolute path and at most 59 "
+     "arguments\n"},
+    {"plugins: {x: {command: [/no/such/program]}}\n",
+     "DIR/provost.yaml:1:24: plugins.x.command: /no/such/program is no program that can be "
+     "started\n"},
     {"plugins: {x: {module: ./nothing.so}}\n",
      "DIR/provost.yaml:1:23: plugins.x.module: there is no file DIR/./nothing.so\n"},
     {"plugins: {x: {module: modules/broken.so}}\n",

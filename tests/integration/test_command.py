@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Instances whose host is a program of its own (`command:`), in a whole provostd."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "plugins"))
+from test_python_host import BAD, NOTES  # noqa: E402
+
+WEB = {"web": {"components": [{"name": "note", "plugin": "notes"}], "plans": {"basic": {}}}}
+
+
+def options(*words, values=None, **instance):
+    products = {"web": WEB["web"] | {"plans": {"basic": values or {}}}}
+    return {"plugins": {"notes": {"command": [str(w) for w in words]} | instance}, "products": products}
+
+
+def test_a_whole_life(make_provost):
+    with make_provost(options(NOTES, values={"title": "hello"})) as provost:
+        made = provost.await_operation("create", "a", product="web", plan="basic")
+        assert made["state"] == "done", made
+        [note] = (provost.folder / "data/instances/notes").glob("*.json")
+        assert "hello" in note.read_text()
+        assert provost.await_operation("suspend", "a")["state"] == "done"
+        assert not note.exists() and note.with_suffix(".off").exists()
+        assert provost.await_operation("unsuspend", "a")["state"] == "done"
+        assert provost.await_operation("terminate", "a")["state"] == "done"
+        assert not note.exists()
+        answer = provost.admin("GET", "/v1/instances/notes/queries/test")
+        assert answer.status == 200 and '"ok":true' in answer.text.replace(" ", ""), answer
+
+
+def test_it_is_confined_and_tied(make_provost, tmp_path):
+    """Its folder is all that it writes, and it dies with the daemon."""
+    with make_provost(options(NOTES)) as provost:
+        provost.await_operation("create", "a", product="web", plan="basic")
+        pid = provost.hosts()["notes"]
+        status = Path(f"/proc/{pid}/status").read_text()
+        assert "NoNewPrivs:\t1" in status and "Seccomp:\t2" in status
+        assert os.readlink(f"/proc/{pid}/cwd") == str(provost.folder / "data/instances/notes")
+        assert Path(f"/proc/{pid}/environ").read_bytes().count(b"\0") == 2
+
+
+def test_a_host_that_is_killed_during_a_step_leaves_it_unknown(make_provost, tmp_path):
+    """It keeps no status page, so the step is looked for: nothing is done twice blindly."""
+    started = tmp_path / "started"
+    os.mkfifo(started)
+    program = tmp_path / "bad"
+    program.write_text(BAD + f"ready(); step(); open('{started}', 'w').write(str(os.getpid()))\n"
+                       "signal.pause()\n", encoding="utf-8")
+    program.chmod(0o755)
+    with make_provost(options(program, confine=False)) as provost:
+        provost.event("create", "a", product="web", plan="basic")
+        os.kill(int(started.read_text()), signal.SIGKILL)
+        parked = provost.await_operation("create", "a", product="web", plan="basic")
+        assert parked["state"] == "needs_operator", parked
+
+
+def test_a_step_that_never_answers_is_overdue(make_provost, tmp_path):
+    program = tmp_path / "bad"
+    program.write_text(BAD + "ready(); step(); signal.pause()\n", encoding="utf-8")
+    program.chmod(0o755)
+    with make_provost(options(program)) as provost:
+        parked = provost.await_operation("create", "a", product="web", plan="basic")
+        assert parked["state"] == "needs_operator", parked
+        assert any("was killed" in message for message in provost.messages())
+
+
+@pytest.mark.parametrize("instance, sentence", [
+    ({"command": ["notes.py"]}, "expected an absolute path"),
+    ({"command": ["/no/such/program"]}, "no program that can be started"),
+    ({"command": [str(NOTES)], "module": "dns"}, "expected one of the two"),
+    ({}, "a module, or a command"),
+    ({"command": [str(NOTES)], "settings": {"colour": "red"}}, "colour"),
+    ({"command": ["/bin/true"]}, "before it had described itself"),
+])
+def test_what_the_configuration_refuses(make_provost, instance, sentence):
+    provost = make_provost({"plugins": {"notes": instance}})
+    done = subprocess.run([provost.build / "provostd", "-c", provost.config, "--check"],
+                          capture_output=True, text=True, check=False, env=provost.env)
+    assert done.returncode != 0 and sentence in done.stderr + done.stdout
