@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The API as a whole: finds the route of a request and who asks, then hands the call to the route.
  */
+#include "core/api/httptls.h"
 #include "core/api/internal.h"
 
 #include <stdio.h>
@@ -324,6 +325,7 @@ int pv_api_new(const struct pv_api_options *options, struct pv_api **ret_api, st
 {
     struct pv_api *api = pv_calloc(1, sizeof(*api));
     if (api == NULL) {
+        pv_http_tls_unref(options->tls);
         return pv_err_set(err, PV_ENOMEM, "%s", pv_status_text(PV_ENOMEM));
     }
     api->o = *options;
@@ -339,6 +341,7 @@ int pv_api_new(const struct pv_api_options *options, struct pv_api **ret_api, st
         .is_host = options->daemon.is_host,
         .is_host_ctx = options->daemon.ctx,
         .max_connections = (size_t)http->max_connections,
+        .max_per_address = (size_t)http->max_connections_per_address,
         .max_body = (size_t)http->max_body,
         .header_ms = http->header_timeout_ms,
         .body_ms = http->body_timeout_ms,
@@ -346,11 +349,13 @@ int pv_api_new(const struct pv_api_options *options, struct pv_api **ret_api, st
     };
     int status = pv_httpd_new(&httpd, &api->httpd);
     if (status != 0) {
+        pv_http_tls_unref(options->tls);
         pv_free(api);
         return pv_err_set(err, status, "%s", pv_status_text(status));
     }
     uv_timer_init(options->loop, &api->timer);
     api->timer.data = api;
+    pv_httpd_set_tls(api->httpd, options->tls);
     status = listen_all(api, err);
     if (status != 0) {
         pv_api_close(api, NULL, NULL); /* goes with the next turns of the loop */
@@ -363,6 +368,11 @@ int pv_api_new(const struct pv_api_options *options, struct pv_api **ret_api, st
 void pv_api_set_config(struct pv_api *api, const struct pv_config *config)
 {
     api->o.config = config;
+}
+
+void pv_api_set_tls(struct pv_api *api, struct pv_http_tls *tls)
+{
+    pv_httpd_set_tls(api->httpd, tls);
 }
 
 int pv_api_port(const struct pv_api *api)

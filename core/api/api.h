@@ -10,6 +10,7 @@
 struct uv_loop_s;
 struct pv_config;
 struct pv_engine;
+struct pv_http_tls;
 struct pv_store;
 
 /* A reload of the configuration that somebody waits for. */
@@ -52,6 +53,7 @@ struct pv_api_options {
     const char *version;            /* of the program, static storage */
     /* "127.0.0.1:7070", "[::1]:7070"; port 0 takes a free one. NULL: no TCP listener. */
     const char *listen;
+    struct pv_http_tls *tls;  /* the certificate of `listen`, taken; NULL: plain HTTP */
     bool insecure;            /* plain HTTP may be served on an address that is not loopback */
     const char *admin_socket; /* path of the Unix socket, made 0660; NULL: none */
     const char *admin_group;  /* its group, when there is such a group ("provost-admin"); NULL: none
@@ -67,6 +69,8 @@ int pv_api_new(const struct pv_api_options *options, struct pv_api **ret_api,
                struct pv_err *err) PV_MUST_CHECK;
 /* After a reload: what is read from here on. The old configuration is not touched any more. */
 void pv_api_set_config(struct pv_api *api, const struct pv_config *config);
+/* New connections get this certificate. Takes the reference. */
+void pv_api_set_tls(struct pv_api *api, struct pv_http_tls *tls);
 /* The port of the TCP listener; 0: there is none. */
 int pv_api_port(const struct pv_api *api);
 /* Takes no more calls; those that wait for an operation are answered as it stands, those that wait

@@ -413,8 +413,9 @@ static bool speaks_plain(struct pv_httpd_conn *conn)
 
 static void on_handshake(struct pv_httpd_conn *conn)
 {
+    bool first = pv_list_linked(&conn->turn); /* idle until now */
     pv_list_remove(&conn->turn);
-    if (speaks_plain(conn)) {
+    if (first && speaks_plain(conn)) {
         return;
     }
     int got = pv_http_session_handshake(conn->session);

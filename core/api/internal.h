@@ -184,9 +184,12 @@ void pv_call_req_done(struct pv_call *call);
 /* Calls done once: when the operation ends or parks, the time is up, or nobody waits any more. */
 void pv_call_wait(struct pv_call *call, struct pv_id op, int seconds,
                   void (*done)(struct pv_call *call, int state));
-/* The same, also when it goes on: at progress that a step tells of, and when it begins to wait. */
-void pv_call_wait_change(struct pv_call *call, struct pv_id op, int seconds,
+/* The same, also when it goes on: when it is taken up, at a step that is completed, at progress
+ * that a step tells of, and when it begins to wait. until_ms: mono. */
+void pv_call_wait_change(struct pv_call *call, struct pv_id op, int64_t until_ms,
                          void (*done)(struct pv_call *call, int state));
+/* Waits no longer; done is not called. Legal when it does not wait. */
+void pv_call_wait_stop(struct pv_call *call);
 /* Ends the waits of every call: the API is closing. */
 void pv_api_end_waits(struct pv_api *api);
 void pv_api_wait_timer(uv_timer_t *timer);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define SIGNAL_MAX (64u * 1024)
+#define VERSION_TEXT 17 /* hex digits of a version, with NUL */
 
 static struct pv_str own_source(const struct pv_call *call)
 {
@@ -15,51 +16,117 @@ static struct pv_str own_source(const struct pv_call *call)
 
 /* ---- reading ---- */
 
-static void read_op(struct pv_call *call, struct pv_id id);
+/* One GET of an operation, which may wait until it is not what the caller has seen:
+ *
+ *      watch ─▶ read ─┬─ another version, over, or nothing to wait for ─▶ answer
+ *        ▲            └─ the same ─▶ rest ── a change ─┐
+ *        └──────────────────────────────────────────────┘
+ *
+ * The watch begins before the read: what happens in between is read once more. */
+struct look {
+    struct pv_id op;
+    struct pv_str seen; /* the version that the caller has; none: what it is at first */
+    int64_t until_ms;   /* mono */
+    bool waits;
+    bool reading;
+    bool changed; /* while it was read */
+    char version[VERSION_TEXT];
+};
 
-static void op_changed(struct pv_call *call, int state)
-{
-    (void)state;
-    read_op(call, call->wait.watch.op);
-}
+static void look_again(struct pv_call *call);
 
-/* With `Prefer: wait=N` an operation that is under way is shown as it is after its next change. */
-static void op_read(struct pv_req *req)
+static void answer_look(struct pv_call *call)
 {
-    struct pv_call *call = pv_call_of(req);
-    if (req->status != 0) {
-        pv_call_fail_status(call, req->status, &req->err, "operation");
-        return;
-    }
-    int seconds = pv_call_prefer_wait(call);
-    int state = call->r.get.ret_op.state;
-    bool over = pv_op_state_final(state) || state == PV_OPS_NEEDS_OPERATOR;
-    if (seconds > 0 && !over && !call->wait_applied) {
-        pv_call_wait_change(call, call->r.get.ret_op.id, seconds, op_changed);
-        return;
-    }
-    pv_buf_char(&call->out, '{');
-    pv_show_op_full(call, &call->out, &call->r.get);
-    pv_buf_char(&call->out, '}');
+    pv_call_wait_stop(call);
     pv_call_send(call, 200);
 }
 
-static void read_op(struct pv_call *call, struct pv_id id)
+static void op_changed(struct pv_call *call, int state)
 {
+    struct look *look = call->state;
+    look->waits = look->waits && state != 0;
+    look->changed = true;
+    if (!look->reading && look->waits) {
+        look_again(call);
+    } else if (!look->reading) {
+        answer_look(call); /* as it was read last: nothing has happened since */
+    }
+}
+
+/* What is shown of an operation tells by itself whether it has changed, whichever node shows it. */
+static void put_version(struct pv_call *call, struct look *look)
+{
+    struct pv_hash hash = pv_sha256(pv_buf_view(&call->out));
+    pv_hex(hash.b, (sizeof(look->version) - 1) / 2, look->version);
+    pv_show_c(&call->out, "version", look->version);
+    pv_buf_char(&call->out, '}');
+}
+
+static void op_read(struct pv_req *req)
+{
+    struct pv_call *call = pv_call_of(req);
+    struct look *look = call->state;
+    look->reading = false;
+    if (req->status != 0) {
+        pv_call_wait_stop(call);
+        pv_call_fail_status(call, req->status, &req->err, "operation");
+        return;
+    }
+    int state = call->r.get.ret_op.state;
+    bool over = pv_op_state_final(state) || state == PV_OPS_NEEDS_OPERATOR;
+    pv_buf_clear(&call->out);
+    pv_buf_char(&call->out, '{');
+    pv_show_op_full(call, &call->out, &call->r.get);
+    bool first = look->seen.ptr == NULL;
+    put_version(call, look);
+    look->seen = first ? pv_arena_copy(&call->arena, pv_str(look->version)) : look->seen;
+    bool same = pv_str_eq_c(look->seen, look->version);
+    if (over || !look->waits || !same) {
+        answer_look(call);
+    } else if (look->changed) {
+        look_again(call);
+    }
+}
+
+static void look_again(struct pv_call *call)
+{
+    struct look *look = call->state;
+    pv_call_wait_stop(call);
+    look->reading = true;
+    look->changed = false;
+    if (look->waits) {
+        pv_call_wait_change(call, look->op, look->until_ms, op_changed);
+    }
     pv_call_req(call, PV_REQ_GET, op_read);
     call->r.get.of_op = true;
     call->r.get.full = true;
-    call->r.get.id = id;
+    call->r.get.id = look->op;
     call->r.get.source = own_source(call);
-    pv_call_submit(call);
+    int status = pv_store_submit(call->api->o.store, &call->r.req);
+    if (status != 0) {
+        pv_call_wait_stop(call);
+        pv_call_fail_status(call, status, NULL, "");
+    }
 }
 
 static void get_operation(struct pv_call *call)
 {
     struct pv_id id;
-    if (pv_call_id(call, 0, "op", &id)) {
-        read_op(call, id);
+    if (!pv_call_id(call, 0, "op", &id)) {
+        return;
     }
+    struct look *look = pv_arena_alloc(&call->arena, sizeof(*look));
+    if (look == NULL) {
+        pv_call_fail_status(call, PV_ENOMEM, NULL, "");
+        return;
+    }
+    int64_t wait_ms = (int64_t)pv_call_prefer_wait(call) * 1000;
+    *look = (struct look){.op = id,
+                          .seen = pv_call_param(call, "seen"),
+                          .until_ms = pv_mono_ms(&call->api->o.clock) + wait_ms,
+                          .waits = wait_ms > 0};
+    call->state = look;
+    look_again(call);
 }
 
 static void ops_listed(struct pv_req *req)

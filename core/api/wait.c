@@ -24,17 +24,22 @@ static void arm(struct pv_api *api)
     uv_timer_start(&api->timer, pv_api_wait_timer, left > 0 ? (uint64_t)left : 0, 0);
 }
 
+void pv_call_wait_stop(struct pv_call *call)
+{
+    if (call->wait.on) {
+        call->wait.on = false;
+        pv_engine_unwatch(&call->wait.watch);
+        pv_heap_remove(&call->api->waits, &call->wait.deadline);
+        arm(call->api);
+    }
+}
+
 static void finish(struct pv_call *call, int state)
 {
-    if (!call->wait.on) {
-        return;
+    if (call->wait.on) {
+        pv_call_wait_stop(call);
+        call->wait.done(call, state);
     }
-    struct pv_api *api = call->api;
-    call->wait.on = false;
-    pv_engine_unwatch(&call->wait.watch);
-    pv_heap_remove(&api->waits, &call->wait.deadline);
-    arm(api);
-    call->wait.done(call, state);
 }
 
 void pv_api_wait_timer(uv_timer_t *timer)
@@ -64,15 +69,14 @@ static void on_gone(struct pv_http_request *request)
     finish(request->user, 0);
 }
 
-void pv_call_wait(struct pv_call *call, struct pv_id op, int seconds,
-                  void (*done)(struct pv_call *call, int state))
+static void wait_until(struct pv_call *call, struct pv_id op, int64_t until_ms,
+                       void (*done)(struct pv_call *call, int state))
 {
     struct pv_api *api = call->api;
     call->wait.done = done;
     call->wait_applied = true;
     call->wait.watch = (struct pv_watch){.op = op, .changed = on_changed, .user = call};
-    if (api->closing ||
-        pv_heap_add(&api->waits, &call->wait.deadline, mono(api) + (int64_t)seconds * 1000) != 0) {
+    if (api->closing || pv_heap_add(&api->waits, &call->wait.deadline, until_ms) != 0) {
         done(call, 0);
         return;
     }
@@ -82,11 +86,17 @@ void pv_call_wait(struct pv_call *call, struct pv_id op, int seconds,
     arm(api);
 }
 
-void pv_call_wait_change(struct pv_call *call, struct pv_id op, int seconds,
+void pv_call_wait(struct pv_call *call, struct pv_id op, int seconds,
+                  void (*done)(struct pv_call *call, int state))
+{
+    wait_until(call, op, mono(call->api) + (int64_t)seconds * 1000, done);
+}
+
+void pv_call_wait_change(struct pv_call *call, struct pv_id op, int64_t until_ms,
                          void (*done)(struct pv_call *call, int state))
 {
     call->wait.any = true;
-    pv_call_wait(call, op, seconds, done);
+    wait_until(call, op, until_ms, done);
 }
 
 void pv_api_end_waits(struct pv_api *api)

@@ -7,9 +7,9 @@
 #include <string.h>
 #include <time.h>
 
-#define WAIT_S 1     /* asked of the daemon: it answers sooner when something happens */
-#define PAUSE_MS 250 /* after an answer that came at once */
+#define WAIT_S 60 /* asked of the daemon: it answers as soon as something happens */
 #define PATH_CAP 256
+#define VERSION_CAP 40
 #define LINE_CAP (16u * 1024)
 
 struct watch {
@@ -153,15 +153,24 @@ static int64_t left_of(int64_t timeout_ms, int64_t until)
     return timeout_ms > 0 ? until - pv_mono_ms(&pv_clock_system) : INT64_MAX;
 }
 
+/* One look: at once without `version`, else when it is not that any more. */
+static int look(struct watch *watch, const char *path, const char *version, int64_t wait_s,
+                struct pv_answer *answer)
+{
+    char asked[PATH_CAP];
+    snprintf(asked, sizeof(asked), "%s%s%s", path, version[0] != '\0' ? "?seen=" : "", version);
+    return pv_cli_ask(watch->cli, &(struct pv_client_request){.path = asked, .wait_s = wait_s},
+                      answer);
+}
+
 static int follow(struct watch *watch, const char *path, int64_t timeout_ms)
 {
     int64_t until = pv_mono_ms(&pv_clock_system) + timeout_ms;
+    char version[VERSION_CAP] = "";
     int64_t wait_s = 0; /* at first it is shown as it is */
     for (;;) {
-        int64_t asked = pv_mono_ms(&pv_clock_system);
         struct pv_answer answer;
-        int status = pv_cli_ask(
-            watch->cli, &(struct pv_client_request){.path = path, .wait_s = wait_s}, &answer);
+        int status = look(watch, path, version, wait_s, &answer);
         if (status != PV_EXIT_OK) {
             return status;
         }
@@ -174,13 +183,11 @@ static int follow(struct watch *watch, const char *path, int64_t timeout_ms)
             pv_answer_done(&answer);
             return status;
         }
+        snprintf(version, sizeof(version), "%s", or_empty(pv_json_text(answer.json, "version")));
         pv_answer_done(&answer);
-        if (wait_s > 0 && pv_mono_ms(&pv_clock_system) - asked < PAUSE_MS) {
-            pause_ms(PAUSE_MS < left ? PAUSE_MS : left);
-        }
-        wait_s = left >= WAIT_S * 1000 ? WAIT_S : 0;
+        wait_s = left < WAIT_S * 1000 ? left / 1000 : WAIT_S;
         if (wait_s == 0) {
-            pause_ms(left < PAUSE_MS ? left : PAUSE_MS);
+            pause_ms(left); /* less than a second: the last look is then */
         }
     }
 }

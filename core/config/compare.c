@@ -70,6 +70,7 @@ static void compare_fixed(const struct pv_config *now, const struct pv_config *n
                           struct pv_problems *problems)
 {
     restart_text(problems, "listen", now->listen, next->listen);
+    restart_number(problems, "tls", now->tls.on, next->tls.on);
     restart_text(problems, "admin_socket", now->admin_socket, next->admin_socket);
     restart_text(problems, "admin_group", now->admin_group, next->admin_group);
     restart_text(problems, "store", now->store, next->store);
@@ -82,6 +83,8 @@ static void compare_fixed(const struct pv_config *now, const struct pv_config *n
                    (int64_t)http[1]->max_body);
     restart_number(problems, "http.max_connections", http[0]->max_connections,
                    http[1]->max_connections);
+    restart_number(problems, "http.max_connections_per_address",
+                   http[0]->max_connections_per_address, http[1]->max_connections_per_address);
     restart_number(problems, "http.header_timeout", http[0]->header_timeout_ms,
                    http[1]->header_timeout_ms);
     restart_number(problems, "http.body_timeout", http[0]->body_timeout_ms,

@@ -19,10 +19,19 @@ struct pv_config_log {
 struct pv_config_http {
     uint64_t max_body; /* bytes of one request body */
     int64_t max_connections;
-    int64_t header_timeout_ms;   /* from the first byte to the end of the headers */
-    int64_t body_timeout_ms;     /* from the end of the headers to the end of the body */
-    int64_t idle_timeout_ms;     /* between requests of a kept connection */
-    bool insecure_public_listen; /* plain HTTP on an address that is not loopback */
+    int64_t max_connections_per_address; /* 0: a quarter of them, and any of this machine's */
+    int64_t header_timeout_ms;           /* from the first byte to the end of the headers */
+    int64_t body_timeout_ms;             /* from the end of the headers to the end of the body */
+    int64_t idle_timeout_ms;             /* between requests of a kept connection */
+    bool insecure_public_listen;         /* plain HTTP on an address that is not loopback */
+};
+
+/* The certificate of `listen`. Read when the daemon starts and reloads. */
+struct pv_config_tls {
+    bool on;
+    struct pv_str certificate; /* PEM files */
+    struct pv_str key;
+    bool only_13; /* TLS 1.3 alone; else 1.2 too */
 };
 
 struct pv_config_engine {
@@ -153,6 +162,7 @@ struct pv_config {
     bool isolation_required; /* no plugin runs where the kernel cannot confine it */
     struct pv_config_log log;
     struct pv_config_http http;
+    struct pv_config_tls tls;
     struct pv_config_engine engine;
     struct pv_config_pool *pools;
     size_t pool_count;

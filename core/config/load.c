@@ -6,7 +6,6 @@
 
 #include "core/base/alloc.h"
 
-#include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
@@ -168,16 +167,7 @@ void pv_load_unknown(struct pv_loading *loading, const struct pv_node *node, str
 
 /* ---- the top level ---- */
 
-static bool is_loopback(const char *host)
-{
-    struct in_addr v4;
-    return (inet_pton(AF_INET, host, &v4) == 1 && (ntohl(v4.s_addr) >> 24) == 127) ||
-           strcmp(host, "::1") == 0;
-}
-
-static struct pv_str formatted(struct pv_loading *loading, const char *fmt, ...) PV_PRINTF(2, 3);
-
-static struct pv_str formatted(struct pv_loading *loading, const char *fmt, ...)
+struct pv_str pv_load_format(struct pv_loading *loading, const char *fmt, ...)
 {
     char text[PATH_MAX];
     va_list ap;
@@ -190,57 +180,13 @@ static struct pv_str formatted(struct pv_loading *loading, const char *fmt, ...)
     return pv_arena_copy(&loading->config->arena, (struct pv_str){text, (size_t)len});
 }
 
-static int set_listen(struct pv_loading *loading)
-{
-    struct pv_config *config = loading->config;
-    struct pv_str text = loading->raw.listen;
-    if (!text.ptr) {
-        return PV_EINVAL; /* said already */
-    }
-    char host[64];
-    int64_t port = -1;
-    const char *colon = text.len > 0 ? memrchr(text.ptr, ':', text.len) : NULL;
-    struct pv_str name = {text.ptr, colon ? (size_t)(colon - text.ptr) : 0};
-    bool bracketed = name.len > 2 && name.ptr[0] == '[' && name.ptr[name.len - 1] == ']';
-    if (bracketed) {
-        name = (struct pv_str){name.ptr + 1, name.len - 2};
-    }
-    if (pv_str_eq_c(name, "localhost")) {
-        name = PV_STR("127.0.0.1");
-    }
-    unsigned char address[16];
-    bool good = colon && pv_str_to_c(name, host, sizeof(host)) == PV_OK &&
-                inet_pton(bracketed ? AF_INET6 : AF_INET, host, address) == 1 &&
-                pv_str_to_i64((struct pv_str){colon + 1, text.len - (size_t)(colon - text.ptr) - 1},
-                              &port) == PV_OK &&
-                port >= 0 && port <= 65535;
-    if (!good) {
-        pv_load_problem(loading, loading->root, PV_STR(""), "listen",
-                        "expected ADDRESS:PORT such as 127.0.0.1:7070 or [::1]:7070, got \"%.*s\"",
-                        PV_STR_ARG(text));
-        return PV_EINVAL;
-    }
-    if (!is_loopback(host) && !loading->raw.http.insecure_public_listen) {
-        pv_load_problem(loading, loading->root, PV_STR(""), "listen",
-                        "%s is not a loopback address, and requests are not encrypted; listen on "
-                        "127.0.0.1 behind a proxy that adds TLS, or set "
-                        "http.insecure_public_listen: true",
-                        host);
-        return PV_EINVAL;
-    }
-    config->listen = formatted(loading, bracketed ? "[%s]:%d" : "%s:%d", host, (int)port);
-    config->listen_host = pv_load_copy(loading, name);
-    config->listen_port = (uint16_t)port;
-    return config->listen.ptr && config->listen_host.ptr ? PV_OK : PV_ENOMEM;
-}
-
 static int set_store(struct pv_loading *loading)
 {
     struct pv_config *config = loading->config;
     config->store = loading->raw.store;
     if (!config->store.ptr) {
         config->store =
-            formatted(loading, "sqlite://%.*s/provost.db", PV_STR_ARG(config->data_dir));
+            pv_load_format(loading, "sqlite://%.*s/provost.db", PV_STR_ARG(config->data_dir));
     }
     if (!config->store.ptr) {
         return PV_ENOMEM;
@@ -268,8 +214,8 @@ static int set_paths(struct pv_loading *loading)
     config->data_dir = raw->data_dir;
     config->runtime_dir = raw->runtime_dir;
     config->admin_socket = raw->admin_socket.ptr ? raw->admin_socket
-                                                 : formatted(loading, "%.*s/admin.sock",
-                                                             PV_STR_ARG(config->runtime_dir));
+                                                 : pv_load_format(loading, "%.*s/admin.sock",
+                                                                  PV_STR_ARG(config->runtime_dir));
     if (!config->admin_socket.ptr) {
         return PV_ENOMEM;
     }
@@ -293,7 +239,7 @@ static int set_keys(struct pv_loading *loading)
     }
     const char *slash = memrchr(config->sqlite_path.ptr, '/', config->sqlite_path.len);
     struct pv_str dir = {config->sqlite_path.ptr, (size_t)(slash - config->sqlite_path.ptr)};
-    config->keys = formatted(loading, "%.*s/provost.keys", PV_STR_ARG(dir));
+    config->keys = pv_load_format(loading, "%.*s/provost.keys", PV_STR_ARG(dir));
     return config->keys.ptr ? PV_OK : PV_ENOMEM;
 }
 
@@ -306,8 +252,8 @@ static int set_plugin_dirs(struct pv_loading *loading)
     for (size_t i = 0; i < config->plugin_dir_count; i++) {
         struct pv_str dir = config->plugin_dirs[i];
         if (dir.len > 0 && dir.ptr[0] != '/') {
-            config->plugin_dirs[i] =
-                formatted(loading, "%.*s/%.*s", PV_STR_ARG(loading->base_dir), PV_STR_ARG(dir));
+            config->plugin_dirs[i] = pv_load_format(loading, "%.*s/%.*s",
+                                                    PV_STR_ARG(loading->base_dir), PV_STR_ARG(dir));
         }
         if (!config->plugin_dirs[i].ptr) {
             return PV_ENOMEM;
@@ -329,14 +275,6 @@ static void set_plain(struct pv_loading *loading)
         config->callback_url.len--;
     }
     config->log = (struct pv_config_log){raw->log.level, formats[raw->log.format]};
-    config->http = (struct pv_config_http){
-        .max_body = (uint64_t)raw->http.max_body,
-        .max_connections = raw->http.max_connections,
-        .header_timeout_ms = raw->http.header_timeout,
-        .body_timeout_ms = raw->http.body_timeout,
-        .idle_timeout_ms = raw->http.idle_timeout,
-        .insecure_public_listen = raw->http.insecure_public_listen,
-    };
     config->engine = (struct pv_config_engine){
         .max_active = raw->engine.max_active,
         .max_backlog = raw->engine.max_backlog,
@@ -354,7 +292,8 @@ struct pv_retry pv_load_retry(const struct pv_raw_retry *raw)
 static int set_top(struct pv_loading *loading)
 {
     set_plain(loading);
-    int (*const parts[])(struct pv_loading *) = {set_paths, set_listen, set_keys, set_plugin_dirs};
+    int (*const parts[])(struct pv_loading *) = {set_paths, pv_load_listen, set_keys,
+                                                 set_plugin_dirs};
     int status = PV_OK;
     for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
         int one = parts[i](loading);

@@ -20,10 +20,17 @@ struct pv_raw_log {
 struct pv_raw_http {
     int64_t max_body;
     int64_t max_connections;
+    int64_t max_connections_per_address;
     int64_t header_timeout;
     int64_t body_timeout;
     int64_t idle_timeout;
     bool insecure_public_listen;
+};
+
+struct pv_raw_tls {
+    struct pv_str certificate;
+    struct pv_str key;
+    int minimum;
 };
 
 struct pv_raw_engine {
@@ -115,6 +122,7 @@ struct pv_raw_file {
     int isolation;
     struct pv_raw_log log;
     struct pv_raw_http http;
+    struct pv_raw_tls tls;
     struct pv_raw_engine engine;
     struct pv_option_entries pools;
     struct pv_option_entries sources;
@@ -137,6 +145,7 @@ struct pv_loading {
 };
 
 /* Each fills its part of the configuration. PV_EINVAL: problems were added; PV_ENOMEM. */
+int pv_load_listen(struct pv_loading *loading) PV_MUST_CHECK;
 int pv_load_pools(struct pv_loading *loading) PV_MUST_CHECK;
 int pv_load_instances(struct pv_loading *loading) PV_MUST_CHECK;
 /* What the host of an instance may reach; the instance is described and has its settings. */
@@ -149,6 +158,7 @@ int pv_load_sources(struct pv_loading *loading) PV_MUST_CHECK;
 struct pv_retry pv_load_retry(const struct pv_raw_retry *raw);
 /* A copy that lives with the configuration; none stays none. Out of memory gives none: check. */
 struct pv_str pv_load_copy(struct pv_loading *loading, struct pv_str text);
+struct pv_str pv_load_format(struct pv_loading *loading, const char *fmt, ...) PV_PRINTF(2, 3);
 /* A problem with a member of a mapping of the file. */
 void pv_load_problem(struct pv_loading *loading, const struct pv_node *node, struct pv_str path,
                      const char *member, const char *fmt, ...) PV_PRINTF(5, 6);

@@ -87,7 +87,19 @@ static const struct pv_option http_options[] = {
      .fallback = "1000",
      .min = 1,
      .max = 100000,
-     .doc = "Connections that are open at once."},
+     .doc =
+         "Connections that are open at once. Each needs a file descriptor, and 1 KiB while it is "
+         "idle (with TLS 25 KiB). When all are in use, the one that has been idle for longest "
+         "gives way to a new one."},
+    {.name = "max_connections_per_address",
+     .kind = PV_T_INT,
+     AT(pv_raw_http, max_connections_per_address),
+     .min = 1,
+     .max = 100000,
+     .shown_default = "a quarter of `max_connections`; any number from this machine itself",
+     .doc = "Connections of one client address (IPv6: of one /64) that are open at once; more are "
+            "answered 429. If it is set, it holds for the machine's own addresses too: behind a "
+            "proxy all clients have one."},
     {.name = "header_timeout",
      .kind = PV_T_DURATION,
      AT(pv_raw_http, header_timeout),
@@ -116,6 +128,25 @@ static const struct pv_option http_options[] = {
      .doc =
          "Allows `listen` to name an address that is not loopback. Requests and tokens then cross "
          "the network in plain text: only behind a reverse proxy that adds TLS."},
+    {0},
+};
+
+static const struct pv_option tls_options[] = {
+    {.name = "certificate",
+     .kind = PV_O_PATH,
+     AT(pv_raw_tls, certificate),
+     .doc = "A PEM file: the certificate of this server first, then those that sign it."},
+    {.name = "key",
+     .kind = PV_O_PATH,
+     AT(pv_raw_tls, key),
+     .doc = "A PEM file with its private key, without a password, readable for the user that "
+            "provostd runs as."},
+    {.name = "minimum",
+     .kind = PV_T_SELECT,
+     AT(pv_raw_tls, minimum),
+     .fallback = "1.2",
+     .options = "1.2|1.3",
+     .doc = "The oldest version of TLS that is spoken."},
     {0},
 };
 
@@ -520,6 +551,13 @@ const struct pv_option pv_file_options[] = {
      AT(pv_raw_file, http),
      .sub = http_options,
      .doc = "Limits of the HTTP API."},
+    {.name = "tls",
+     .kind = PV_O_GROUP,
+     AT(pv_raw_file, tls),
+     .sub = tls_options,
+     .doc = "With a certificate, `listen` speaks HTTPS and nothing else. A reload reads the files "
+            "again: new connections get the new certificate, those that are open stay as they "
+            "are."},
     {.name = "engine",
      .kind = PV_O_GROUP,
      AT(pv_raw_file, engine),
@@ -559,6 +597,8 @@ const struct pv_option pv_client_options[] = {
      AT(pv_raw_file, listen),
      .fallback = "127.0.0.1:7070",
      .doc = ""},
+    {.name = "http", .kind = PV_O_GROUP, AT(pv_raw_file, http), .sub = http_options, .doc = ""},
+    {.name = "tls", .kind = PV_O_GROUP, AT(pv_raw_file, tls), .sub = tls_options, .doc = ""},
     {.name = "admin_socket", .kind = PV_O_PATH, AT(pv_raw_file, admin_socket), .doc = ""},
     {.name = "store", .kind = PV_T_STRING, AT(pv_raw_file, store), .doc = ""},
     {.name = "data_dir",

@@ -6,6 +6,7 @@
 #include "core/base/log.h"
 #include "core/daemon/hostlock.h"
 #include "core/daemon/reload.h"
+#include "core/daemon/serve.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -293,7 +294,11 @@ static int start_parts(struct pv_daemon *daemon)
         pv_err_set(&err, status, "the engine does not start: %s", pv_status_text(status));
         return fail(&err, PV_EXIT_FAILED);
     }
-    const struct pv_api_options api = pv_daemon_api_options(daemon);
+    struct pv_api_options api = pv_daemon_api_options(daemon);
+    if (pv_serve_raise_limit(daemon->live.config, &err) != 0 ||
+        pv_serve_load_tls(daemon->live.config, false, &api.tls, &err) != 0) {
+        return fail(&err, PV_EXIT_CONFIG);
+    }
     if (pv_api_new(&api, &daemon->api, &err) != 0) {
         return fail(&err, PV_EXIT_FAILED);
     }

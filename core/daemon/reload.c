@@ -2,6 +2,7 @@
 /* Reload: the new configuration is checked as a whole, against the one in use, and, where it lacks
  * an instance, against the services; only then it takes its place. A bad one changes nothing. */
 #include "core/daemon/reload.h"
+#include "core/daemon/serve.h"
 
 #include "core/base/alloc.h"
 #include "core/base/log.h"
@@ -18,7 +19,8 @@ struct pv_reload {
     void *user;
     struct pv_problems problems;
     struct pv_config *next;
-    bool *used; /* by index of the present instances: a live service has it */
+    struct pv_http_tls *tls; /* of `next` */
+    bool *used;              /* by index of the present instances: a live service has it */
     struct pv_list_req list;
     struct pv_get gets[PAGE];
     size_t waiting; /* gets that have not answered */
@@ -37,6 +39,10 @@ static void take_over(struct pv_reload *reload, const struct pv_config_diff *dif
 {
     struct pv_daemon *daemon = reload->daemon;
     struct pv_config *old = daemon->live.config;
+    if (old->tls.on && reload->tls) { /* else it is a matter of the next start */
+        pv_api_set_tls(daemon->api, reload->tls);
+        reload->tls = NULL;
+    }
     daemon->live.config = reload->next;
     reload->next = NULL;
     daemon->reloads++;
@@ -82,6 +88,7 @@ static void finish(struct pv_reload *reload, int status)
     pv_buf_done(&report);
     pv_problems_done(&reload->problems);
     pv_config_free(reload->next);
+    pv_http_tls_unref(reload->tls);
     pv_free(reload->used);
     pv_free(reload);
 }
@@ -96,6 +103,18 @@ static bool in_use(void *ctx, struct pv_str instance)
         }
     }
     return false;
+}
+
+/* The files of a certificate may be other ones under the same names. */
+static int load_tls(struct pv_reload *reload)
+{
+    struct pv_err err = {0};
+    int status = pv_serve_load_tls(reload->next, true, &reload->tls, &err);
+    if (status != 0) {
+        pv_problem_add(&reload->problems, NULL, PV_STR("tls"), "certificate", "%s", err.text);
+        return PV_EINVAL;
+    }
+    return 0;
 }
 
 /* Everything is known. */
@@ -113,7 +132,10 @@ static void conclude(struct pv_reload *reload)
     int status = pv_config_compare(daemon->live.config, reload->next, in_use, reload, &diff,
                                    &reload->problems);
     if (status == 0) {
-        take_over(reload, &diff);
+        status = load_tls(reload);
+        if (status == 0) {
+            take_over(reload, &diff);
+        }
         pv_config_diff_done(&diff);
     }
     finish(reload, status);

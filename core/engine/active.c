@@ -388,6 +388,7 @@ void pv_active_begin(struct pv_active *active, const struct pv_claimed *claimed,
         hand_back(active);
         return;
     }
+    pv_engine_tell(active->engine, active->c.op, PV_OPS_RUNNING, (struct pv_str){NULL, 0});
     if (active->c.plan.len == 0) {
         begin_unpinned(active);
     } else {

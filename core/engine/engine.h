@@ -50,8 +50,8 @@ int pv_engine_accept(struct pv_engine *engine, struct pv_accept *request, size_t
 int pv_engine_intervene(struct pv_engine *engine, struct pv_intervene *request) PV_MUST_CHECK;
 int pv_engine_signal(struct pv_engine *engine, struct pv_signal *request) PV_MUST_CHECK;
 
-/* Tells when an operation ends, parks, completes a step, or makes progress; for `Prefer: wait` and
- * the stream. Fires for operations of this node. */
+/* Tells when an operation is taken up, ends, parks, completes a step, or makes progress; for
+ * `Prefer: wait` and the stream. Fires for operations of this node. */
 struct pv_watch {
     struct pv_link link;
     struct pv_id op; /* zero: every operation */

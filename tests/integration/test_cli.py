@@ -117,6 +117,37 @@ def test_an_operation_is_waited_for(misbehaving, ask, backend):
     assert answers[2].json == answers[1].json, "what is over is not waited for"
 
 
+def test_nothing_is_missed_between_two_looks(misbehaving, ask, backend):
+    """Who says what it has seen is answered as soon as that is not all any more, also when it was over
+    before the question came. Each answer would otherwise take 60 s, longer than the test waits."""
+    one = misbehaving.start()
+    operation = send(ask, one, "create", "s1", "-q", plan="wait").strip()
+    backend.await_waiting(1)
+    path = f"/v1/operations/{operation}"
+    first = one.admin("GET", path).json
+    assert first == one.admin("GET", path).json, "the same as long as nothing happens"
+    stale = one.admin("GET", path + "?seen=0123", headers={"Prefer": "wait=60"}, timeout_s=30 * SLOW)
+    assert stale.json == first
+    looks = []
+
+    def follow():
+        looks.append(first)
+        while looks[-1]["state"] != "done":
+            seen = looks[-1]["version"]
+            looks.append(one.admin("GET", f"{path}?seen={seen}", headers={"Prefer": "wait=60"},
+                                   timeout_s=30 * SLOW).json)
+
+    thread = threading.Thread(target=follow)
+    thread.start()
+    backend.release()
+    thread.join(60 * SLOW)
+    assert looks[-1]["state"] == "done"
+    versions = [look["version"] for look in looks]
+    assert len(set(versions)) == len(versions), "each answer says something new"
+    same = one.admin("GET", f"{path}?seen={versions[-1]}", headers={"Prefer": "wait=60"}, timeout_s=30 * SLOW)
+    assert same.json == looks[-1], "what is over is not waited for"
+
+
 def test_an_operator_decides(misbehaving, ask, cli):
     one = misbehaving.start()
     done = cli(one, "event", "send", "-", "--source", "shop", "--wait", "50s", stdin=event("create", "s1", "crash"))

@@ -200,9 +200,16 @@ static const struct {
     {"listen: 127.0.0.1:99999\n", "DIR/provost.yaml:1:9: listen: expected ADDRESS:PORT such as "
                                   "127.0.0.1:7070 or [::1]:7070, got \"127.0.0.1:99999\"\n"},
     {"listen: 0.0.0.0:7070\n", "DIR/provost.yaml:1:9: listen: 0.0.0.0 is not a loopback address, "
-                               "and requests are not encrypted; "
-                               "listen on 127.0.0.1 behind a proxy that adds TLS, or set "
+                               "and requests are not encrypted; set tls: {certificate: FILE, key: "
+                               "FILE}, or listen on 127.0.0.1 behind a proxy that adds TLS, or set "
                                "http.insecure_public_listen: true\n"},
+    {"tls: {certificate: a.crt}\n", "DIR/provost.yaml:1:6: tls.key: is missing: TLS needs a "
+                                    "certificate and its private key\n"},
+    {"tls: {key: a.key}\n", "DIR/provost.yaml:1:6: tls.certificate: is missing: TLS needs a "
+                            "certificate and its private key\n"},
+    {"tls: {certificate: a, key: b, minimum: 1.1}\n",
+     "DIR/provost.yaml:1:40: tls.minimum: expected one of 1.2 or 1.3, got \"1.1\"; did you mean "
+     "\"1.2\"?\n"},
     {"listen: [1, 2]\n", "DIR/provost.yaml:1:9: listen: expected text, got a list\n"},
     {"store: postgresql://localhost/provost\n",
      "DIR/provost.yaml:1:8: store: PostgreSQL is not available in this build; use "
