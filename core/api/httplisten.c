@@ -8,6 +8,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <grp.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -125,14 +126,17 @@ static bool evict(struct pv_httpd_listener *listener)
 /* Whoever is not let in is told so, if the few bytes go out at once. */
 static void turn_away(struct pv_httpd_listener *listener, int fd)
 {
-    static const char answer[] =
-        "HTTP/1.1 429 Too Many Requests\r\nConnection: close\r\nRetry-After: 1\r\n"
-        "Content-Type: application/json\r\nContent-Length: 115\r\n\r\n"
+    static const char body[] =
         "{\"success\":false,\"error\":\"this address has too many connections open\","
         "\"code\":\"too_many_connections\",\"errors\":[]}";
+    char answer[400];
+    int len = snprintf(answer, sizeof(answer),
+                       "HTTP/1.1 429 Too Many Requests\r\nConnection: close\r\nRetry-After: 1\r\n"
+                       "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
+                       sizeof(body) - 1, body);
     listener->httpd->counters.refused++;
-    if (!listener->tls) {
-        (void)!send(fd, answer, sizeof(answer) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (!listener->tls && len > 0) {
+        (void)!send(fd, answer, (size_t)len, MSG_NOSIGNAL | MSG_DONTWAIT);
     }
     shutdown(fd, SHUT_WR);
     close(fd);

@@ -105,6 +105,12 @@ static void http_metrics(const struct pv_api *api, struct pv_buf *out)
               c->accepted);
     pv_metric(out, "provost_http_slow_clients_total", "counter",
               "Connections cut off for being too slow.", c->timed_out);
+    pv_metric(out, "provost_http_malformed_total", "counter",
+              "Requests that no route has seen: malformed, too large or too slow.", c->malformed);
+    pv_metric(out, "provost_http_refused_total", "counter",
+              "Connections refused because their address had too many.", c->refused);
+    pv_metric(out, "provost_http_evicted_total", "counter",
+              "Idle connections closed because others needed the room.", c->evicted);
     pv_metric_head(out, "provost_http_requests_total", "counter", "Requests answered, by status.");
     for (unsigned status = 0; status < 600; status++) {
         if (c->answers[status] > 0) {

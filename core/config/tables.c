@@ -89,7 +89,7 @@ static const struct pv_option http_options[] = {
      .max = 100000,
      .doc =
          "Connections that are open at once. Each needs a file descriptor, and 1 KiB while it is "
-         "idle (with TLS 25 KiB). When all are in use, the one that has been idle for longest "
+         "idle (with TLS 12 KiB). When all are in use, the one that has been idle for longest "
          "gives way to a new one."},
     {.name = "max_connections_per_address",
      .kind = PV_T_INT,

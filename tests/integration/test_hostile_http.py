@@ -41,6 +41,7 @@ def says(text, status, code):
     head, body = text.split(b"\r\n\r\n", 1)
     names = [line.split(b":")[0].lower() for line in head.split(b"\r\n")[1:]]
     assert len(set(names)) == len(names), head
+    assert b"content-length: %d" % len(body) in head.lower(), text
     found = json.loads(body)
     assert (found["success"], found["code"]) == (False, code)
     return True
