@@ -4,6 +4,7 @@ whoever behaves is served meanwhile. What so many of them cost is measured by te
 
 import contextlib
 import json
+import os
 import random
 import re
 import resource
@@ -225,3 +226,33 @@ def test_more_connections_than_files(make_provost):
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     assert resource.prlimit(one.pid, resource.RLIMIT_NOFILE)[0] >= 1500
+
+
+def test_fewer_files_than_connections(make_provost):
+    """Where the limit cannot be raised, the start says what is missing and what to do."""
+    one = make_provost({"http": {"max_connections": 1500}})
+    unprivileged = ["setpriv", "--bounding-set", "-sys_resource"] if os.geteuid() == 0 else []
+    one.command = ["prlimit", "--nofile=1024:1024", *unprivileged, *one.command]
+    with pytest.raises(AssertionError, match="http.max_connections: 1500 connections need 1756 open files, and this "
+                                             "process may have 1024: raise that limit"):
+        one.start()
+
+
+def test_no_file_is_left(make_provost):
+    """Who comes when there is no descriptor waits for one; who is connected is served meanwhile."""
+    one = make_provost().start()
+    soft, hard = resource.prlimit(one.pid, resource.RLIMIT_NOFILE)
+    with dial(one) as before:
+        before.sendall(GET)
+        assert before.recv(65536).startswith(b"HTTP/1.1 200 OK")
+        highest = max(int(name) for name in os.listdir(f"/proc/{one.pid}/fd"))
+        resource.prlimit(one.pid, resource.RLIMIT_NOFILE, (highest + 1, hard))
+        with dial(one) as waiting:
+            waiting.sendall(GET)
+            deadline = time.monotonic() + PATIENCE_S
+            while not any("Too many open files" in message for message in one.messages()):
+                assert time.monotonic() < deadline, one.log_text()
+                before.sendall(GET)
+                assert before.recv(65536).startswith(b"HTTP/1.1 200 OK")
+            resource.prlimit(one.pid, resource.RLIMIT_NOFILE, (soft, hard))
+            assert waiting.recv(65536).startswith(b"HTTP/1.1 200 OK")
