@@ -87,7 +87,9 @@ static int connect_db(struct pv_sqlite_db *db, const char *path, struct pv_err *
                                "PRAGMA cache_size=-6144; PRAGMA temp_store=MEMORY;"
                                "PRAGMA foreign_keys=OFF; PRAGMA busy_timeout=1000;"
                                "PRAGMA wal_autocheckpoint=0; PRAGMA trusted_schema=OFF;");
-    sqlite3_wal_hook(db->db, on_wal, db);
+    if (!status) {
+        sqlite3_wal_hook(db->db, on_wal, db);
+    }
     return status ? fail(db, path, status, err) : PV_OK;
 }
 

@@ -32,6 +32,7 @@ static size_t break_in;
 static size_t failed;
 static bool rude;
 static bool hold;
+static void (*at_next_lock)(void);
 static bool one_held;
 static pthread_cond_t let_go = PTHREAD_COND_INITIALIZER;
 
@@ -178,6 +179,13 @@ static int io_shm_map(sqlite3_file *file, int page, int size, int extend, void v
 
 static int io_shm_lock(sqlite3_file *file, int offset, int n, int flags)
 {
+    pthread_mutex_lock(&lock);
+    void (*call)(void) = at_next_lock;
+    at_next_lock = NULL;
+    pthread_mutex_unlock(&lock);
+    if (call) {
+        call();
+    }
     sqlite3_file *real = file_of(file)->real;
     return real->pMethods->xShmLock(real, offset, n, flags);
 }
@@ -418,5 +426,12 @@ void disk_await_held(void)
     while (!one_held) {
         pthread_cond_wait(&happened, &lock);
     }
+    pthread_mutex_unlock(&lock);
+}
+
+void disk_at_next_lock(void (*call)(void))
+{
+    pthread_mutex_lock(&lock);
+    at_next_lock = call;
     pthread_mutex_unlock(&lock);
 }

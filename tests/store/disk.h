@@ -49,6 +49,10 @@ void disk_await_failure(size_t before);
  * there. */
 void disk_end_rudely(bool rudely);
 
+/* Calls this once, on the thread that next takes a lock of SQLite's: as a store does where it
+ * begins a transaction. */
+void disk_at_next_lock(void (*call)(void));
+
 /* Connections opened while this is on, and only those, stand still at their first reads until it is
  * off; and waits until one does. */
 void disk_hold_reads(bool hold);
