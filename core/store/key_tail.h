@@ -11,7 +11,8 @@ struct pv_tail_key {
     uint8_t b[17]; /* the kind, and the hash */
 };
 
-struct pv_tail_entry {
+/* Packed: there are some hundred thousand of them. */
+struct __attribute__((packed)) pv_tail_entry {
     struct pv_tail_key key;
     int64_t value;
 };

@@ -60,6 +60,7 @@ static const char *const texts[PV_S_COUNT] = {
                        "cursor=?11, result_sealed=?12 WHERE n=?1",
     [PV_S_KEY_GET] = "SELECT value FROM key_index WHERE key=?1",
     [PV_S_KEY_SCAN] = "SELECT value FROM key_log WHERE key=?1",
+    [PV_S_KEY_AFTER] = "SELECT key FROM key_index WHERE key>?1 ORDER BY key LIMIT ?2",
     [PV_S_KEY_PUT] = "INSERT OR IGNORE INTO key_index VALUES(?1,?2)",
     [PV_S_KEY_LOG] = "INSERT INTO key_log VALUES(?1,?2,?3)",
     [PV_S_KEY_TRIM] = "DELETE FROM key_log WHERE n<=?1",

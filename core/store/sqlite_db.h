@@ -5,6 +5,7 @@
 #ifndef PV_STORE_SQLITE_DB_H
 #define PV_STORE_SQLITE_DB_H
 
+#include "core/store/key_filter.h"
 #include "core/store/key_tail.h"
 #include "core/store/logic.h"
 
@@ -36,6 +37,7 @@ enum pv_stmt {
     PV_S_OP_FINISH,
     PV_S_KEY_GET,
     PV_S_KEY_SCAN,
+    PV_S_KEY_AFTER,
     PV_S_KEY_PUT,
     PV_S_KEY_LOG,
     PV_S_KEY_TRIM,
@@ -100,7 +102,8 @@ struct pv_sqlite_db {
     sqlite3_stmt *stmts[PV_S_COUNT];
     struct pv_buf seals[PV_SEALS]; /* what is bound until the statement was run */
     struct pv_key_tail tail;
-    bool reader; /* only reads: the tail, and what is missing, are the writer's */
+    struct pv_key_filter filter; /* of what the index has */
+    bool reader;                 /* only reads: the tail, and what is missing, are the writer's */
     /* Keys that were not found, since what is absent is asked for again before it is added. */
     struct pv_tail_key missing[PV_MISSING_KEYS];
     size_t mark_count; /* keys at the mark */
@@ -179,8 +182,10 @@ int pv_sqlite_key_add(struct pv_sqlite_db *db, int kind, struct pv_id id,
 int pv_sqlite_keys_before_commit(struct pv_sqlite_db *db) PV_MUST_CHECK;
 void pv_sqlite_keys_committed(struct pv_sqlite_db *db);
 void pv_sqlite_keys_rolled_back(struct pv_sqlite_db *db);
-/* Reads the log into memory. */
-int pv_sqlite_keys_load(struct pv_sqlite_db *db) PV_MUST_CHECK;
+/* Reads the log into memory, and begins a filter for so many keys. */
+int pv_sqlite_keys_load(struct pv_sqlite_db *db, size_t expected) PV_MUST_CHECK;
+/* Reads a slice of the index into the filter; not inside a transaction. True: there is more. */
+bool pv_sqlite_keys_learn(struct pv_sqlite_db *db);
 
 /* Everything but the connection. */
 void pv_sqlite_db_init(struct pv_sqlite_db *db, const struct pv_keyring *keyring);

@@ -5,9 +5,10 @@
 
 #include <string.h>
 
-#define MERGE_AT 32768u
+#define MERGE_AT 65536u
 #define SLICE 512u
 #define TRIM 2048
+#define LEARN 4096
 
 /* Where it is remembered that the index does not have a key. A zero kind: nothing. */
 static struct pv_tail_key *missing_place(struct pv_sqlite_db *db, const struct pv_tail_key *key)
@@ -49,7 +50,7 @@ int pv_sqlite_key_find(struct pv_sqlite_db *db, int kind, struct pv_id id, int64
         return PV_OK;
     }
     struct pv_tail_key *missing = missing_place(db, &key);
-    if (same_key(missing, &key)) {
+    if (!pv_filter_may_have(&db->filter, &key) || same_key(missing, &key)) {
         return PV_ENOTFOUND;
     }
     int status = find_in(db, PV_S_KEY_GET, &key, ret_value);
@@ -88,6 +89,8 @@ static int merge_one(struct pv_sqlite_db *db, const struct pv_tail_entry *entry)
     if (!stmt) {
         return status;
     }
+    /* Also where the transaction comes to nothing: then it may be there, and is looked up. */
+    pv_filter_add(&db->filter, &entry->key);
     sqlite3_bind_blob(stmt, 1, entry->key.b, sizeof(entry->key.b), SQLITE_STATIC);
     sqlite3_bind_int64(stmt, 2, entry->value);
     return pv_sqlite_run(db, stmt);
@@ -146,7 +149,48 @@ void pv_sqlite_keys_rolled_back(struct pv_sqlite_db *db)
     db->trimmed_n = db->trimmed_kept;
 }
 
-int pv_sqlite_keys_load(struct pv_sqlite_db *db)
+/* Without the memory for it, or where the index cannot be read: without a filter. */
+static void start_filter(struct pv_sqlite_db *db, size_t keys)
+{
+    if (pv_filter_start(&db->filter, keys)) {
+        pv_filter_done(&db->filter);
+    }
+}
+
+bool pv_sqlite_keys_learn(struct pv_sqlite_db *db)
+{
+    struct pv_key_filter *filter = &db->filter;
+    if (pv_filter_is_full(filter)) {
+        start_filter(db, filter->count * 2);
+    }
+    if (filter->whole) {
+        return false;
+    }
+    int status = PV_OK;
+    sqlite3_stmt *stmt = pv_sqlite_stmt(db, PV_S_KEY_AFTER, &status);
+    int count = 0;
+    if (stmt) {
+        const struct pv_tail_key at = filter->at;
+        sqlite3_bind_blob(stmt, 1, at.b, sizeof(at.b), SQLITE_STATIC);
+        sqlite3_bind_int(stmt, 2, LEARN);
+        for (bool row = true; row && !status;) {
+            status = pv_sqlite_next(db, stmt, &row);
+            const void *key = row ? sqlite3_column_blob(stmt, 0) : NULL;
+            if (key && sqlite3_column_bytes(stmt, 0) == (int)sizeof(filter->at.b)) {
+                memcpy(filter->at.b, key, sizeof(filter->at.b));
+                pv_filter_add(filter, &filter->at);
+                count++;
+            }
+        }
+    }
+    if (status) {
+        pv_filter_done(filter);
+    }
+    filter->whole = filter->whole || count < LEARN;
+    return !filter->whole;
+}
+
+int pv_sqlite_keys_load(struct pv_sqlite_db *db, size_t expected)
 {
     sqlite3_stmt *stmt = NULL;
     int code =
@@ -175,5 +219,6 @@ int pv_sqlite_keys_load(struct pv_sqlite_db *db)
     sqlite3_finalize(stmt);
     db->trimmed_n = db->tail.first_n - 1;
     pv_sqlite_keys_committed(db);
+    start_filter(db, expected);
     return status;
 }

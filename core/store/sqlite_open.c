@@ -326,7 +326,8 @@ static int take_over(struct pv_sqlite_db *db, struct pv_logic *logic)
     int64_t after = 0;
     bool more = true;
     int status = load_tally(db, logic);
-    status = status ? status : pv_sqlite_keys_load(db);
+    /* An event and a service an operation, and half as many again. */
+    status = status ? status : pv_sqlite_keys_load(db, (size_t)logic->tally.services * 3);
     while (more && !status) {
         status = pv_sqlite_run_plain(db, PV_S_BEGIN_WRITE);
         status = status ? status : pv_logic_reclaim(logic, RECLAIM_PAGE, &after, &more);
@@ -418,6 +419,7 @@ void pv_sqlite_db_close(struct pv_sqlite_db *db)
     sqlite3_close(db->db);
     db->db = NULL;
     pv_tail_done(&db->tail);
+    pv_filter_done(&db->filter);
     for (size_t i = 0; i < PV_SEALS; i++) {
         pv_buf_done(&db->seals[i]);
     }

@@ -215,6 +215,12 @@ static void *thread_main(void *arg)
     struct sqlite_store *s = arg;
     pthread_mutex_lock(&s->lock);
     for (;;) {
+        if (pv_list_empty(&s->queue) && !s->stop && !s->db.filter.whole) {
+            pthread_mutex_unlock(&s->lock);
+            (void)pv_sqlite_keys_learn(&s->db);
+            pthread_mutex_lock(&s->lock);
+            continue;
+        }
         if (!wait_for_work(s)) {
             pthread_mutex_unlock(&s->lock);
             (void)checkpoint(s, SQLITE_CHECKPOINT_TRUNCATE); /* where it fails, db.suspect says so
@@ -234,6 +240,7 @@ static void *thread_main(void *arg)
         take(&s->queue, &batch, s->max_batch);
         pthread_mutex_unlock(&s->lock);
         run_batch(s, &batch, &done);
+        (void)pv_sqlite_keys_learn(&s->db);
         pthread_mutex_lock(&s->lock);
         bool first = pv_list_empty(&s->finished);
         take(&done, &s->finished, SIZE_MAX);

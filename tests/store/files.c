@@ -485,7 +485,7 @@ static void a_closed_store_takes_nothing(void **state)
 
 /* ---- many keys ---- */
 
-#define ARRAYS 45
+#define ARRAYS 80
 #define ITEMS 1000
 
 /* Accepts (or finds again) array `serial` of new services. */
@@ -529,7 +529,7 @@ static void keys_are_found_while_they_are_merged(void **state)
     for (int i = 0; i < ARRAYS; i++) {
         accept_many(f, i, PV_ACCEPTED);
         int64_t merged = number_of(f, "SELECT count(*) FROM key_index");
-        if (merged > 0 && merged < 32768 && !in_the_midst) {
+        if (merged > 0 && merged < 65536 && !in_the_midst) {
             in_the_midst = true;
             fix_restart(f);
         }
