@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* provost db: which schema the database has, and bringing it up to date. Migrations are provostd's.
- */
+/* provost db: which schema the database has, bringing it up to date, and copies of it. Migrations
+ * are provostd's. */
 #include "core/cli/cli.h"
 #include "core/cli/groups.h"
 
@@ -98,6 +98,34 @@ static int status(struct pv_cli *cli)
     return result;
 }
 
+static int backup(struct pv_cli *cli)
+{
+    const char *to = pv_cli_arg(cli, 0);
+    char *path = NULL;
+    int result = find_database(cli, &path);
+    if (result != PV_EXIT_OK) {
+        return result;
+    }
+    struct pv_err err = {0};
+    if (access(path, F_OK) != 0) {
+        result = pv_cli_fail(cli, PV_EXIT_NOT_FOUND, "there is no database at %s: %s", path,
+                             strerror(errno));
+    } else if (pv_sqlite_backup(path, to, &err) != 0) {
+        result = pv_cli_fail_err(cli, &err);
+    } else if (cli->out.json) {
+        json_t *json = json_pack("{ss ss}", "database", path, "backup", to);
+        json_dumpf(json, cli->out.file, JSON_COMPACT);
+        fputc('\n', cli->out.file);
+        json_decref(json);
+    } else if (!cli->out.quiet) {
+        fprintf(cli->out.file,
+                "%s holds %s as it was a moment ago; without the keys file it cannot be read\n", to,
+                path);
+    }
+    pv_free(path);
+    return result;
+}
+
 /* provostd beside this program, or where it is installed. */
 static void find_daemon(char out[PATH_MAX])
 {
@@ -158,6 +186,12 @@ const struct pv_cli_command pv_cli_db[] = {
      .details = "Reads the database that the configuration names (-c FILE; the installed one "
                 "otherwise), also while provostd uses it. Exits with 1 when it is not up to date.",
      .run = status},
+    {.name = "backup",
+     .args = "FILE",
+     .summary = "copy the database into a new file, also while provostd uses it",
+     .details = "The copy is the database as it was at one moment; it is checked and synced. It "
+                "is sealed with the keys file, which is not copied: keep a copy of that elsewhere.",
+     .run = backup},
     {.name = "migrate",
      .args = "",
      .summary = "bring the database's schema up to date, with provostd --migrate",

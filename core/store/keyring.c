@@ -165,7 +165,7 @@ static int read_file(int fd, const char *path, struct pv_keyring *keyring, struc
     return status;
 }
 
-static int sync_folder(const char *path)
+int pv_folder_sync(const char *path)
 {
     char folder[4096];
     const char *slash = strrchr(path, '/');
@@ -221,7 +221,7 @@ static int make_file(const char *path, struct pv_err *err)
     }
     int status = PV_OK;
     if (fchmod(fd, 0600) != 0 || !write_keys(fd) ||
-        (link(temporary, path) != 0 && errno != EEXIST) || sync_folder(path) != 0) {
+        (link(temporary, path) != 0 && errno != EEXIST) || pv_folder_sync(path) != 0) {
         status = errno_err(err, "make", path);
     }
     close(fd);

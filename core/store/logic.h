@@ -127,6 +127,8 @@ int pv_logic_quota_add(struct pv_logic *logic, int64_t service_n, struct pv_str 
 /* The state an operation is in, whoever keeps it. */
 int pv_logic_op_state(const struct pv_svc *svc, const struct pv_op *op);
 
+/* Makes the name of this file durable. 0, or -1 and errno. */
+int pv_folder_sync(const char *path);
 /* The key's HMAC of a canonical event. */
 struct pv_hash pv_keyring_mac(const struct pv_keyring *keyring, struct pv_str canonical);
 /* Seals for storage: key id, nonce, XChaCha20-Poly1305 with `identity` as associated data. Appends.

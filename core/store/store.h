@@ -46,6 +46,9 @@ struct pv_sqlite_options {
  * migrations, raises the epoch, makes what was running READY. Blocks: before the loop runs. */
 int pv_sqlite_open(struct uv_loop_s *loop, const struct pv_sqlite_options *options,
                    struct pv_store **ret_store, struct pv_err *err) PV_MUST_CHECK;
+/* Copies the database, also while a provostd uses it, as it is at one moment, into a new file `to`
+ * (0600), which is checked and synced; on failure it is not there. Blocks. */
+int pv_sqlite_backup(const char *path, const char *to, struct pv_err *err) PV_MUST_CHECK;
 /* What `provost db status` shows: schema version found and wanted. Blocks. */
 int pv_sqlite_schema_status(const char *path, int *ret_found, int *ret_wanted,
                             struct pv_err *err) PV_MUST_CHECK;
