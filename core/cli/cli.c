@@ -84,20 +84,26 @@ int pv_cli_read(const char *path, size_t max_bytes, char **ret_text, size_t *ret
 
 /* ---- Calls of the daemon ---- */
 
-static int need_client(struct pv_cli *cli)
+static int need_client(struct pv_cli *cli, struct pv_err *err)
 {
     if (cli->client != NULL) {
-        return PV_EXIT_OK;
+        return 0;
     }
-    struct pv_err err = {0};
     char *path = NULL;
     int status =
-        pv_client_socket(pv_cli_text(cli, "socket"), pv_cli_text(cli, "config"), &path, &err);
+        pv_client_socket(pv_cli_text(cli, "socket"), pv_cli_text(cli, "config"), &path, err);
     if (status == 0) {
-        status = pv_client_new(path, &cli->client, &err);
+        status = pv_client_new(path, &cli->client, err);
     }
     pv_free(path);
-    return status == 0 ? PV_EXIT_OK : pv_cli_fail_err(cli, &err);
+    return status;
+}
+
+int pv_cli_try(struct pv_cli *cli, const struct pv_client_request *request,
+               struct pv_answer *ret_answer, struct pv_err *err)
+{
+    int status = need_client(cli, err);
+    return status != 0 ? status : pv_client_call(cli->client, request, ret_answer, err);
 }
 
 static int exit_of(long status)
@@ -160,12 +166,12 @@ static int refused(const struct pv_cli *cli, const struct pv_answer *answer)
 int pv_cli_ask(struct pv_cli *cli, const struct pv_client_request *request,
                struct pv_answer *ret_answer)
 {
-    int status = need_client(cli);
-    if (status != PV_EXIT_OK) {
-        return status;
-    }
     struct pv_err err = {0};
     struct pv_answer answer;
+    int status = need_client(cli, &err);
+    if (status != 0) {
+        return pv_cli_fail_err(cli, &err);
+    }
     if (pv_client_call(cli->client, request, &answer, &err) != 0) {
         return pv_cli_fail(cli, PV_EXIT_UNREACHABLE, "%s", err.text);
     }

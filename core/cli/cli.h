@@ -55,6 +55,10 @@ int pv_cli_call(struct pv_cli *cli, const struct pv_client_request *request,
 int pv_cli_ask(struct pv_cli *cli, const struct pv_client_request *request,
                struct pv_answer *ret_answer) PV_MUST_CHECK;
 
+/* Calls the daemon and prints nothing. 0: an answer of any status came. */
+int pv_cli_try(struct pv_cli *cli, const struct pv_client_request *request,
+               struct pv_answer *ret_answer, struct pv_err *err) PV_MUST_CHECK;
+
 /* "svc_…", or SOURCE/EXTERNAL_ID looked up at the daemon. Returns an exit status. */
 int pv_cli_service_id(struct pv_cli *cli, const char *given, char out[PV_ID_TEXT]) PV_MUST_CHECK;
 /* Checks the form of an operation's id. Returns an exit status. */

@@ -41,6 +41,8 @@ const struct pv_cli_group pv_cli_groups[] = {
     {"config", "check a configuration", pv_cli_config},
     {"reload", "read the configuration again", pv_cli_reload},
     {"db", "the database's schema", pv_cli_db},
+    {"doctor", "whether everything is in order", pv_cli_doctor},
+    {"support-bundle", "what somebody who helps needs to see", pv_cli_support_bundle},
     {"moves", "the table of legal moves", pv_cli_moves},
     {"version", "the version", pv_cli_version},
     {0},

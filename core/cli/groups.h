@@ -8,6 +8,7 @@
 extern const struct pv_cli_command pv_cli_audit[];
 extern const struct pv_cli_command pv_cli_config[];
 extern const struct pv_cli_command pv_cli_db[];
+extern const struct pv_cli_command pv_cli_doctor[];
 extern const struct pv_cli_command pv_cli_event[];
 extern const struct pv_cli_command pv_cli_explain[];
 extern const struct pv_cli_command pv_cli_instance[];
@@ -17,6 +18,7 @@ extern const struct pv_cli_command pv_cli_plugin[];
 extern const struct pv_cli_command pv_cli_reload[];
 extern const struct pv_cli_command pv_cli_service[];
 extern const struct pv_cli_command pv_cli_status[];
+extern const struct pv_cli_command pv_cli_support_bundle[];
 extern const struct pv_cli_command pv_cli_token[];
 extern const struct pv_cli_command pv_cli_version[];
 

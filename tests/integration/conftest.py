@@ -2,9 +2,12 @@
 """Fixtures of the tests that run a whole provostd."""
 
 import copy
+import json
 import os
+import subprocess
 
 import pytest
+from daemon import SLOW
 from fixtures import backend, make_provost  # noqa: F401
 
 
@@ -26,3 +29,28 @@ def misbehaving(make_provost, backend):  # noqa: F811
         [option for option in asan if option] + ["handle_segv=0", "handle_abort=0"])}
     return make_provost({"plugins": {name: copy.deepcopy(instance) for name in ("bad", "good")},
                          "products": products}, env)
+
+
+@pytest.fixture
+def cli(build):
+    """cli(one, "service", "list") runs the command against a provostd."""
+
+    def call(one, *words, stdin=""):
+        return subprocess.run([build / "provost", "-c", one.config, *map(str, words)], input=stdin,
+                              text=True, capture_output=True, timeout=60 * SLOW, cwd=one.folder,
+                              env={name: value for name, value in os.environ.items()
+                                   if name != "PROVOST_SOCKET"})
+
+    return call
+
+
+@pytest.fixture
+def ask(cli):
+    """As cli, for a command that has to succeed: its output, as JSON where --json is among the words."""
+
+    def call(one, *words, **more):
+        done = cli(one, *words, **more)
+        assert done.returncode == 0, f"{words}: {done.returncode}\n{done.stdout}{done.stderr}"
+        return json.loads(done.stdout) if "--json" in words else done.stdout
+
+    return call

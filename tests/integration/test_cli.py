@@ -12,31 +12,6 @@ import pytest
 from daemon import SLOW
 
 
-@pytest.fixture
-def cli(build):
-    """cli(one, "service", "list") runs the command against a provostd."""
-
-    def call(one, *words, stdin=""):
-        return subprocess.run([build / "provost", "-c", one.config, *map(str, words)], input=stdin,
-                              text=True, capture_output=True, timeout=60 * SLOW, cwd=one.folder,
-                              env={name: value for name, value in os.environ.items()
-                                   if name != "PROVOST_SOCKET"})
-
-    return call
-
-
-@pytest.fixture
-def ask(cli):
-    """As cli, for a command that has to succeed: its output, as JSON where --json is among the words."""
-
-    def call(one, *words, **more):
-        done = cli(one, *words, **more)
-        assert done.returncode == 0, f"{words}: {done.returncode}\n{done.stdout}{done.stderr}"
-        return json.loads(done.stdout) if "--json" in words else done.stdout
-
-    return call
-
-
 def event(kind, service, plan="well", number=1):
     return json.dumps({"id": f"{kind}-{service}-{number}", "type": f"service.{kind}",
                        "customer": {"id": "1", "email": "a@example.com"},
