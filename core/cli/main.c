@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* provost: parses the command line, runs the command, and exits with what it says. */
 #include "core/cli/cli.h"
+#include "core/cli/complete.h"
 
 #include "core/base/hash.h"
 #include "core/config/json.h"
@@ -97,6 +98,12 @@ int main(int argc, char **argv)
                 (strcmp(argv[2], "man") == 0 || strcmp(argv[2], "markdown") == 0);
     if (page) {
         return pages(argv[2]);
+    }
+    if (argc > 1 && strcmp(argv[1], "__complete") == 0) {
+        struct pv_buf text;
+        pv_buf_init(&text, HELP_CAP);
+        pv_cli_complete(argc - 1, argv + 1, &text);
+        return print(&text, stdout);
     }
     bool word = argc > 1 && strcmp(argv[1], "help") == 0; /* `provost help service act` */
     struct pv_cli cli = {0};

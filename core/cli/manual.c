@@ -43,6 +43,11 @@ static const struct section more[] = {
      "which "
      "plugins are looked for first. `PROVOST_TEMPLATE`: the folder that `plugin new` copies. "
      "`NO_COLOR`: no colours."},
+    {"Completion", "bash and zsh complete commands, options, and the names of instances, services, "
+                   "operations and "
+                   "tokens, once Provost is installed. From the source tree: `source "
+                   "dist/completion/provost.bash`, "
+                   "or `fpath=(dist/completion $fpath)` before `compinit`."},
     {"Examples",
      "  provost event send create.json --source shop --wait 30s\n"
      "  provost operation watch op_01jd3v8r6s0c5k2m9x7q4w1z0a\n"

@@ -45,6 +45,19 @@ static const struct pv_cli_option *find_option(const struct pv_cli_args *args, s
     return own != NULL ? own : find_in(pv_cli_globals, name, letter);
 }
 
+const struct pv_cli_option *pv_cli_option_wanting(const struct pv_cli_args *args, const char *word)
+{
+    bool is_long = word[0] == '-' && word[1] == '-' && word[2] != '\0';
+    bool is_letter = word[0] == '-' && word[1] != '-' && word[1] != '\0' && word[2] == '\0';
+    const struct pv_cli_option *option = NULL;
+    if (is_long && strchr(word, '=') == NULL) {
+        option = find_option(args, pv_str(word + 2), 0);
+    } else if (is_letter) {
+        option = find_option(args, pv_str(word + 1), word[1]);
+    }
+    return option != NULL && option->type != PV_OPTION_SWITCH ? option : NULL;
+}
+
 static size_t add_names(const struct pv_cli_option *options, const char **names, size_t count)
 {
     for (; options != NULL && options->name != NULL && count < MAX_NAMES; options++) {

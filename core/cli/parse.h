@@ -30,6 +30,8 @@ int pv_cli_parse(int argc, char **argv, struct pv_cli_args *ret_args,
                  struct pv_err *err) PV_MUST_CHECK;
 void pv_cli_args_done(struct pv_cli_args *args);
 
+/* The option that a word is ("--name", "-n") when its value has to be the next word; else NULL. */
+const struct pv_cli_option *pv_cli_option_wanting(const struct pv_cli_args *args, const char *word);
 /* The last value given for an option; NULL when it was not given. */
 const struct pv_cli_given *pv_cli_given(const struct pv_cli_args *args, const char *name);
 
