@@ -35,7 +35,10 @@ struct pv_api_daemon {
     void (*metrics)(void *ctx, struct pv_buf *out);
     /* A sentence that says why no traffic should come yet (or any more); NULL: ready. */
     const char *(*not_ready)(void *ctx);
-    /* A peer of the admin socket with this pid is one of our hosts: refused. */
+    /* A sentence about what plugins are not confined by; NULL: nothing is missing. */
+    const char *(*lacks)(void *ctx);
+    /* A peer of the admin socket with this pid is one of our hosts, or was started by one: refused.
+     */
     bool (*is_host)(void *ctx, int pid);
     /* The key with which signals of this operation are taken without a token. false: none is. */
     bool (*signal_key)(void *ctx, struct pv_id op, uint8_t out[PV_SIGNAL_KEY_BYTES]);

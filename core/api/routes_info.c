@@ -193,7 +193,13 @@ static void store_answered(struct pv_req *req)
         pv_call_fail(call, 503, "not_ready", "%s", why);
         return;
     }
-    pv_buf_c(&call->out, "{\"ready\":true}");
+    const char *lacks = api->o.daemon.lacks != NULL ? api->o.daemon.lacks(api->o.daemon.ctx) : NULL;
+    pv_buf_c(&call->out, "{\"ready\":true");
+    if (lacks != NULL) {
+        pv_buf_c(&call->out, ",\"isolation_lacks\":");
+        pv_buf_json(&call->out, pv_str(lacks));
+    }
+    pv_buf_char(&call->out, '}');
     pv_call_send(call, 200);
 }
 

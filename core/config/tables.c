@@ -380,7 +380,7 @@ static const struct pv_option instance_options[] = {
     {.name = "memory",
      .kind = PV_T_SIZE,
      AT(pv_raw_instance, memory),
-     .fallback = "0",
+     .fallback = "1GiB",
      .min = 0,
      .max = INT64_MAX,
      .doc = "Most memory that the plugin's host process may have resident; one that takes more is "

@@ -7,6 +7,7 @@
 #include "core/daemon/hostlock.h"
 #include "core/daemon/reload.h"
 #include "core/daemon/serve.h"
+#include "core/host/restrict.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -52,6 +53,24 @@ int pv_daemon_load(struct pv_daemon *daemon, const struct pv_options *options)
     pv_problems_done(&problems);
     if (status != 0) {
         return status == PV_EINVAL ? PV_EXIT_CONFIG : PV_EXIT_FAILED;
+    }
+    return -1;
+}
+
+/* What plugins are confined with is said once; -1, or the exit status where it is required and not
+ * there. */
+static int check_isolation(const struct pv_daemon *daemon)
+{
+    const struct pv_isolation isolation = pv_isolation_probe();
+    const char *lacks = pv_isolation_lacks(&isolation);
+    bool whole = isolation.landlock_abi >= 1 && isolation.seccomp;
+    if (!whole && daemon->live.config->isolation_required) {
+        pv_log_plain(PV_ERROR, "%s. Set `isolation: best-effort` to run plugins all the same",
+                     lacks);
+        return PV_EXIT_CONFIG;
+    }
+    if (lacks != NULL) {
+        pv_log_plain(PV_WARN, "plugins are confined, but not wholly: %s", lacks);
     }
     return -1;
 }
@@ -315,7 +334,11 @@ int pv_daemon_run(struct pv_daemon *daemon)
         pv_log_plain(PV_ERROR, "the event loop cannot be set up");
         return PV_EXIT_FAILED;
     }
-    int failed = open_store(daemon, config->migrate);
+    int failed = check_isolation(daemon);
+    if (failed >= 0) {
+        return failed;
+    }
+    failed = open_store(daemon, config->migrate);
     if (failed >= 0) {
         return failed;
     }

@@ -2,6 +2,7 @@
 /* What the daemon says about itself and its hosts: members of GET /v1/status, lines of /metrics. */
 #include "core/base/metric.h"
 #include "core/daemon/daemon.h"
+#include "core/host/restrict.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -42,6 +43,21 @@ static void put_host(void *user, const struct pv_host_status *status)
     pv_buf_char(l->out, '}');
 }
 
+/* How hosts are confined, and what this kernel lacks for it. */
+static void put_isolation(const struct pv_daemon *daemon, struct pv_buf *out)
+{
+    const struct pv_isolation isolation = pv_isolation_probe();
+    const char *lacks = pv_isolation_lacks(&isolation);
+    pv_buf_printf(out, ",\"isolation\":{\"mode\":\"%s\",\"landlock_abi\":%d,\"seccomp\":%s",
+                  daemon->live.config->isolation_required ? "required" : "best-effort",
+                  isolation.landlock_abi, isolation.seccomp ? "true" : "false");
+    if (lacks != NULL) {
+        pv_buf_c(out, ",\"lacks\":");
+        pv_buf_json(out, pv_str(lacks));
+    }
+    pv_buf_char(out, '}');
+}
+
 void pv_daemon_status(void *ctx, struct pv_buf *out)
 {
     struct pv_daemon *daemon = ctx;
@@ -49,6 +65,7 @@ void pv_daemon_status(void *ctx, struct pv_buf *out)
     pv_buf_printf(out, ",\"pid\":%d,\"uptime_ms\":%" PRId64 ",\"reloads\":%" PRIu64 ",\"config\":",
                   (int)getpid(), now_ms - daemon->started_ms, daemon->reloads);
     pv_buf_json(out, daemon->live.config->path);
+    put_isolation(daemon, out);
     pv_buf_c(out, ",\"hosts\":[");
     struct listing l = {.out = out, .now_ms = now_ms, .first = true};
     pv_hosts_each(daemon->hosts, put_host, &l);

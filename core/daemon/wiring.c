@@ -5,6 +5,7 @@
 #include "core/daemon/daemon.h"
 #include "core/daemon/reload.h"
 #include "core/daemon/version.h"
+#include "core/host/restrict.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -255,10 +256,17 @@ static const char *not_ready(void *ctx)
     return daemon->stopping ? "provostd is stopping" : NULL;
 }
 
+static const char *lacks(void *ctx)
+{
+    (void)ctx;
+    const struct pv_isolation isolation = pv_isolation_probe();
+    return pv_isolation_lacks(&isolation);
+}
+
 static bool is_host(void *ctx, int pid)
 {
     const struct pv_daemon *daemon = ctx;
-    return pv_hosts_has_pid(daemon->hosts, pid);
+    return pv_hosts_has_pid(daemon->hosts, pid) || pv_spawner_above(&daemon->spawner, pid);
 }
 
 struct pv_api_options pv_daemon_api_options(struct pv_daemon *daemon)
@@ -278,6 +286,7 @@ struct pv_api_options pv_daemon_api_options(struct pv_daemon *daemon)
                    .hosts = pv_daemon_hosts,
                    .metrics = pv_daemon_metrics,
                    .not_ready = not_ready,
+                   .lacks = lacks,
                    .is_host = is_host,
                    .signal_key = signal_key},
         .version = PV_VERSION,

@@ -201,6 +201,9 @@ static int on_hello(struct pv_host *host, const struct pv_frame *frame)
     host->module_read = true;
     if (hello.describe == 0) {
         pv_json_secrets(&host->module.settings, host->settings, &host->mask);
+        if (pv_admit_settings(host, host->settings) != 0) {
+            return PV_ENOMEM;
+        }
     }
     if (hello.settings.len > 0 && declare(host, &err) != 0) {
         return fault(host, err.text);
@@ -381,6 +384,7 @@ static void free_host(struct pv_host *host)
     pv_free(host->settings);
     pv_free(host->callback_base);
     pv_mask_done(&host->mask);
+    pv_admit_done(host);
     pv_free(host->own_page);
     if (host->in.ptr != NULL) {
         pv_wipe(host->in.ptr, host->in.size);

@@ -7,6 +7,7 @@
 
 #include "core/base/clock.h"
 #include "core/wire/page.h"
+#include "core/wire/reach.h"
 #include "core/wire/wire.h"
 #include "provost/plugin.h"
 
@@ -22,6 +23,10 @@ struct pv_host_opts {
     const struct pv_rng *rng;     /* NULL: pv_rng_system */
     bool own_process;             /* HELLO's data_dir becomes the working directory */
     bool trace;                   /* a debug LOG frame for each external call */
+    /* http goes to public addresses, to what URLs of the settings name, and to Unix sockets of
+     * `reach` only. */
+    bool guarded;
+    const struct pv_reach *reach; /* of this process; borrowed; NULL: none */
 };
 
 struct pv_host_callbacks {

@@ -9,9 +9,11 @@
 #include "core/base/hash.h"
 #include "core/host/internal.h"
 
+#include <netdb.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 
 #define TIMEOUT_MS 30000u
 #define CONNECT_TIMEOUT_MS 10000u
@@ -41,6 +43,8 @@ struct request {
     struct pv_buf body;
     bool sent; /* it left: from then on nothing can be sure */
     bool too_big;
+    bool refused; /* an address was not admitted: refused_address */
+    char refused_address[64];
     bool again; /* libcurl wanted to send it a second time on its own */
     CURLcode code;
     long status;
@@ -72,6 +76,22 @@ static int on_send(void *user, char *primary_ip, char *local_ip, int primary_por
     r->sent = true;
     PV_FAULT("host.send.before");
     return CURL_PREREQFUNC_OK;
+}
+
+/* libcurl is about to connect: to this address, whatever the URL looked like. */
+static curl_socket_t on_socket(void *user, curlsocktype purpose, struct curl_sockaddr *address)
+{
+    (void)purpose;
+    struct request *r = user;
+    if (r->url.socket_path == NULL && !pv_admit_address(r->call->host, &r->url, &address->addr)) {
+        r->refused = true;
+        if (getnameinfo(&address->addr, (socklen_t)address->addrlen, r->refused_address,
+                        sizeof(r->refused_address), NULL, 0, NI_NUMERICHOST) != 0) {
+            r->refused_address[0] = '\0';
+        }
+        return CURL_SOCKET_BAD;
+    }
+    return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 }
 
 static size_t on_head(char *bytes, size_t size, size_t count, void *user)
@@ -250,6 +270,8 @@ static void set_options(struct request *r, CURL *easy)
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, r);
     curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_send);
     curl_easy_setopt(easy, CURLOPT_PREREQDATA, r);
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_socket);
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, r);
     if (r->req.ca_file != NULL) {
         curl_easy_setopt(easy, CURLOPT_CAINFO, r->req.ca_file);
     }
@@ -303,6 +325,12 @@ static int explain(struct request *r)
         return pv_call_fail(call, PROVOST_E_TOO_BIG, "%s %s: the answer is larger than %u bytes",
                             method, where, r->req.max_answer_bytes);
     }
+    if (r->refused && r->code == CURLE_COULDNT_CONNECT) {
+        return pv_call_fail(call, PROVOST_E_DENIED,
+                            "%s %s: %s is not a public address, and no URL of the settings names "
+                            "this host and port",
+                            method, where, r->refused_address);
+    }
     int code = pv_http_error(r->code, r->sent);
     const char *why = r->curl_error[0] != '\0' ? r->curl_error : curl_easy_strerror(r->code);
     return pv_call_fail(call, code, "%s %s: %s", method, where, why);
@@ -311,6 +339,11 @@ static int explain(struct request *r)
 static int exchange(struct request *r)
 {
     struct pv_multi *multi = r->call->host->multi;
+    r->refused = false;
+    if (r->url.socket_path != NULL && !pv_admit_socket(r->call->host, r->url.socket_path)) {
+        return pv_call_fail(r->call, PROVOST_E_DENIED, "http: %s is not among grants.unix_sockets",
+                            r->url.socket_path);
+    }
     int code = set_addresses(r);
     if (code != 0) {
         return code;

@@ -25,6 +25,9 @@
 #define PV_HOST_FRAMES_MAX 1000u /* LOG and PROGRESS frames of one call */
 
 struct pv_call;
+struct pv_named;
+struct pv_url;
+struct sockaddr;
 
 struct pv_timer {
     struct pv_heap_node node;
@@ -54,9 +57,11 @@ struct pv_host {
     bool module_read;
     void *instance;
     bool opened;
-    char *settings;      /* JSON, NUL-terminated */
-    char *callback_base; /* or "" */
-    struct pv_mask mask; /* secrets of the settings */
+    char *settings;         /* JSON, NUL-terminated */
+    char *callback_base;    /* or "" */
+    struct pv_mask mask;    /* secrets of the settings */
+    struct pv_named *named; /* hosts and ports that URLs of the settings name */
+    size_t named_count;
 
     struct pv_page *page;
     struct pv_page *own_page;
@@ -237,6 +242,16 @@ int pv_call_secret_new(struct provost_call *pub, const char *name, const char *a
  * plugin's is too small to hold even `least` bytes. */
 bool pv_struct_in(void *to, size_t to_size, const void *from, size_t least);
 void pv_struct_out(void *to, size_t to_size, const void *from, size_t from_size);
+
+/* ---- admit.c ---- */
+
+/* Takes note of the hosts and ports that URLs of the settings name. 0 or PV_ENOMEM. */
+int pv_admit_settings(struct pv_host *host, const char *settings) PV_MUST_CHECK;
+void pv_admit_done(struct pv_host *host);
+/* May a request for this URL connect to this address? */
+bool pv_admit_address(const struct pv_host *host, const struct pv_url *url,
+                      const struct sockaddr *address);
+bool pv_admit_socket(const struct pv_host *host, const char *path);
 
 /* ---- exec.c, dns.c ---- */
 

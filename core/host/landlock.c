@@ -67,12 +67,6 @@ struct rules {
     uint64_t handled;
 };
 
-int pv_landlock_abi(void)
-{
-    long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
-    return abi > 0 ? (int)abi : 0;
-}
-
 /* 0, or an errno. */
 static int allow(const struct rules *rules, const char *path, uint64_t rights)
 {

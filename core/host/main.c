@@ -247,7 +247,11 @@ static int serve(int parent, bool trace)
     }
     pv_crash_install();
     static struct process p;
-    const struct pv_host_opts opts = {.page = page, .own_process = true, .trace = trace};
+    const struct pv_host_opts opts = {.page = page,
+                                      .own_process = true,
+                                      .trace = trace,
+                                      .guarded = (reach.flags & PV_REACH_UNCONFINED) == 0,
+                                      .reach = &reach};
     const struct pv_host_callbacks callbacks = {.out = on_frames, .ended = on_ended, .user = &p};
     if (uv_loop_init(&p.loop) != 0 || uv_pipe_init(&p.loop, &p.socket, 0) != 0 ||
         uv_pipe_open(&p.socket, SOCKET_FD) != 0) {

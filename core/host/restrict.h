@@ -32,14 +32,10 @@ int pv_host_read_reach(struct pv_reach *ret_reach, struct pv_err *err) PV_MUST_C
 int pv_host_restrict(const struct pv_reach *reach, unsigned keep_fds,
                      struct pv_err *err) PV_MUST_CHECK;
 
-/* landlock.c: the rules for files, signals and abstract sockets. `environment` is looked at for
- * where sanitizers and fault injection write. */
+/* landlock.c: the rules for files, signals and abstract sockets. */
 int pv_landlock_apply(const struct pv_reach *reach, int abi, struct pv_err *err) PV_MUST_CHECK;
-/* The kernel's Landlock ABI; 0: none. */
-int pv_landlock_abi(void);
 /* seccomp.c: the filter of system calls. */
 int pv_seccomp_apply(const struct pv_reach *reach, int landlock_abi,
                      struct pv_err *err) PV_MUST_CHECK;
-bool pv_seccomp_there(void);
 
 #endif

@@ -266,8 +266,3 @@ int pv_seccomp_apply(const struct pv_reach *reach, int landlock_abi, struct pv_e
     seccomp_release(f.ctx);
     return f.failed == 0 ? 0 : pv_err_set(err, PV_EUNSUPPORTED, "seccomp: %s", strerror(-f.failed));
 }
-
-bool pv_seccomp_there(void)
-{
-    return seccomp_api_get() >= 1;
-}

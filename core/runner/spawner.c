@@ -5,6 +5,7 @@
 #include "core/runner/spawner_proto.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,6 +15,7 @@
 #include <unistd.h>
 
 #define END_WAIT_MS 2000
+#define GENERATIONS_MAX 256
 
 int pv_spawner_fork(struct pv_spawner *ret_spawner, struct pv_err *err)
 {
@@ -118,6 +120,34 @@ int pv_spawner_next(const struct pv_spawner *spawner, struct pv_spawner_event *r
     }
     *ret_event = event;
     return 1;
+}
+
+/* 0 when there is no such process. */
+static pid_t parent_of(pid_t pid)
+{
+    char path[64];
+    char text[512];
+    snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd >= 0 ? read(fd, text, sizeof(text) - 1) : -1;
+    if (fd >= 0) {
+        close(fd);
+    }
+    text[n > 0 ? n : 0] = '\0';
+    const char *after = strrchr(text, ')'); /* its name may hold anything */
+    int parent = 0;
+    return after != NULL && sscanf(after + 1, " %*c %d", &parent) == 1 ? parent : 0;
+}
+
+bool pv_spawner_above(const struct pv_spawner *spawner, pid_t pid)
+{
+    for (int depth = 0; pid > 1 && depth < GENERATIONS_MAX; depth++) {
+        if (pid == spawner->pid) {
+            return true;
+        }
+        pid = parent_of(pid);
+    }
+    return pid > 1; /* too deep to tell: refused as well */
 }
 
 void pv_spawner_end(struct pv_spawner *spawner)

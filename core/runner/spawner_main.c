@@ -200,6 +200,33 @@ static void kill_host(const struct spawner *s, uint64_t id, int sig)
     }
 }
 
+static bool is_host(const struct spawner *s, pid_t pid)
+{
+    for (size_t i = 0; i < s->count; i++) {
+        if (s->children[i].pid == pid) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What a plugin had started falls to the spawner when its parent is gone: it ends here. */
+static void kill_orphans(const struct spawner *s)
+{
+    char path[64];
+    snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)getpid());
+    FILE *file = fopen(path, "re");
+    int pid = 0;
+    while (file != NULL && fscanf(file, "%d", &pid) == 1) {
+        if (!is_host(s, pid)) {
+            kill(pid, SIGKILL);
+        }
+    }
+    if (file != NULL) {
+        fclose(file);
+    }
+}
+
 static void reap(struct spawner *s)
 {
     for (;;) {
@@ -276,6 +303,7 @@ static void set_up(struct spawner *s, int fd, pid_t parent)
         _exit(1);
     }
     setsid();
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
     s->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (s->null_fd < 0 || dup2(s->null_fd, 0) < 0 || dup2(s->null_fd, 1) < 0) {
         _exit(1);
@@ -328,6 +356,7 @@ int pv_spawner_main(int fd, pid_t parent)
             struct signalfd_siginfo info;
             while (read(s.signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {}
             reap(&s);
+            kill_orphans(&s);
         }
         if (wait[0].revents) {
             open = handle_packet(&s);
@@ -339,5 +368,9 @@ int pv_spawner_main(int fd, pid_t parent)
     for (size_t i = 0; i < s.count; i++) {
         waitpid(s.children[i].pid, NULL, 0);
     }
+    s.count = 0;
+    do {
+        kill_orphans(&s);
+    } while (waitpid(-1, NULL, 0) > 0);
     return 0;
 }

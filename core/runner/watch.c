@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define MEMORY_EVERY_MS 1000
+#define MEMORY_EVERY_MS 200
 #define EOF_GRACE_MS 1000
 
 uint64_t pv_hosts_resident(int pid)

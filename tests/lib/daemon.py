@@ -29,6 +29,7 @@ class Notify:
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         Path(path).unlink(missing_ok=True)
         self.socket.bind(self.path)
+        os.chmod(self.path, 0o666)  # the program may run as somebody else
         self.state = {}
 
     def wait(self, key, value, process, timeout_s):

@@ -128,6 +128,8 @@ void kit_feed(struct kit *kit, struct pv_buf *frames)
     pv_buf_done(frames);
 }
 
+const struct pv_reach *kit_reach;
+
 void kit_start_hello(struct kit *kit, const struct provost_plugin *plugin,
                      const struct pv_wire_hello *hello)
 {
@@ -135,7 +137,11 @@ void kit_start_hello(struct kit *kit, const struct provost_plugin *plugin,
     assert_int_equal(uv_loop_init(&kit->loop), 0);
     uv_idle_init(&kit->loop, &kit->poke);
     pv_buf_init(&kit->in, (size_t)64 * 1024 * 1024);
-    const struct pv_host_opts opts = {.page = &kit->page, .plugin = plugin, .trace = true};
+    const struct pv_host_opts opts = {.page = &kit->page,
+                                      .plugin = plugin,
+                                      .trace = true,
+                                      .guarded = kit_reach != NULL,
+                                      .reach = kit_reach};
     const struct pv_host_callbacks callbacks = {.out = on_out, .ended = on_ended, .user = kit};
     struct pv_err err = {0};
     if (pv_host_new(&kit->loop, &opts, &callbacks, &kit->host, &err) != 0) {

@@ -47,6 +47,9 @@ struct kit {
     char ask_pool[KIT_TEXT];
 };
 
+/* Not NULL: the next host is guarded and has this reach. */
+extern const struct pv_reach *kit_reach;
+
 /* Starts a host with this plugin and feeds HELLO. settings NULL: "{}". */
 void kit_start(struct kit *kit, const struct provost_plugin *plugin, const char *settings);
 void kit_start_hello(struct kit *kit, const struct provost_plugin *plugin,
