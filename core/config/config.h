@@ -53,6 +53,22 @@ struct pv_config_pool {
     int64_t reuse_after_ms;
 };
 
+/* Somebody who is told what happens, by webhook. */
+struct pv_config_subscriber {
+    struct pv_str name;
+    struct pv_str url;
+    struct pv_str ca_file;        /* "": the system's */
+    struct pv_secret *secrets[2]; /* the keys' bytes; the second may be NULL */
+    struct pv_str *sources;       /* none: all */
+    size_t source_count;
+    uint32_t events; /* bits of enum pv_notice_type */
+    int64_t timeout_ms;
+    int64_t max_in_flight;
+    int64_t retry_initial_ms;
+    int64_t retry_cap_ms;
+    int64_t retry_for_ms;
+};
+
 enum pv_compat { PV_COMPAT_NONE = 0, PV_COMPAT_PAYMENTER = 1 };
 enum pv_family { PV_FAMILY_SITE = 0, PV_FAMILY_SUPPORT = 1, PV_FAMILY_DNS = 2 };
 #define PV_FAMILIES 3
@@ -168,6 +184,8 @@ struct pv_config {
     size_t pool_count;
     struct pv_config_source *sources;
     size_t source_count;
+    struct pv_config_subscriber *subscribers;
+    size_t subscriber_count;
     struct pv_config_instance *instances;
     size_t instance_count;
     struct pv_config_product *products;

@@ -309,8 +309,9 @@ static int set_top(struct pv_loading *loading)
 
 static int load_parts(struct pv_loading *loading)
 {
-    int (*const parts[])(struct pv_loading *) = {set_top, pv_load_pools, pv_load_instances,
-                                                 pv_load_products, pv_load_sources};
+    int (*const parts[])(struct pv_loading *) = {set_top,           pv_load_pools,
+                                                 pv_load_instances, pv_load_products,
+                                                 pv_load_sources,   pv_load_subscribers};
     int status = PV_OK;
     for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
         int one = parts[i](loading);
@@ -407,6 +408,7 @@ void pv_config_free(struct pv_config *config)
     if (!config) {
         return;
     }
+    pv_free_subscribers(config);
     for (size_t i = 0; i < config->product_count; i++) {
         free_product(&config->products[i]);
     }

@@ -60,6 +60,22 @@ struct pv_raw_source {
     struct pv_raw_families plans;
 };
 
+struct pv_raw_subscriber {
+    struct pv_option_head head;
+    struct pv_str url;
+    struct pv_option_list secrets;
+    struct pv_option_list sources;
+    struct pv_option_list events;
+    struct pv_str ca_file;
+    int64_t timeout;
+    int64_t max_in_flight;
+    int64_t retry_initial;
+    int64_t retry_cap;
+    int64_t retry_for;
+};
+
+extern const struct pv_option pv_subscriber_options[];
+
 struct pv_raw_breaker {
     int64_t failures;
     int64_t open;
@@ -126,6 +142,7 @@ struct pv_raw_file {
     struct pv_raw_engine engine;
     struct pv_option_entries pools;
     struct pv_option_entries sources;
+    struct pv_option_entries subscribers;
     struct pv_option_entries plugins;
     struct pv_option_entries products;
 };
@@ -153,6 +170,8 @@ int pv_load_grants(struct pv_loading *loading, const struct pv_raw_instance *raw
                    struct pv_config_instance *instance) PV_MUST_CHECK;
 int pv_load_products(struct pv_loading *loading) PV_MUST_CHECK;
 int pv_load_sources(struct pv_loading *loading) PV_MUST_CHECK;
+int pv_load_subscribers(struct pv_loading *loading) PV_MUST_CHECK;
+void pv_free_subscribers(struct pv_config *config);
 
 /* What is not given is 0. */
 struct pv_retry pv_load_retry(const struct pv_raw_retry *raw);

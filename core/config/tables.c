@@ -576,6 +576,13 @@ const struct pv_option pv_file_options[] = {
      .sub = source_options,
      .size = sizeof(struct pv_raw_source),
      .doc = "Billing systems that need more than a token. Others need not be listed."},
+    {.name = "subscribers",
+     .kind = PV_O_ENTRIES,
+     AT(pv_raw_file, subscribers),
+     .sub = pv_subscriber_options,
+     .size = sizeof(struct pv_raw_subscriber),
+     .doc = "Who is told by webhook what becomes of operations and services: "
+            "docs/notifications.md."},
     {.name = "plugins",
      .kind = PV_O_ENTRIES,
      AT(pv_raw_file, plugins),

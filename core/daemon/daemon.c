@@ -235,7 +235,7 @@ static void on_hosts_stopped(void *user)
 
 static void stop_hosts_when_quiet(struct pv_daemon *daemon)
 {
-    if (daemon->api_closed && daemon->engine_stopped) {
+    if (daemon->api_closed && daemon->engine_stopped && daemon->webhooks_closed) {
         pv_hosts_stop(daemon->hosts, on_hosts_stopped, daemon);
     }
 }
@@ -251,6 +251,13 @@ static void on_engine_stopped(void *user)
 {
     struct pv_daemon *daemon = user;
     daemon->engine_stopped = true;
+    stop_hosts_when_quiet(daemon);
+}
+
+static void on_webhooks_closed(void *user)
+{
+    struct pv_daemon *daemon = user;
+    daemon->webhooks_closed = true;
     stop_hosts_when_quiet(daemon);
 }
 
@@ -273,6 +280,7 @@ void pv_daemon_stop(struct pv_daemon *daemon, int exit_status)
     } else {
         daemon->api_closed = true;
     }
+    pv_webhooks_close(&daemon->webhooks, on_webhooks_closed, daemon);
     pv_engine_stop(daemon->engine, on_engine_stopped, daemon);
 }
 
@@ -307,12 +315,17 @@ static int start_parts(struct pv_daemon *daemon)
     const struct pv_engine_options engine = pv_daemon_engine_options(daemon);
     int status = pv_engine_new(&engine, &daemon->engine);
     if (status == 0) {
+        status =
+            pv_webhooks_open(&daemon->webhooks, &daemon->loop, daemon->store, daemon->live.config);
+    }
+    if (status == 0) {
         status = pv_engine_start(daemon->engine);
     }
     if (status != 0) {
         pv_err_set(&err, status, "the engine does not start: %s", pv_status_text(status));
         return fail(&err, PV_EXIT_FAILED);
     }
+    pv_webhooks_watch(&daemon->webhooks, daemon->engine);
     struct pv_api_options api = pv_daemon_api_options(daemon);
     if (pv_serve_raise_limit(daemon->live.config, &err) != 0 ||
         pv_serve_load_tls(daemon->live.config, false, &api.tls, &err) != 0) {

@@ -133,6 +133,7 @@ static void conclude(struct pv_reload *reload)
                                    &reload->problems);
     if (status == 0) {
         status = load_tls(reload);
+        status = status ? status : pv_webhooks_set(&daemon->webhooks, reload->next);
         if (status == 0) {
             take_over(reload, &diff);
         }

@@ -172,4 +172,5 @@ void pv_daemon_metrics(void *ctx, struct pv_buf *out)
               pv_hosts_resident(getpid()));
     pv_metric(out, "provost_reloads_total", "counter", "Reloads of the configuration.",
               daemon->reloads);
+    pv_webhooks_metrics(&daemon->webhooks, out);
 }

@@ -177,6 +177,11 @@ static void accept_done(struct pv_req *req)
     }
     for (size_t i = 0; i < accept->count && !req->status; i++) {
         look_at_item(relay, &accept->items[i], i);
+        if (accept->items[i].verdict == PV_ACCEPTED &&
+            pv_op_state_final(accept->items[i].ret_op_state)) {
+            pv_engine_tell(engine, accept->items[i].ret_op, accept->items[i].ret_op_state,
+                           (struct pv_str){NULL, 0});
+        }
     }
     for (size_t i = 0; i < accept->ret_ended_count && !req->status; i++) {
         pv_engine_ended(engine, accept->ret_ended[i].op, accept->ret_ended[i].op_state,

@@ -122,7 +122,6 @@ void pv_active_commit(struct pv_active *active)
         p->audit.source = active->c.source;
         p->audit.service = active->c.service;
         p->audit.op = active->c.op;
-        p->outbox = engine->o.notify;
     }
     pv_active_resubmit(active);
 }

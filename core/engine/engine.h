@@ -20,7 +20,6 @@ struct pv_engine_options {
     uint64_t max_backlog; /* unfinished operations; beyond, accept says PV_EBUSY; 0: 1,000,000 */
     int64_t lease_ms; /* how long from its start a step may send, unless its own limit is longer; 0:
                          300,000 */
-    bool notify;      /* write finished operations to the outbox */
     /* Asks to have pv_engine_tick called at mono_ms (one timer: the latest call replaces it). */
     void (*arm)(void *ctx, int64_t mono_ms);
     void *arm_ctx;

@@ -29,7 +29,8 @@ enum pv_req_kind {
     PV_REQ_GET,        /* struct pv_get: one service or operation */
     PV_REQ_LIST,       /* struct pv_list_req: a page of services, operations or audit records */
     PV_REQ_TOKEN,      /* struct pv_token_req */
-    PV_REQ_OUTBOX,     /* struct pv_outbox_req */
+    PV_REQ_OUTBOX,     /* struct pv_outbox_req of outbox.h */
+    PV_REQ_FEED,       /* struct pv_feed of outbox.h */
     PV_REQ_STATS,      /* struct pv_stats */
 };
 
@@ -262,8 +263,6 @@ struct pv_progress {
     struct pv_str plan_name; /* FINISH: the service's new plan; none: unchanged */
     struct pv_str result;    /* FINISH: JSON that an action shows, or {"code"} of a failure; none */
     bool claim_next;         /* FINISH: this node has room for the next one */
-    bool outbox;             /* FINISH, PARK: put a notification into the outbox */
-    struct pv_str outbox_body;
     /* out */
     int ret_intent;                 /* HOLD: the intent as it stands now */
     struct pv_claimed *ret_claimed; /* FINISH: the next operation, when it runs here now */
@@ -499,25 +498,6 @@ struct pv_token_req {
     struct pv_token_row token; /* ADD: in; REVOKE: id; FIND: secret_hash in, the rest out */
     int64_t now_ms;
     struct pv_audit audit;
-};
-
-struct pv_outbox_row {
-    uint64_t n;
-    struct pv_id op;
-    struct pv_id service;
-    int op_state;
-    int64_t at_ms;
-    struct pv_str body;
-};
-
-/* The oldest notifications; or deletes what has been delivered. */
-struct pv_outbox_req {
-    struct pv_req req;
-    bool remove;
-    uint64_t n; /* remove: this one; else after this one */
-    size_t limit;
-    struct pv_outbox_row *ret_rows;
-    size_t ret_count;
 };
 
 /* One pool: what it still has. */

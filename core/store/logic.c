@@ -14,6 +14,11 @@ int pv_logic_refuse(struct pv_req *req, int status, const char *fmt, ...)
     return PV_OK;
 }
 
+static bool writes_outbox(const struct pv_outbox_req *in)
+{
+    return in->what != PV_OUTBOX_TAKE && in->what != PV_OUTBOX_LIST && in->what != PV_OUTBOX_STATUS;
+}
+
 bool pv_logic_writes(const struct pv_req *req)
 {
     switch (req->kind) {
@@ -21,11 +26,12 @@ bool pv_logic_writes(const struct pv_req *req)
     case PV_REQ_GET:
     case PV_REQ_LIST:
     case PV_REQ_STATS:
+    case PV_REQ_FEED:
         return false;
     case PV_REQ_TOKEN:
         return PV_CONTAINER(req, const struct pv_token_req, req)->what != PV_TOKEN_FIND;
     case PV_REQ_OUTBOX:
-        return PV_CONTAINER(req, const struct pv_outbox_req, req)->remove;
+        return writes_outbox(PV_CONTAINER(req, const struct pv_outbox_req, req));
     default:
         return true;
     }
@@ -136,6 +142,8 @@ static int dispatch(struct pv_logic *logic, struct pv_req *req)
         return pv_logic_token(logic, PV_CONTAINER(req, struct pv_token_req, req));
     case PV_REQ_OUTBOX:
         return pv_logic_outbox(logic, PV_CONTAINER(req, struct pv_outbox_req, req));
+    case PV_REQ_FEED:
+        return pv_logic_feed(logic, PV_CONTAINER(req, struct pv_feed, req));
     case PV_REQ_STATS:
         return pv_logic_stats(logic, PV_CONTAINER(req, struct pv_stats, req));
     }
@@ -359,13 +367,8 @@ int pv_logic_token(struct pv_logic *logic, struct pv_token_req *in)
     return pv_logic_refuse(&in->req, PV_EINVAL, "the store knows no such token request");
 }
 
-int pv_logic_outbox(struct pv_logic *logic, struct pv_outbox_req *in)
+void pv_logic_done(struct pv_logic *logic)
 {
-    in->ret_rows = NULL;
-    in->ret_count = 0;
-    if (in->remove) {
-        return logic->rows->ops->outbox_del(logic->rows, in->n);
-    }
-    return logic->rows->ops->outbox_list(logic->rows, in->n, in->limit, &in->req.arena,
-                                         &in->ret_rows, &in->ret_count);
+    pv_arena_done(&logic->scratch);
+    pv_arena_done(&logic->subscriber_arena);
 }

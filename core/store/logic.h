@@ -7,6 +7,8 @@
 #define PV_STORE_LOGIC_H
 
 #include "core/base/buf.h"
+#include "core/engine/notice.h"
+#include "core/engine/outbox.h"
 #include "core/store/rows.h"
 #include "core/store/store.h"
 
@@ -31,7 +33,10 @@ struct pv_logic {
     struct pv_tally tally;
     struct pv_hist commit_requests; /* of the store, for statistics */
     struct pv_hist commit_us;
-    struct pv_arena scratch; /* emptied before each request */
+    struct pv_arena scratch;                 /* emptied before each request */
+    const struct pv_subscriber *subscribers; /* who is told, since the last PV_OUTBOX_SUBSCRIBE */
+    size_t subscriber_count;
+    struct pv_arena subscriber_arena;
 };
 
 /* Applies a request inside a transaction. Sets req->status and err. Returns 0 when the transaction
@@ -62,6 +67,7 @@ int pv_logic_token(struct pv_logic *logic, struct pv_token_req *in);
 /* What a pool still has. */
 int pv_logic_pool_left(struct pv_logic *logic, struct pv_pool_left *pool, int64_t now_ms);
 int pv_logic_outbox(struct pv_logic *logic, struct pv_outbox_req *in);
+int pv_logic_feed(struct pv_logic *logic, struct pv_feed *in);
 int pv_logic_stats(struct pv_logic *logic, struct pv_stats *in);
 
 /* ---- shared by them ---- */
@@ -121,9 +127,31 @@ int pv_logic_settle(struct pv_logic *logic, const struct pv_svc *svc, int64_t op
 /* The service is terminated and nothing remains: what it held goes back. */
 int pv_logic_clear_service(struct pv_logic *logic, const struct pv_svc *svc,
                            int64_t now_ms) PV_MUST_CHECK;
+/* An operation that has ended or parked, and whose record of that is the newest of the audit trail.
+ */
+struct pv_logic_end {
+    struct pv_id op;
+    int64_t op_n;
+    int state; /* enum pv_op_state */
+    struct pv_str reason;
+    struct pv_str detail; /* of the audit record, which pv_logic_ended writes */
+    int before;           /* the service's state until then; svc->observed is the one since */
+};
+/* Tells subscribers. */
+int pv_logic_notify(struct pv_logic *logic, const struct pv_svc *svc,
+                    const struct pv_logic_end *end, int64_t now_ms) PV_MUST_CHECK;
+/* Writes the audit record of an end and tells subscribers. */
+int pv_logic_ended(struct pv_logic *logic, const struct pv_svc *svc, const struct pv_logic_end *end,
+                   int64_t now_ms) PV_MUST_CHECK;
+/* Frees what it owns. */
+void pv_logic_done(struct pv_logic *logic);
 /* Adds to what a service uses of a quota; never below zero. */
 int pv_logic_quota_add(struct pv_logic *logic, int64_t service_n, struct pv_str name, int64_t delta,
                        int64_t *ret_used) PV_MUST_CHECK;
+/* What a query answers with. */
+int pv_logic_tell_service(struct pv_logic *logic, const struct pv_svc *svc, struct pv_arena *arena,
+                          struct pv_service_row *out) PV_MUST_CHECK;
+void pv_logic_tell_op(const struct pv_svc *svc, const struct pv_op *op, struct pv_op_row *out);
 /* The state an operation is in, whoever keeps it. */
 int pv_logic_op_state(const struct pv_svc *svc, const struct pv_op *op);
 

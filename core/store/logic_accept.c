@@ -234,10 +234,18 @@ static int write_final(struct accepting *a, struct pv_accept_item *item, struct 
     }
     struct pv_op op;
     status = status ? status : write_op(a, item, j, noop ? PV_OPS_DONE : PV_OPS_SUPERSEDED, &op);
-    return status ? status
-                  : write_audit(a, item, j,
-                                noop ? "nothing to do, the service is already there"
-                                     : "superseded: its sequence is older than one accepted");
+    status = status ? status : write_audit(a, item, j, pv_op_type_name(item->type));
+    const char *why = noop ? "nothing to do, the service is already there"
+                           : "its sequence is older than one accepted";
+    const struct pv_logic_end end = {
+        .op = item->op,
+        .op_n = op.n,
+        .state = noop ? PV_OPS_DONE : PV_OPS_SUPERSEDED,
+        .reason = noop ? (struct pv_str){NULL, 0} : pv_str(why),
+        .detail = pv_str(why),
+        .before = svc->observed,
+    };
+    return status ? status : pv_logic_ended(a->logic, svc, &end, a->in->now_ms);
 }
 
 static int write_quota(struct accepting *a, struct pv_accept_item *item, const struct judged *j,
@@ -315,17 +323,17 @@ static int end_parked(struct accepting *a, struct judged *j)
         .observed = svc->observed,
         .residue = true,
     };
-    struct pv_audit audit = {
-        .actor = PV_STR("engine"),
-        .what = PV_STR("operation.superseded"),
-        .source = svc->source,
-        .detail = ending.reason,
-        .service = svc->id,
+    const struct pv_logic_end end = {
         .op = svc->active_op,
+        .op_n = svc->active_n,
+        .state = PV_OPS_SUPERSEDED,
+        .reason = ending.reason,
+        .detail = ending.reason,
+        .before = svc->observed,
     };
     int status = pv_logic_ended_add(&a->ended, svc->active_op, PV_OPS_SUPERSEDED);
     status = status ? status : pv_logic_end_active(a->logic, svc, &ending, a->in->now_ms);
-    return status ? status : pv_logic_audit(a->logic, &audit, a->in->now_ms, svc->n);
+    return status ? status : pv_logic_ended(a->logic, svc, &end, a->in->now_ms);
 }
 
 /* The operation joins the queue; whatever is to start then starts. */

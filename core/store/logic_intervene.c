@@ -179,6 +179,18 @@ static int make_ready(struct intervening *v)
     return status ? status : tell_ready(v);
 }
 
+static int tell_end(struct intervening *v, int before)
+{
+    const struct pv_logic_end end = {
+        .op = v->op.id,
+        .op_n = v->op.n,
+        .state = v->rule.op_state,
+        .reason = v->in->reason,
+        .before = before,
+    };
+    return pv_logic_ended(v->logic, &v->svc, &end, v->in->now_ms);
+}
+
 static int end_queued(struct intervening *v, struct pv_ended_list *ended)
 {
     int status = ops_of(v->logic)->wait_del(v->logic->rows, v->svc.n, v->op.n);
@@ -194,6 +206,7 @@ static int end_queued(struct intervening *v, struct pv_ended_list *ended)
     done.reason = v->in->reason;
     status = ops_of(v->logic)->op_finish(v->logic->rows, &done);
     status = status ? status : pv_logic_settle(v->logic, &v->svc, v->op.n, v->rule.op_state);
+    status = status ? status : tell_end(v, v->svc.observed);
     status = status ? status : pv_logic_ended_add(ended, v->op.id, v->rule.op_state);
     return status ? status : pv_logic_project(v->logic, &v->svc);
 }
@@ -206,8 +219,10 @@ static int end_active(struct intervening *v, struct pv_ended_list *ended)
         .observed = v->rule.observed,
         .residue = v->rule.residue,
     };
+    int before = v->svc.observed;
     int status = pv_logic_ended_add(ended, v->op.id, v->rule.op_state);
     status = status ? status : pv_logic_end_active(v->logic, &v->svc, &ending, v->in->now_ms);
+    status = status ? status : tell_end(v, before);
     status = status ? status : pv_logic_pop(v->logic, &v->svc, false, 0, v->in->now_ms, ended);
     return status ? status : tell_ready(v);
 }

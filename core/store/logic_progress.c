@@ -106,23 +106,15 @@ static int write_common(struct pv_logic *logic, struct pv_progress *in, struct p
                      ? ops_of(logic)->doc_drop(logic->rows, svc->n, in->doc_component)
                      : ops_of(logic)->doc_put(logic->rows, svc->n, in->doc_component, in->doc);
     }
-    return status ? status : pv_logic_audit(logic, &in->audit, in->now_ms, svc->n);
-}
-
-static int write_outbox(struct pv_logic *logic, const struct pv_progress *in,
-                        const struct pv_svc *svc, int op_state)
-{
-    if (!in->outbox) {
-        return PV_OK;
+    if (status) {
+        return status;
     }
-    struct pv_outbox_row row = {
-        .op = in->op,
-        .service = svc->id,
-        .op_state = op_state,
-        .at_ms = in->now_ms,
-        .body = in->outbox_body,
-    };
-    return ops_of(logic)->outbox_add(logic->rows, &row);
+    char detail[PV_NOTICE_DETAIL];
+    struct pv_audit audit = in->audit;
+    if (in->next == PV_NEXT_FINISH) {
+        audit.detail = pv_notice_detail(audit.detail, svc->observed, in->observed, detail);
+    }
+    return pv_logic_audit(logic, &audit, in->now_ms, svc->n);
 }
 
 static int defer(struct pv_logic *logic, const struct pv_progress *in, struct pv_svc *svc,
@@ -149,7 +141,14 @@ static int park(struct pv_logic *logic, const struct pv_progress *in, struct pv_
     svc->wait = PV_WAIT_NONE;
     svc->changed_ms = in->now_ms;
     int status = pv_logic_put(logic, svc);
-    return status ? status : write_outbox(logic, in, svc, PV_OPS_NEEDS_OPERATOR);
+    const struct pv_logic_end parked = {
+        .op = in->op,
+        .op_n = svc->active_n,
+        .state = PV_OPS_NEEDS_OPERATOR,
+        .reason = svc->reason,
+        .before = svc->observed,
+    };
+    return status ? status : pv_logic_notify(logic, svc, &parked, in->now_ms);
 }
 
 static int finish(struct pv_logic *logic, struct pv_progress *in, struct pv_svc *svc)
@@ -173,8 +172,15 @@ static int finish(struct pv_logic *logic, struct pv_progress *in, struct pv_svc 
         status = status ? status
                         : ops_of(logic)->detail_put(logic->rows, svc->n, in->attrs, composition);
     }
-    status = status ? status : write_outbox(logic, in, svc, in->op_state);
+    const struct pv_logic_end end = {
+        .op = in->op,
+        .op_n = svc->active_n,
+        .state = in->op_state,
+        .reason = ending.reason,
+        .before = svc->observed,
+    };
     status = status ? status : pv_logic_end_active(logic, svc, &ending, in->now_ms);
+    status = status ? status : pv_logic_notify(logic, svc, &end, in->now_ms);
     struct pv_ended_list ended = {.arena = &in->req.arena};
     status =
         status ? status : pv_logic_pop(logic, svc, in->claim_next, in->epoch, in->now_ms, &ended);

@@ -32,8 +32,8 @@ static void tell_service(const struct pv_svc *svc, struct pv_service_row *out,
     pv_service_ref(logic->deployment, svc->id, svc->generation, ref);
 }
 
-static int tell_service_in(struct pv_logic *logic, const struct pv_svc *svc, struct pv_arena *arena,
-                           struct pv_service_row *out)
+int pv_logic_tell_service(struct pv_logic *logic, const struct pv_svc *svc, struct pv_arena *arena,
+                          struct pv_service_row *out)
 {
     char ref[PV_REF_TEXT];
     tell_service(svc, out, logic, ref);
@@ -41,7 +41,7 @@ static int tell_service_in(struct pv_logic *logic, const struct pv_svc *svc, str
     return out->ref.ptr ? PV_OK : PV_ENOMEM;
 }
 
-static void tell_op(const struct pv_svc *svc, const struct pv_op *op, struct pv_op_row *out)
+void pv_logic_tell_op(const struct pv_svc *svc, const struct pv_op *op, struct pv_op_row *out)
 {
     bool active = svc->active_n == op->n && !op->state;
     *out = (struct pv_op_row){
@@ -84,8 +84,8 @@ static int get_op(struct pv_logic *logic, struct pv_get *in)
     if (status) {
         return status;
     }
-    tell_op(&svc, &op, &in->ret_op);
-    status = tell_service_in(logic, &svc, arena, &in->ret_service);
+    pv_logic_tell_op(&svc, &op, &in->ret_op);
+    status = pv_logic_tell_service(logic, &svc, arena, &in->ret_service);
     if (!in->full) {
         in->ret_op.body = (struct pv_str){NULL, 0};
         return status;
@@ -134,12 +134,12 @@ int pv_logic_get(struct pv_logic *logic, struct pv_get *in)
         (!status && in->source.ptr && !pv_str_eq(svc.source, in->source))) {
         return pv_logic_refuse(&in->req, PV_ENOTFOUND, "there is no such service");
     }
-    status = status ? status : tell_service_in(logic, &svc, arena, &in->ret_service);
+    status = status ? status : pv_logic_tell_service(logic, &svc, arena, &in->ret_service);
     if (!status && svc.active_n) {
         struct pv_op op;
         status = ops_of(logic)->op_by_n(logic->rows, svc.active_n, arena, &op);
         if (!status) {
-            tell_op(&svc, &op, &in->ret_op);
+            pv_logic_tell_op(&svc, &op, &in->ret_op);
             in->ret_op.body = (struct pv_str){NULL, 0};
         }
     }
@@ -159,7 +159,7 @@ static int list_services(struct pv_logic *logic, struct pv_list_req *in, const i
     for (size_t i = 0; i < count; i++) {
         struct pv_svc svc;
         int status = ops_of(logic)->svc_by_n(logic->rows, n[i], arena, &svc);
-        status = status ? status : tell_service_in(logic, &svc, arena, &in->ret_services[i]);
+        status = status ? status : pv_logic_tell_service(logic, &svc, arena, &in->ret_services[i]);
         if (status) {
             return status;
         }
@@ -183,7 +183,7 @@ static int list_ops(struct pv_logic *logic, struct pv_list_req *in, const int64_
             return status;
         }
         struct pv_op_row *row = &in->ret_ops[i];
-        tell_op(&svc, &op, row);
+        pv_logic_tell_op(&svc, &op, row);
         row->plan = (struct pv_str){NULL, 0};
         row->cursor = (struct pv_str){NULL, 0};
         row->body = (struct pv_str){NULL, 0};

@@ -116,17 +116,15 @@ int pv_logic_end_waiting(struct pv_logic *logic, const struct pv_svc *svc, int64
     if (status) {
         return status;
     }
-    struct pv_audit audit = {
-        .actor = PV_STR("engine"),
-        .what = state == PV_OPS_DONE         ? PV_STR("operation.done")
-                : state == PV_OPS_SUPERSEDED ? PV_STR("operation.superseded")
-                                             : PV_STR("operation.canceled"),
-        .source = svc->source,
-        .detail = pv_str(reason),
-        .service = svc->id,
+    const struct pv_logic_end end = {
         .op = op.id,
+        .op_n = op_n,
+        .state = state,
+        .reason = op.reason,
+        .detail = pv_str(reason),
+        .before = svc->observed,
     };
-    status = pv_logic_audit(logic, &audit, now_ms, svc->n);
+    status = pv_logic_ended(logic, svc, &end, now_ms);
     return status ? status : pv_logic_ended_add(ended, op.id, state);
 }
 

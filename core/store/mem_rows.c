@@ -571,6 +571,7 @@ void pv_mem_rows_init(struct pv_mem_rows *mem)
     *mem = (struct pv_mem_rows){0};
     mem->ops = mem_ops;
     pv_mem_things(&mem->ops);
+    pv_mem_outbox(&mem->ops);
     mem->rows.ops = &mem->ops;
     pv_tree_init(&mem->tree);
 }

@@ -44,6 +44,7 @@ enum pv_mem_table {
     PV_M_QUOTA,
     PV_M_AUDIT,
     PV_M_OUTBOX,
+    PV_M_SUBSCRIBER,
     PV_M_TOKEN,
     PV_M_PAUSE,
 };
@@ -78,7 +79,8 @@ extern const struct pv_shape pv_mem_shape_number; /* an int64_t */
         sizeof(struct type), sizeof(strings) / sizeof((strings)[0]), strings                       \
     }
 
-/* Fills in what mem_things.c implements. */
+/* Fills in what mem_things.c and mem_outbox.c implement. */
 void pv_mem_things(struct pv_rows_ops *ops);
+void pv_mem_outbox(struct pv_rows_ops *ops);
 
 #endif

@@ -63,13 +63,14 @@ int pv_mem_store_open(const struct pv_keyring *keyring, struct pv_id deployment,
         .writer = 1,
     };
     pv_arena_init(&mem->logic.scratch);
+    pv_arena_init(&mem->logic.subscriber_arena);
     *ret_store = &mem->store;
     return PV_OK;
 }
 
 static void mem_free(struct mem_store *mem)
 {
-    pv_arena_done(&mem->logic.scratch);
+    pv_logic_done(&mem->logic);
     pv_mem_rows_done(&mem->rows);
     pv_free(mem);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The memory store's rows: everything that hangs on services and operations, the audit trail, the
- * outbox, tokens. */
+/* The memory store's rows: everything that hangs on services and operations, the audit trail,
+ * tokens. */
 #include "core/store/mem_rows.h"
 
 #include <stddef.h>
@@ -40,9 +40,6 @@ PV_STRINGS(audit_strings, offsetof(struct pv_audit_row, record.actor),
            offsetof(struct pv_audit_row, record.what), offsetof(struct pv_audit_row, record.source),
            offsetof(struct pv_audit_row, record.detail));
 static const struct pv_shape audit_shape = PV_SHAPE(pv_audit_row, audit_strings);
-
-PV_STRINGS(outbox_strings, offsetof(struct pv_outbox_row, body));
-static const struct pv_shape outbox_shape = PV_SHAPE(pv_outbox_row, outbox_strings);
 
 PV_STRINGS(token_strings, offsetof(struct pv_token_row, source),
            offsetof(struct pv_token_row, scopes));
@@ -354,7 +351,7 @@ static int mem_quota_list(struct pv_rows *rows, int64_t service_n, struct pv_are
     return pv_mem_all(rows, &key, &quota_shape, arena, SIZE_MAX, ret, ret_count);
 }
 
-/* ---- audit, outbox, tokens, pauses ---- */
+/* ---- audit, tokens, pauses ---- */
 
 static int mem_audit_add(struct pv_rows *rows, const struct pv_audit_row *row, int64_t service_n)
 {
@@ -405,46 +402,6 @@ static int mem_audit_list(struct pv_rows *rows, const struct pv_filter *filter,
             }
             count++;
         }
-    }
-    *ret = list;
-    *ret_count = count;
-    return PV_OK;
-}
-
-static int mem_outbox_add(struct pv_rows *rows, const struct pv_outbox_row *row)
-{
-    struct pv_mem_rows *mem = PV_CONTAINER(rows, struct pv_mem_rows, rows);
-    struct pv_outbox_row numbered = *row;
-    numbered.n = ++mem->last_outbox;
-    struct pv_key key = key_n(PV_M_OUTBOX, (int64_t)numbered.n);
-    return pv_mem_put(rows, &key, &outbox_shape, &numbered);
-}
-
-static int mem_outbox_del(struct pv_rows *rows, uint64_t n)
-{
-    struct pv_key key = key_n(PV_M_OUTBOX, (int64_t)n);
-    return pv_mem_drop(rows, &key);
-}
-
-/* Copies rows from a node on, as long as they are under the prefix. */
-static int mem_outbox_list(struct pv_rows *rows, uint64_t after, size_t limit,
-                           struct pv_arena *arena, struct pv_outbox_row **ret, size_t *ret_count)
-{
-    struct pv_key prefix = pv_mem_key(PV_M_OUTBOX);
-    struct pv_key from = key_n(PV_M_OUTBOX, (int64_t)after + 1);
-    struct pv_outbox_row *list = pv_arena_alloc(arena, limit * sizeof(*list) + 1);
-    if (!list) {
-        return PV_ENOMEM;
-    }
-    struct pv_tree_node *node = pv_tree_seek(pv_mem_tree(rows), &from);
-    size_t count = 0;
-    for (; count < limit && pv_tree_under(node, &prefix); node = pv_tree_next(node)) {
-        list[count] = *(const struct pv_outbox_row *)pv_tree_value(node);
-        list[count].body = pv_arena_copy(arena, list[count].body);
-        if (!list[count].body.ptr) {
-            return PV_ENOMEM;
-        }
-        count++;
     }
     *ret = list;
     *ret_count = count;
@@ -568,9 +525,6 @@ void pv_mem_things(struct pv_rows_ops *ops)
     ops->quota_list = mem_quota_list;
     ops->audit_add = mem_audit_add;
     ops->audit_list = mem_audit_list;
-    ops->outbox_add = mem_outbox_add;
-    ops->outbox_del = mem_outbox_del;
-    ops->outbox_list = mem_outbox_list;
     ops->token_by_id = mem_token_by_id;
     ops->token_by_hash = mem_token_by_hash;
     ops->token_put = mem_token_put;

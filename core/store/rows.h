@@ -5,7 +5,7 @@
 #ifndef PV_STORE_ROWS_H
 #define PV_STORE_ROWS_H
 
-#include "core/engine/store.h"
+#include "core/engine/outbox.h"
 
 #define PV_NO_DUE INT64_MIN /* not READY: in no lane */
 
@@ -261,8 +261,28 @@ struct pv_rows_ops {
     int (*audit_add)(struct pv_rows *rows, const struct pv_audit_row *row, int64_t service_n);
     int (*outbox_add)(struct pv_rows *rows, const struct pv_outbox_row *row);
     int (*outbox_del)(struct pv_rows *rows, uint64_t n);
-    int (*outbox_list)(struct pv_rows *rows, uint64_t after, size_t limit, struct pv_arena *arena,
-                       struct pv_outbox_row **ret, size_t *ret_count);
+    /* since_ms, due_ms, attempts, undelivered, error. */
+    int (*outbox_set)(struct pv_rows *rows, const struct pv_outbox_row *row);
+    int (*outbox_get)(struct pv_rows *rows, uint64_t n, struct pv_arena *arena,
+                      struct pv_outbox_row *ret);
+    /* The oldest of a service that was not given up. */
+    int (*outbox_head)(struct pv_rows *rows, struct pv_str subscriber, int64_t service_n,
+                       struct pv_arena *arena, struct pv_outbox_row *ret);
+    /* Those with a due_ms, by it; bodies of those that are due. */
+    int (*outbox_take)(struct pv_rows *rows, struct pv_str subscriber, int64_t now_ms, size_t limit,
+                       struct pv_arena *arena, struct pv_outbox_row **ret, size_t *ret_count);
+    int (*outbox_list)(struct pv_rows *rows, struct pv_str subscriber, uint64_t after, size_t limit,
+                       struct pv_arena *arena, struct pv_outbox_row **ret, size_t *ret_count);
+    /* Those given up, and those with a due_ms that failed before. */
+    int (*outbox_failed)(struct pv_rows *rows, struct pv_str subscriber, size_t limit,
+                         struct pv_arena *arena, struct pv_outbox_row **ret, size_t *ret_count);
+    int (*outbox_drop)(struct pv_rows *rows, struct pv_str subscriber);
+    int (*subscriber_get)(struct pv_rows *rows, struct pv_str name, struct pv_arena *arena,
+                          struct pv_subscriber_row *ret);
+    int (*subscriber_put)(struct pv_rows *rows, const struct pv_subscriber_row *row);
+    int (*subscriber_del)(struct pv_rows *rows, struct pv_str name);
+    int (*subscriber_list)(struct pv_rows *rows, struct pv_arena *arena,
+                           struct pv_subscriber_row **ret, size_t *ret_count);
     int (*token_by_id)(struct pv_rows *rows, struct pv_id id, struct pv_arena *arena,
                        struct pv_token_row *ret);
     int (*token_by_hash)(struct pv_rows *rows, struct pv_hash hash, struct pv_arena *arena,

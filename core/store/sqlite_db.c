@@ -22,6 +22,11 @@
     "cursor=?32"
 #define SLOT                                                                                       \
     "pool, idx, state, free_ms, reuse_after_ms, service_n, op_n, run, component, step, name"
+#define OUTBOX                                                                                     \
+    "n, subscriber, service_n, audit_n, type, op, service, at_ms, since_ms, due_ms, attempts, "    \
+    "undelivered, error"
+#define SUBSCRIBER                                                                                 \
+    "name, since_n, disabled_ms, reason, written, delivered, undelivered, delivered_ms"
 #define TOKEN "id, source, scopes, created_ms, expires_ms, revoked_ms, secret_hash"
 
 static const char *const texts[PV_S_COUNT] = {
@@ -113,10 +118,27 @@ static const char *const texts[PV_S_COUNT] = {
     [PV_S_QUOTA_LIST] = "SELECT name, used FROM quotas WHERE service_n=?1 ORDER BY name",
     [PV_S_AUDIT_ADD] = "INSERT INTO audit VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12)",
     [PV_S_AUDIT_HASH] = "SELECT hash FROM audit WHERE n=?1",
-    [PV_S_OUTBOX_ADD] = "INSERT INTO outbox VALUES(NULL,?1,?2,?3,?4,?5)",
+    [PV_S_OUTBOX_ADD] = "INSERT INTO outbox VALUES(NULL,?1,?2,?3,?4,?5,?6,?7,?8,?9,0,0,NULL,?10)",
     [PV_S_OUTBOX_DEL] = "DELETE FROM outbox WHERE n=?1",
-    [PV_S_OUTBOX_LIST] = "SELECT n, op, service, op_state, at_ms, body_sealed FROM outbox "
-                         "WHERE n>?1 ORDER BY n LIMIT ?2",
+    [PV_S_OUTBOX_SET] = "UPDATE outbox SET since_ms=?2, due_ms=?3, attempts=?4, undelivered=?5, "
+                        "error=?6 WHERE n=?1",
+    [PV_S_OUTBOX_GET] = "SELECT " OUTBOX " FROM outbox WHERE n=?1",
+    [PV_S_OUTBOX_HEAD] =
+        "SELECT " OUTBOX " FROM outbox INDEXED BY outbox_chain WHERE subscriber=?1 "
+        "AND service_n=?2 AND undelivered=0 ORDER BY n LIMIT 1",
+    [PV_S_OUTBOX_TAKE] = "SELECT " OUTBOX ", body_sealed FROM outbox INDEXED BY outbox_due WHERE "
+                         "subscriber=?1 AND due_ms IS NOT NULL ORDER BY due_ms, n LIMIT ?2",
+    [PV_S_OUTBOX_LIST] = "SELECT " OUTBOX " FROM outbox WHERE n>?2 AND subscriber=?1 ORDER BY n "
+                         "LIMIT ?3",
+    [PV_S_OUTBOX_FAILED] = "SELECT " OUTBOX " FROM outbox WHERE subscriber=?1 AND "
+                           "(undelivered <> 0 OR (due_ms IS NOT NULL AND attempts > 0)) "
+                           "ORDER BY n LIMIT ?2",
+    [PV_S_OUTBOX_DROP] = "DELETE FROM outbox WHERE subscriber=?1",
+    [PV_S_SUBSCRIBER_GET] = "SELECT " SUBSCRIBER " FROM subscribers WHERE name=?1",
+    [PV_S_SUBSCRIBER_PUT] =
+        "INSERT OR REPLACE INTO subscribers(" SUBSCRIBER ") VALUES(?1,?2,?3,?4,?5,?6,?7,?8)",
+    [PV_S_SUBSCRIBER_DEL] = "DELETE FROM subscribers WHERE name=?1",
+    [PV_S_SUBSCRIBER_LIST] = "SELECT " SUBSCRIBER " FROM subscribers ORDER BY name",
     [PV_S_TOKEN_BY_ID] = "SELECT " TOKEN " FROM tokens WHERE id=?1",
     [PV_S_TOKEN_BY_HASH] = "SELECT " TOKEN " FROM tokens WHERE secret_hash=?1",
     [PV_S_TOKEN_PUT] = "INSERT OR REPLACE INTO tokens VALUES(?1,?2,?3,?4,?5,?6,?7)",

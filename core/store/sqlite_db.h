@@ -79,7 +79,17 @@ enum pv_stmt {
     PV_S_AUDIT_HASH,
     PV_S_OUTBOX_ADD,
     PV_S_OUTBOX_DEL,
+    PV_S_OUTBOX_SET,
+    PV_S_OUTBOX_GET,
+    PV_S_OUTBOX_HEAD,
+    PV_S_OUTBOX_TAKE,
     PV_S_OUTBOX_LIST,
+    PV_S_OUTBOX_FAILED,
+    PV_S_OUTBOX_DROP,
+    PV_S_SUBSCRIBER_GET,
+    PV_S_SUBSCRIBER_PUT,
+    PV_S_SUBSCRIBER_DEL,
+    PV_S_SUBSCRIBER_LIST,
     PV_S_TOKEN_BY_ID,
     PV_S_TOKEN_BY_HASH,
     PV_S_TOKEN_PUT,
@@ -207,5 +217,6 @@ void pv_sqlite_rows(struct pv_rows_ops *ops);
 void pv_sqlite_reserves(struct pv_rows_ops *ops);
 void pv_sqlite_things(struct pv_rows_ops *ops);
 void pv_sqlite_pages(struct pv_rows_ops *ops);
+void pv_sqlite_outbox(struct pv_rows_ops *ops);
 
 #endif

@@ -371,6 +371,7 @@ void pv_sqlite_db_init(struct pv_sqlite_db *db, const struct pv_keyring *keyring
     pv_sqlite_things(&db->ops);
     pv_sqlite_reserves(&db->ops);
     pv_sqlite_pages(&db->ops);
+    pv_sqlite_outbox(&db->ops);
     db->rows.ops = &db->ops;
     pv_tail_init(&db->tail);
     for (size_t i = 0; i < PV_SEALS; i++) {

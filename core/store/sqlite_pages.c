@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The SQLite store's rows: pages of services and operations, the audit trail, the outbox, tokens.
+/* The SQLite store's rows: pages of services and operations, the audit trail, tokens.
  */
 #include "core/store/sqlite_db.h"
 
@@ -236,71 +236,6 @@ static int sql_audit_list(struct pv_rows *rows, const struct pv_filter *filter,
     return status;
 }
 
-/* ---- outbox ---- */
-
-static int sql_outbox_add(struct pv_rows *rows, const struct pv_outbox_row *row)
-{
-    struct pv_sqlite_db *db = pv_sqlite_db_of(rows);
-    int status = PV_OK;
-    sqlite3_stmt *stmt = pv_sqlite_stmt(db, PV_S_OUTBOX_ADD, &status);
-    if (!stmt) {
-        return status;
-    }
-    struct pv_identity identity = pv_identity_id("outbox", row->op);
-    pv_bind_id(stmt, 1, &row->op);
-    pv_bind_id(stmt, 2, &row->service);
-    sqlite3_bind_int(stmt, 3, row->op_state);
-    sqlite3_bind_int64(stmt, 4, row->at_ms);
-    status = pv_bind_sealed(db, stmt, 5, 0, pv_identity_str(&identity),
-                            row->body.ptr ? row->body : PV_STR(""));
-    return status ? status : pv_sqlite_run(db, stmt);
-}
-
-static int sql_outbox_del(struct pv_rows *rows, uint64_t n)
-{
-    struct pv_sqlite_db *db = pv_sqlite_db_of(rows);
-    int status = PV_OK;
-    sqlite3_stmt *stmt = pv_sqlite_stmt(db, PV_S_OUTBOX_DEL, &status);
-    if (!stmt) {
-        return status;
-    }
-    sqlite3_bind_int64(stmt, 1, (int64_t)n);
-    return pv_sqlite_run(db, stmt);
-}
-
-static int sql_outbox_list(struct pv_rows *rows, uint64_t after, size_t limit,
-                           struct pv_arena *arena, struct pv_outbox_row **ret, size_t *ret_count)
-{
-    struct pv_sqlite_db *db = pv_sqlite_db_of(rows);
-    int status = PV_OK;
-    sqlite3_stmt *stmt = pv_sqlite_stmt(db, PV_S_OUTBOX_LIST, &status);
-    struct pv_outbox_row *list = pv_arena_alloc(arena, limit * sizeof(*list) + 1);
-    if (!stmt || !list) {
-        return status ? status : PV_ENOMEM;
-    }
-    sqlite3_bind_int64(stmt, 1, (int64_t)after);
-    sqlite3_bind_int64(stmt, 2, (int64_t)limit);
-    size_t count = 0;
-    for (bool row = true; row && !status;) {
-        status = pv_sqlite_next(db, stmt, &row);
-        if (!row) {
-            break;
-        }
-        struct pv_outbox_row *out = &list[count++];
-        out->n = (uint64_t)sqlite3_column_int64(stmt, 0);
-        pv_column_id(stmt, 1, &out->op);
-        pv_column_id(stmt, 2, &out->service);
-        out->op_state = sqlite3_column_int(stmt, 3);
-        out->at_ms = sqlite3_column_int64(stmt, 4);
-        struct pv_identity identity = pv_identity_id("outbox", out->op);
-        pv_column_sealed(db, stmt, 5, pv_identity_str(&identity), arena, &out->body, &status);
-    }
-    sqlite3_reset(stmt);
-    *ret = list;
-    *ret_count = count;
-    return status;
-}
-
 /* ---- tokens, pauses ---- */
 
 static int read_token(sqlite3_stmt *stmt, struct pv_arena *arena, struct pv_token_row *row)
@@ -447,9 +382,6 @@ void pv_sqlite_pages(struct pv_rows_ops *ops)
     ops->list = sql_list;
     ops->audit_add = sql_audit_add;
     ops->audit_list = sql_audit_list;
-    ops->outbox_add = sql_outbox_add;
-    ops->outbox_del = sql_outbox_del;
-    ops->outbox_list = sql_outbox_list;
     ops->token_by_id = sql_token_by_id;
     ops->token_by_hash = sql_token_by_hash;
     ops->token_put = sql_token_put;

@@ -308,7 +308,7 @@ static void free_store(struct sqlite_store *s)
 {
     pthread_mutex_destroy(&s->lock);
     pthread_cond_destroy(&s->wake);
-    pv_arena_done(&s->logic.scratch);
+    pv_logic_done(&s->logic);
     pv_free(s);
 }
 
@@ -400,9 +400,10 @@ int pv_sqlite_open(struct uv_loop_s *loop, const struct pv_sqlite_options *optio
                                  .commit_requests = {.first = 1},
                                  .commit_us = {.first = FIRST_COMMIT_US}};
     pv_arena_init(&s->logic.scratch);
+    pv_arena_init(&s->logic.subscriber_arena);
     int status = pv_sqlite_db_open(options, &s->db, &s->logic, err);
     if (status) {
-        pv_arena_done(&s->logic.scratch);
+        pv_logic_done(&s->logic);
         pv_free(s);
         return status;
     }

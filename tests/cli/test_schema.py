@@ -28,7 +28,8 @@ WRONG = [
 
 @pytest.fixture(scope="module")
 def schema(build, root):
-    env = dict(os.environ, PV_TEST_KEY="a-key-for-tests", PROVOST_PLUGIN_PATH=str(build / "plugins"),
+    env = dict(os.environ, PV_TEST_KEY="a-key-for-tests",
+               PV_TEST_WHSEC="whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD", PROVOST_PLUGIN_PATH=str(build / "plugins"),
                PROVOST_HOST=str(build / "provost-host"))
     done = subprocess.run([build / "provost", "-c", root / "tests/config/full.yaml", "config", "schema"],
                           env=env, capture_output=True, text=True, timeout=120)

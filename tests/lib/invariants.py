@@ -4,6 +4,7 @@
 check(path) gives the problems, one sentence each. Numbers are those of core/engine/types.h.
 """
 
+import re
 import sqlite3
 
 READY, RUNNING, PARKED, DONE = 2, 3, 4, 10
@@ -17,7 +18,7 @@ def check(path):
     try:
         found = db.execute("PRAGMA integrity_check").fetchone()[0]
         problems = [] if found == "ok" else [f"integrity_check: {found}"]
-        problems += services(db) + operations(db) + steps(db) + audit(db) + pools(db)
+        problems += services(db) + operations(db) + steps(db) + audit(db) + pools(db) + outbox(db)
         return problems
     finally:
         db.close()
@@ -142,3 +143,96 @@ def pools(db):
     if held:
         problems.append(f"{held} pool values are held by nobody")
     return problems
+
+
+ENDS = {"operation.done": "operation.completed", "operation.failed": "operation.failed",
+        "operation.parked": "operation.parked", "operation.superseded": "operation.superseded",
+        "operation.canceled": "operation.canceled", "operation.abandoned": "operation.abandoned"}
+TYPES = ["operation.completed", "operation.failed", "operation.parked", "operation.superseded",
+         "operation.canceled", "operation.abandoned", "service.state_changed"]
+FINAL = {10: "operation.done", 11: "operation.failed", 12: "operation.superseded",
+         13: "operation.canceled", 14: "operation.abandoned"}
+CHANGE = re.compile(r"(^|; )service ([a-z]+) to ([a-z]+)$")
+
+
+def ends(db):
+    """What subscribers are told of, out of the audit trail: (record, type, operation)."""
+    told = []
+    for row in db.execute("SELECT n, what, detail, op FROM audit WHERE what LIKE 'operation.%' "
+                          "AND actor = 'engine' ORDER BY n"):
+        if row["what"] in ENDS:
+            told.append((row["n"], ENDS[row["what"]], row["op"]))
+            if CHANGE.search(row["detail"] or ""):
+                told.append((row["n"], "service.state_changed", row["op"]))
+    return told
+
+
+def expected(db, subscriber, types=TYPES):
+    """What a subscriber of all sources was told, or is to be told: (record, type, operation)."""
+    row = db.execute("SELECT since_n FROM subscribers WHERE name = ?", (subscriber,)).fetchone()
+    off = {}
+    spans = []
+    for record in db.execute("SELECT n, what, detail FROM audit WHERE n > ? AND what IN "
+                             "('webhook.disabled', 'webhook.enabled') ORDER BY n", (row[0],)):
+        name = record["detail"].split(":")[0]
+        if name == subscriber and record["what"] == "webhook.disabled":
+            off[name] = record["n"]
+        elif name == subscriber:
+            spans.append((off.pop(name), record["n"]))
+    spans += [(start, float("inf")) for start in off.values()]
+    return [one for one in ends(db) if one[0] > row[0] and one[1] in types
+            and not any(start < one[0] < end for start, end in spans)]
+
+
+def outbox(db):
+    """Each end of an operation is in the audit trail once; the rows of a subscriber add up; of each
+    service the first row is due and no other one. Who is told less than everything (by `sources` or
+    `events`) may have fewer rows than there are ends, never more."""
+    problems = []
+    seen = {}
+    for _, kind, op in ends(db):
+        if kind not in ("operation.parked", "service.state_changed"):
+            seen.setdefault(op, []).append(kind)
+    for row in db.execute("SELECT n, id, state FROM operations WHERE state <> 0"):
+        kinds = seen.get(row["id"], [])
+        if not kinds or kinds[-1] != ENDS[FINAL[row["state"]]]:
+            problems.append(f"operation {row['n']}: ended in {row['state']}, told as {kinds}")
+    for sub in db.execute("SELECT * FROM subscribers"):
+        rows = db.execute("SELECT * FROM outbox WHERE subscriber = ? ORDER BY n",
+                          (sub["name"],)).fetchall()
+        if sub["written"] != sub["delivered"] + len(rows):
+            problems.append(f"subscriber {sub['name']}: {sub['written']} written, "
+                            f"{sub['delivered']} delivered, {len(rows)} there")
+        if sub["undelivered"] != sum(row["undelivered"] for row in rows):
+            problems.append(f"subscriber {sub['name']}: says {sub['undelivered']} undelivered")
+        wanted = expected(db, sub["name"])
+        if sub["written"] > len(wanted):
+            problems.append(f"subscriber {sub['name']}: {sub['written']} written, there were "
+                            f"{len(wanted)} ends")
+        events = {(n, kind) for n, kind, _ in wanted}
+        mine = [(row["audit_n"], TYPES[row["type"]]) for row in rows]
+        if len(set(mine)) != len(mine):
+            problems.append(f"subscriber {sub['name']}: something stands in the outbox twice")
+        if set(mine) - events:
+            problems.append(f"subscriber {sub['name']}: is told what did not happen")
+        chains = {}
+        for row in rows:
+            if not row["undelivered"]:
+                chains.setdefault(row["service_n"], []).append(row["due_ms"])
+        for service, dues in chains.items():
+            if dues[0] is None or any(due is not None for due in dues[1:]):
+                problems.append(f"subscriber {sub['name']}, service {service}: due {dues}")
+    return problems
+
+
+def complete(path, subscriber):
+    """Whether a subscriber of everything has one row for each end, delivered or not."""
+    db = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    db.row_factory = sqlite3.Row
+    try:
+        written = db.execute("SELECT written FROM subscribers WHERE name = ?",
+                             (subscriber,)).fetchone()[0]
+        wanted = expected(db, subscriber)
+        return [] if written == len(wanted) else [f"{written} written, {len(wanted)} ends"]
+    finally:
+        db.close()

@@ -171,8 +171,6 @@ static void nothing_personal_is_readable(void **state)
     p.doc = PV_STR("marker-doc");
     p.attrs = PV_STR("marker-attrs");
     p.result = PV_STR("marker-result");
-    p.outbox = true;
-    p.outbox_body = PV_STR("marker-outbox");
     assert_int_equal(run_progress(f, &p), 0);
     assert_nowhere(f, "marker-");
     fix_shut(f);

@@ -128,8 +128,6 @@ static int finish_it(struct fix *f)
     p.doc_component = PV_STR("site");
     p.doc = PV_STR("{}");
     p.attrs = PV_STR("{}");
-    p.outbox = true;
-    p.outbox_body = PV_STR("{}");
     p.claim_next = true;
     int status = run_progress(f, &p);
     pv_req_done(&p.req);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Pages, sources, tokens, outbox, the audit chain, numbers. Over every store. */
+/* Pages, sources, tokens, the audit chain, numbers. Over every store. */
 #include "tests/store/harness.h"
 
 #include <stdio.h>
@@ -223,46 +223,6 @@ static void tokens_are_found_until_they_are_revoked(void **state)
     assert_int_equal(audit_verify(f), 1);
 }
 
-static void the_outbox_keeps_what_was_not_delivered(void **state)
-{
-    struct fix *f = fix_of(state);
-    for (int i = 0; i < 3; i++) {
-        char name[8];
-        snprintf(name, sizeof(name), "%d", i);
-        struct one one;
-        struct pv_progress p = finish_of(f, accept_run(f, &one, name, PV_OP_CREATE));
-        p.outbox = true;
-        p.outbox_body = pv_str(name);
-        assert_int_equal(run_progress(f, &p), 0);
-        pv_req_done(&p.req);
-        one_done(&one);
-    }
-    fix_restart(f);
-    struct pv_outbox_req box = {.limit = 2};
-    pv_req_init(&box.req, PV_REQ_OUTBOX, NULL, NULL);
-    assert_int_equal(fix_run(f, &box.req), 0);
-    assert_int_equal(box.ret_count, 2);
-    assert_true(pv_str_eq_c(box.ret_rows[0].body, "0"));
-    assert_int_equal(box.ret_rows[0].op_state, PV_OPS_DONE);
-    uint64_t first = box.ret_rows[0].n;
-    uint64_t second = box.ret_rows[1].n;
-    pv_req_done(&box.req);
-    struct pv_outbox_req gone = {.remove = true, .n = first};
-    pv_req_init(&gone.req, PV_REQ_OUTBOX, NULL, NULL);
-    assert_int_equal(fix_run(f, &gone.req), 0);
-    assert_int_equal(fix_run(f, &gone.req), 0);
-    box.limit = 10;
-    assert_int_equal(fix_run(f, &box.req), 0);
-    assert_int_equal(box.ret_count, 2);
-    assert_int_equal(box.ret_rows[0].n, second);
-    pv_req_done(&box.req);
-    box.n = second;
-    assert_int_equal(fix_run(f, &box.req), 0);
-    assert_int_equal(box.ret_count, 1);
-    assert_true(pv_str_eq_c(box.ret_rows[0].body, "2"));
-    pv_req_done(&box.req);
-}
-
 static void the_audit_trail_is_a_chain(void **state)
 {
     struct fix *f = fix_of(state);
@@ -353,7 +313,6 @@ int main(void)
         BOTH(another_source_sees_nothing),
         BOTH(an_operation_is_shown_with_its_history),
         BOTH(tokens_are_found_until_they_are_revoked),
-        BOTH(the_outbox_keeps_what_was_not_delivered),
         BOTH(the_audit_trail_is_a_chain),
         BOTH(numbers_agree_with_the_rows),
         BOTH(reads_see_what_was_submitted_before),

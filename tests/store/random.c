@@ -191,8 +191,6 @@ static void do_progress(struct side *s, const struct choice *c)
             p.residue = c->d % 2;
         }
         p.claim_next = c->d % 2;
-        p.outbox = c->d % 3 == 0;
-        p.outbox_body = PV_STR("out");
         p.attrs = PV_STR("attrs");
         p.audit = (struct pv_audit){.actor = PV_STR("engine"), .what = PV_STR("end")};
     }

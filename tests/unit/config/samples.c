@@ -129,6 +129,7 @@ int main(void)
         return 1;
     }
     setenv("PV_TEST_KEY", "a-key-for-tests", 1);
+    setenv("PV_TEST_WHSEC", "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD", 1);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(full),
         cmocka_unit_test(wrong),

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What notify.c (deliveries) and subscribe.c (who is subscribed; start and end) share. */
+#ifndef PV_NOTIFY_INTERNAL_H
+#define PV_NOTIFY_INTERNAL_H
+
+#include "core/base/list.h"
+#include "core/notify/notify.h"
+
+struct pv_sub {
+    struct pv_link link; /* in notifier->subs */
+    struct pv_notifier *notifier;
+    const struct pv_notify_subscriber *config; /* NULL: removed; it ends with its last delivery */
+    struct pv_link deliveries;
+    size_t in_flight;
+    uint32_t failures; /* in a row */
+    int64_t hold_mono_ms;
+    int64_t due_mono_ms; /* when to look again; INT64_MAX: when poked */
+    bool taking;
+    bool again; /* poked while taking */
+    bool disabling;
+    struct pv_outbox_req take;
+    struct pv_outbox_req disable;
+    char reason[PV_NOTIFY_ERROR];
+    char name[];
+};
+
+/* One notification under way, or whose outcome is being written. */
+struct pv_delivery {
+    struct pv_link link;
+    struct pv_sub *sub;
+    struct pv_notify_post post;
+    struct pv_outbox_row row;
+    struct pv_outbox_req settle;
+    struct pv_notify_judgement judgement;
+    bool settling;
+    char *body;
+};
+
+struct pv_notifier {
+    struct pv_notifier_options o;
+    struct pv_link subs;
+    const struct pv_notify_subscriber *list;
+    size_t count;
+    struct pv_subscriber *filters; /* of the SUBSCRIBE that is under way; copies, in the arena */
+    struct pv_arena filter_arena;
+    struct pv_outbox_req subscribe;
+    bool subscribing;
+    bool resubscribe;
+    struct pv_notifier_counters counters;
+    bool closing;
+    void (*closed)(void *user);
+    void *closed_user;
+};
+
+static inline struct pv_sub *pv_sub_of(struct pv_link *link)
+{
+    return PV_CONTAINER(link, struct pv_sub, link);
+}
+
+/* Cancels what is under way; the subscriber goes with its last request. */
+void pv_sub_remove(struct pv_sub *sub);
+/* The end, when nothing is left. */
+void pv_notifier_check_closed(struct pv_notifier *n);
+
+#endif

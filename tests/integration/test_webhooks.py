@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Webhooks: signed, tried again, in order, over restarts and reloads; and what an operator sees and
+does."""
+
+import json
+import re
+
+import invariants
+import pytest
+from receiver import Receiver, new_secret, verify
+
+COMPLETED = "operation.completed"
+
+
+@pytest.fixture
+def receiver():
+    with Receiver() as one:
+        yield one
+
+
+@pytest.fixture
+def subscribed(misbehaving, receiver):
+    """A provostd whose subscriber "shop" is the receiver; fast retries. Not started."""
+    secret = new_secret()
+    misbehaving.secret = secret
+    secret_file = misbehaving.folder / "shop.whsec"
+    secret_file.write_text(secret + "\n")
+    misbehaving.configure(misbehaving.options | {"subscribers": {"shop": {
+        "url": receiver.url, "secrets": [f"${{file:{secret_file}}}"], "timeout": "1s",
+        "retry": {"initial": "20ms", "cap": "200ms"}}}})
+    return misbehaving
+
+
+def change(one, **members):
+    options = json.loads(json.dumps(one.options))
+    options["subscribers"]["shop"] |= members
+    one.configure(options)
+
+
+def of(got, service, kind=COMPLETED):
+    return [r for r in got if r["json"]["type"] == kind
+            and r["json"]["data"]["service"]["external_id"] == service]
+
+
+def create(one, service, plan="well"):
+    return one.event("create", service, product="good", plan=plan, wait_s=20)["operation"]
+
+
+def test_an_end_is_told_and_signed(subscribed, receiver):
+    one = subscribed.start()
+    op = create(one, "s1")
+    receiver.wait(lambda got: len(got) == 2)
+    done, changed = receiver.got
+    for request in (done, changed):
+        assert request["path"] == "/hook"
+        assert request["headers"]["content-type"] == "application/json"
+        assert verify(one.secret, request["headers"], request["body"])
+        assert not verify(one.secret, request["headers"], request["body"] + b" ")
+        assert not verify(new_secret(), request["headers"], request["body"])
+        assert re.fullmatch(r"msg_[a-z0-9_]+", request["id"])
+    assert done["id"] != changed["id"]
+    assert done["json"]["type"] == COMPLETED
+    assert changed["json"]["type"] == "service.state_changed"
+    data = done["json"]["data"]
+    assert data["message"] == "The service is set up."
+    assert data["operation"]["id"] == op and data["operation"]["state"] == "done"
+    assert data["operation"]["type"] == "create" and data["operation"]["reason"] is None
+    assert data["service"]["external_id"] == "s1" and data["service"]["source"] == "shop"
+    assert data["service"]["state"] == "active" and data["service"]["previous_state"] == "pending"
+
+
+@pytest.mark.parametrize("failure", [500, None, 0, (503, {"Retry-After": "1"}), 301])
+def test_what_fails_is_sent_again_as_it_was(subscribed, receiver, failure):
+    receiver.answer = lambda _r: failure if len(receiver.got) < 2 else 204
+    one = subscribed.start()
+    create(one, "s1")
+    receiver.wait(lambda got: len(got) >= 4)
+    first = receiver.got[0]
+    tries = [r for r in receiver.got if r["id"] == first["id"]]
+    assert len(tries) == 3
+    assert {r["body"] for r in tries} == {first["body"]}
+    if isinstance(failure, tuple):
+        assert tries[1]["at"] - tries[0]["at"] >= 1
+
+
+def test_a_failure_holds_its_own_service_only(subscribed, receiver):
+    bad = {"on": True}
+    receiver.answer = lambda r: (
+        500 if bad["on"] and r["json"]["data"]["service"]["external_id"] == "s1" else 204)
+    change(subscribed, events=[COMPLETED])
+    one = subscribed.start()
+    create(one, "s1")
+    one.await_operation("suspend", "s1")
+    for service in ("s2", "s3"):
+        create(one, service)
+        one.await_operation("suspend", service)
+    receiver.wait(lambda got: len(of(got, "s2")) == 2 and len(of(got, "s3")) == 2)
+    assert {r["json"]["data"]["operation"]["type"] for r in of(receiver.got, "s1")} == {"create"}
+    bad["on"] = False
+    receiver.wait(lambda got: [r for r in of(got, "s1")
+                               if r["json"]["data"]["operation"]["type"] == "suspend"])
+    for service in ("s1", "s2", "s3"):
+        told = [r["json"]["data"]["operation"]["type"] for r in of(receiver.taken(), service)]
+        assert told == ["create", "suspend"]
+
+
+def test_deliveries_survive_a_kill(subscribed, receiver):
+    receiver.answer = lambda _r: 500
+    one = subscribed.start()
+    ops = {create(one, f"s{i}") for i in range(5)}
+    receiver.wait(lambda got: len(got) >= 5)
+    before = {r["id"]: r["body"] for r in receiver.got}
+    one.kill()
+    with receiver.lock:
+        receiver.got.clear()
+        receiver.answer = lambda _r: 204
+    one.start()
+    receiver.wait(lambda got: len({r["id"] for r in got}) == 10)
+    told = {r["json"]["data"]["operation"]["id"] for r in receiver.got
+            if r["json"]["type"] == COMPLETED}
+    assert told == ops
+    assert one.stop() == 0
+    assert invariants.check(one.database) == []
+    assert invariants.complete(one.database, "shop") == []
+    for request in receiver.got:
+        assert before.get(request["id"], request["body"]) == request["body"]
+        assert verify(one.secret, request["headers"], request["body"])
+
+
+def test_two_secrets_sign_while_one_is_replaced(subscribed, receiver):
+    new = new_secret()
+    old = subscribed.secret
+    one = subscribed.start()
+    create(one, "s1")
+    receiver.wait(lambda got: len(got) == 2)
+    change(one, secrets=[old, new])
+    assert "refused" not in one.reload()
+    create(one, "s2")
+    receiver.wait(lambda got: len(got) == 4)
+    for request in receiver.got[2:]:
+        assert verify(old, request["headers"], request["body"])
+        assert verify(new, request["headers"], request["body"])
+        assert len(request["headers"]["webhook-signature"].split(" ")) == 2
+    change(one, secrets=[new])
+    one.reload()
+    create(one, "s3")
+    receiver.wait(lambda got: len(got) == 6)
+    last = receiver.got[-1]
+    assert verify(new, last["headers"], last["body"])
+    assert not verify(old, last["headers"], last["body"])
+    assert old not in one.log_text() and new not in one.log_text()
+
+
+def test_subscribers_come_and_go_with_a_reload(misbehaving, receiver):
+    one = misbehaving.start()
+    create(one, "s1")
+    one.configure(one.options | {"subscribers": {"late": {
+        "url": receiver.url, "secrets": [new_secret()], "events": [COMPLETED]}}})
+    assert "refused" not in one.reload()
+    create(one, "s2")
+    receiver.wait(lambda got: of(got, "s2"))
+    assert not of(receiver.got, "s1")
+    one.configure({k: v for k, v in one.options.items() if k != "subscribers"})
+    assert "refused" not in one.reload()
+    create(one, "s3")
+    assert not of(receiver.got, "s3")
+    records = [r["what"] for r in one.admin("GET", "/v1/audit?limit=1000").json["records"]]
+    assert records.count("webhook.subscribed") == 1 and records.count("webhook.unsubscribed") == 1
