@@ -3,8 +3,7 @@
 #include "core/daemon/webhooks.h"
 
 #include "core/base/alloc.h"
-
-#include <inttypes.h>
+#include "core/base/metric.h"
 
 static void on_timer(uv_timer_t *timer)
 {
@@ -150,17 +149,16 @@ void pv_webhooks_metrics(const struct pv_webhooks *webhooks, struct pv_buf *out)
         const char *help;
         uint64_t value;
     } lines[] = {
-        {"webhooks_delivered_total", "counter", "Notifications that a subscriber took.",
+        {"provost_webhooks_delivered_total", "counter", "Notifications that a subscriber took.",
          c.delivered},
-        {"webhooks_failed_total", "counter", "Attempts to deliver that failed.", c.failed},
-        {"webhooks_undelivered_total", "counter", "Notifications that were given up.",
+        {"provost_webhooks_failed_total", "counter", "Attempts to deliver that failed.", c.failed},
+        {"provost_webhooks_undelivered_total", "counter", "Notifications that were given up.",
          c.undelivered},
-        {"webhooks_disabled_total", "counter", "Subscribers that answered 410 Gone.", c.disabled},
-        {"webhooks_in_flight", "gauge", "Notifications under way.", c.in_flight},
+        {"provost_webhooks_disabled_total", "counter", "Subscribers that answered 410 Gone.",
+         c.disabled},
+        {"provost_webhooks_in_flight", "gauge", "Notifications under way.", c.in_flight},
     };
     for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
-        pv_buf_printf(out, "# HELP provost_%s %s\n# TYPE provost_%s %s\nprovost_%s %" PRIu64 "\n",
-                      lines[i].name, lines[i].help, lines[i].name, lines[i].type, lines[i].name,
-                      lines[i].value);
+        (void)pv_metric(out, lines[i].name, lines[i].type, lines[i].help, lines[i].value);
     }
 }
