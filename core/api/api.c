@@ -41,9 +41,9 @@ static bool path_matches(const char *pattern, struct pv_str path, struct pv_str 
 }
 
 static const struct pv_route *const tables[] = {
-    pv_routes_events, pv_routes_services, pv_routes_operations, pv_routes_queries,
-    pv_routes_info,   pv_routes_metrics,  pv_routes_admin,      pv_routes_explain,
-    pv_routes_verify, pv_routes_compat,
+    pv_routes_events,  pv_routes_services, pv_routes_operations, pv_routes_queries,
+    pv_routes_info,    pv_routes_stream,   pv_routes_metrics,    pv_routes_admin,
+    pv_routes_explain, pv_routes_verify,   pv_routes_compat,
 };
 
 struct match {
@@ -122,6 +122,7 @@ static void as_token(struct pv_call *call, const struct pv_token *token)
     memcpy(call->who.source_text, token->source, sizeof(call->who.source_text));
     call->who.source = pv_str(call->who.source_text);
     call->who.scopes = token->scopes;
+    call->who.expires_ms = token->expires_ms;
     if ((token->scopes & PV_SCOPE_ADMIN) != 0) {
         call->who.scopes = PV_SCOPES_ALL;
     }
@@ -271,7 +272,7 @@ static void handle(struct pv_http_request *http, void *user)
 
 /* ---- life ---- */
 
-static void part_closed(struct pv_api *api)
+void pv_api_part_closed(struct pv_api *api)
 {
     api->parts--;
     if (api->parts > 0) {
@@ -289,13 +290,14 @@ static void part_closed(struct pv_api *api)
 
 static void timer_closed(uv_handle_t *handle)
 {
-    part_closed(handle->data);
+    pv_api_part_closed(handle->data);
 }
 
 static void httpd_closed(void *user)
 {
     struct pv_api *api = user;
     uv_close((uv_handle_t *)&api->timer, timer_closed);
+    uv_close((uv_handle_t *)&api->streams.beat, timer_closed);
 }
 
 void pv_api_close(struct pv_api *api, void (*closed)(void *user), void *user)
@@ -303,8 +305,9 @@ void pv_api_close(struct pv_api *api, void (*closed)(void *user), void *user)
     api->closing = true;
     api->closed = closed;
     api->closed_user = user;
-    api->parts = 1;
+    api->parts = 2 + (api->streams.reading ? 1 : 0); /* timers */
     pv_api_end_waits(api);
+    pv_streams_end(api, NULL, "provostd is stopping; connect again");
     pv_httpd_close(api->httpd, httpd_closed, api);
 }
 
@@ -330,9 +333,11 @@ int pv_api_new(const struct pv_api_options *options, struct pv_api **ret_api, st
     }
     api->o = *options;
     pv_list_init(&api->calls);
+    pv_list_init(&api->streams.all);
     pv_heap_init(&api->waits);
     pv_token_cache_init(&api->tokens);
     const struct pv_config_http *http = &options->config->http;
+    api->streams.max = (size_t)http->max_connections / 2; /* the rest is for calls */
     struct pv_httpd_options httpd = {
         .loop = options->loop,
         .clock = options->clock,
@@ -356,6 +361,8 @@ int pv_api_new(const struct pv_api_options *options, struct pv_api **ret_api, st
     uv_timer_init(options->loop, &api->timer);
     api->timer.data = api;
     pv_httpd_set_tls(api->httpd, options->tls);
+    uv_timer_init(options->loop, &api->streams.beat);
+    api->streams.beat.data = api;
     status = listen_all(api, err);
     if (status != 0) {
         pv_api_close(api, NULL, NULL); /* goes with the next turns of the loop */

@@ -8,7 +8,7 @@
 
 /* ---- answering ---- */
 
-static void call_free(struct pv_call *call)
+void pv_call_free(struct pv_call *call)
 {
     pv_list_remove(&call->link);
     if (call->req_used) {
@@ -48,7 +48,7 @@ void pv_call_send_type(struct pv_call *call, unsigned status, const char *type)
                "http: answered");
     }
     pv_http_answer(http, &answer, &call->out);
-    call_free(call);
+    pv_call_free(call);
 }
 
 void pv_call_send(struct pv_call *call, unsigned status)

@@ -63,11 +63,12 @@ void pv_httpd_conn_close(struct pv_httpd_conn *conn)
 /* The client is not there any more. What is at the handler has to be answered all the same. */
 static void client_gone(struct pv_httpd_conn *conn)
 {
-    if (conn->phase != PV_HTTPD_HANDLING) {
+    if (conn->phase != PV_HTTPD_HANDLING && conn->phase != PV_HTTPD_STREAMING) {
         pv_httpd_conn_close(conn);
         return;
     }
     pv_httpd_conn_poll(conn, 0);
+    conn->deadline_ms = INT64_MAX;
     conn->gone = true;
     if (conn->request.gone != NULL) {
         conn->request.gone(&conn->request);
@@ -144,7 +145,9 @@ void pv_httpd_conn_late(struct pv_httpd_conn *conn)
     if (conn->phase != PV_HTTPD_LINGER) {
         conn->listener->httpd->counters.timed_out++;
     }
-    if (begun && !idle) {
+    if (conn->phase == PV_HTTPD_STREAMING) {
+        client_gone(conn);
+    } else if (begun && !idle) {
         pv_httpd_conn_refuse(conn, 408, "timeout", "the request did not come in time");
     } else {
         pv_httpd_conn_close(conn);
@@ -445,6 +448,9 @@ static void on_event(uv_poll_t *poll, int status, int events)
         break;
     case PV_HTTPD_ANSWERING:
         pv_httpd_flush(conn);
+        break;
+    case PV_HTTPD_STREAMING:
+        pv_httpd_stream_ready(conn);
         break;
     case PV_HTTPD_HANDLING:
         pv_httpd_conn_poll(conn, 0); /* read when this one is answered */

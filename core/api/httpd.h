@@ -80,6 +80,19 @@ void pv_http_watch(struct pv_http_request *request, void (*gone)(struct pv_http_
 void pv_http_answer(struct pv_http_request *request, const struct pv_http_answer *answer,
                     struct pv_buf *body);
 
+/* An answer that is sent as it is made; its end is the connection's. `gone` runs when the client
+ * goes away or takes nothing for body_ms: pv_http_stream_end must follow all the same. `drained`
+ * runs each time the client has taken everything. At most max_pending bytes wait to be taken. */
+void pv_http_stream(struct pv_http_request *request, const struct pv_http_answer *answer,
+                    size_t max_pending, void (*gone)(struct pv_http_request *request),
+                    void (*drained)(struct pv_http_request *request));
+/* Copies. PV_ETOOBIG: there is no room until the client takes more; nothing was added. */
+int pv_http_stream_put(struct pv_http_request *request, struct pv_str bytes) PV_MUST_CHECK;
+/* Bytes that the client has not taken. */
+size_t pv_http_stream_pending(struct pv_http_request *request);
+/* What is pending is sent still. The request is gone afterwards. */
+void pv_http_stream_end(struct pv_http_request *request);
+
 struct pv_httpd_counters {
     uint64_t connections;               /* open now */
     uint64_t accepted;                  /* since the start */

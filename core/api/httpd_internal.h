@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the files of the HTTP server share: httpd.c (its place on the loop), httplisten.c (who is
- * let in), httpconn.c (a connection and the request it is at), httpsend.c (answers). */
+ * let in), httpconn.c (a connection and the request it is at), httpsend.c (answers),
+ * httpstream.c (answers that are sent as they are made). */
 #ifndef PV_API_HTTPD_INTERNAL_H
 #define PV_API_HTTPD_INTERNAL_H
 
@@ -59,6 +60,7 @@ struct pv_httpd {
 /*
  *  HANDSHAKE ──▶ HEADERS ──head──▶ BODY ──last byte──▶ HANDLING ──answer──▶ ANSWERING ─┬▶ HEADERS
  *                   └──refused─────┴──────────────────────────────────────────▲       └▶ LINGER
+ *  HANDLING may also become STREAMING, and that ANSWERING when the stream ends.
  *  HANDLING: nothing is read. LINGER: what still comes is thrown away, so that the client sees the
  *  answer before the end of the connection.
  */
@@ -68,6 +70,7 @@ enum pv_httpd_phase {
     PV_HTTPD_BODY,
     PV_HTTPD_HANDLING,
     PV_HTTPD_ANSWERING,
+    PV_HTTPD_STREAMING,
     PV_HTTPD_LINGER,
 };
 
@@ -104,6 +107,7 @@ struct pv_httpd_conn {
     char *out_body;    /* pv_free; or NULL */
     size_t out_body_len;
     unsigned status;
+    void (*drained)(struct pv_http_request *request); /* of a stream */
 };
 
 /* ---- httpconn.c ---- */
@@ -129,10 +133,19 @@ int64_t pv_httpd_now_ms(const struct pv_httpd_conn *conn);
 /* Makes the answer's bytes; takes what is in `body`. */
 void pv_httpd_make_answer(struct pv_httpd_conn *conn, const struct pv_http_answer *answer,
                           struct pv_buf *body);
+/* The head of an answer whose length is not known; 200. */
+void pv_httpd_make_head(struct pv_httpd_conn *conn, const struct pv_http_answer *answer);
+/* One write of what is left to send: the bytes it took, or enum pv_http_got of httptls.h. */
+int64_t pv_httpd_send_some(struct pv_httpd_conn *conn);
 /* Sends as much as the client takes; goes on by itself when it takes more. */
 void pv_httpd_flush(struct pv_httpd_conn *conn);
 /* "HTTP/1.1 100 Continue". */
 void pv_httpd_send_continue(struct pv_httpd_conn *conn);
+
+/* ---- httpstream.c ---- */
+
+/* The client takes more. */
+void pv_httpd_stream_ready(struct pv_httpd_conn *conn);
 
 /* ---- httplisten.c ---- */
 

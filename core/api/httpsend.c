@@ -12,6 +12,7 @@
 #include <time.h>
 
 #define HEAD_CAP (64u * 1024)
+#define UNKNOWN SIZE_MAX /* the length of a body that ends with its connection */
 #define SHORT_BODY 8192u /* stands in one buffer with the head */
 
 static const char starved[] = "{\"success\":false,\"error\":\"out of memory, try again\","
@@ -118,7 +119,7 @@ static void put_head(struct pv_httpd_conn *conn, const struct pv_http_answer *an
     if (len > 0) {
         put_header(out, "Content-Type", answer->type != NULL ? answer->type : "application/json");
     }
-    if (status != 204 && status != 304) {
+    if (len != UNKNOWN && status != 204 && status != 304) {
         pv_buf_c(out, "Content-Length: ");
         put_number(out, len);
         pv_buf_c(out, "\r\n");
@@ -168,9 +169,17 @@ void pv_httpd_make_answer(struct pv_httpd_conn *conn, const struct pv_http_answe
     }
 }
 
+void pv_httpd_make_head(struct pv_httpd_conn *conn, const struct pv_http_answer *answer)
+{
+    conn->status = answer->status;
+    conn->sent = 0;
+    put_head(conn, answer, answer->status, UNKNOWN);
+    conn->listener->httpd->counters.answers[answer->status]++;
+}
+
 /* ---- sending ---- */
 
-static int64_t send_some(struct pv_httpd_conn *conn)
+int64_t pv_httpd_send_some(struct pv_httpd_conn *conn)
 {
     struct iovec parts[2];
     size_t count = 0;
@@ -223,7 +232,7 @@ void pv_httpd_flush(struct pv_httpd_conn *conn)
         return;
     }
     while (conn->sent < all) {
-        int64_t n = send_some(conn);
+        int64_t n = pv_httpd_send_some(conn);
         if (n == PV_HTTP_WANT_WRITE || n == PV_HTTP_WANT_READ) {
             pv_httpd_conn_poll(conn, n == PV_HTTP_WANT_WRITE ? UV_WRITABLE : UV_READABLE);
             return;

@@ -12,6 +12,7 @@
 #include "core/base/alloc.h"
 #include "core/config/config.h"
 #include "core/engine/engine.h"
+#include "core/engine/outbox.h"
 
 #include <uv.h>
 
@@ -25,6 +26,20 @@
 struct pv_call;
 struct pv_route;
 
+/* The streams that are open, and what is read once for all of them (stream.c). */
+struct pv_streams {
+    struct pv_link all;
+    size_t count;
+    size_t max;
+    struct pv_watch watch;
+    struct pv_feed feed;
+    uint64_t n; /* read up to here, when `known` */
+    bool known; /* some stream is as far as that */
+    bool reading;
+    bool dirty; /* there is more */
+    uv_timer_t beat;
+};
+
 struct pv_api {
     struct pv_api_options o;
     struct pv_httpd *httpd;
@@ -34,6 +49,7 @@ struct pv_api {
     double public_tokens;
     struct pv_heap waits; /* struct pv_call.wait.deadline */
     uv_timer_t timer;     /* the first of them */
+    struct pv_streams streams;
     int port;
     bool closing;
     int parts; /* of closing: what is still open */
@@ -45,7 +61,8 @@ struct pv_api {
 struct pv_who {
     struct pv_str source; /* of the token; none: any source (the admin) */
     unsigned scopes;
-    char actor[48]; /* "token:tok_…", "uid:0" */
+    int64_t expires_ms; /* of the token, wall clock; 0: never */
+    char actor[48];     /* "token:tok_…", "uid:0" */
     char source_text[PV_MAX_NAME + 1];
 };
 
@@ -110,11 +127,21 @@ extern const struct pv_route pv_routes_services[];
 extern const struct pv_route pv_routes_operations[];
 extern const struct pv_route pv_routes_queries[];
 extern const struct pv_route pv_routes_info[];
+extern const struct pv_route pv_routes_stream[];
 extern const struct pv_route pv_routes_metrics[];
 extern const struct pv_route pv_routes_admin[];
 extern const struct pv_route pv_routes_explain[];
 extern const struct pv_route pv_routes_verify[];
 extern const struct pv_route pv_routes_compat[];
+
+/* ---- streams (stream.c) ---- */
+
+/* Ends those of an actor ("token:tok_…"; NULL: every one) with a sentence that says why. */
+void pv_streams_end(struct pv_api *api, const char *actor, const char *why);
+/* A part of the API that a close waits for is closed. */
+void pv_api_part_closed(struct pv_api *api);
+/* Frees a call whose request was answered otherwise. */
+void pv_call_free(struct pv_call *call);
 
 /* ---- answering (call.c): each ends the call ---- */
 

@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: Apache-2.0
+"""GET /v1/stream: what happens, in order, without a gap and without anything twice, over lost
+connections and restarts."""
+
+import http.client
+import json
+import socket
+import threading
+
+import provost as daemons
+import pytest
+from daemon import SLOW
+
+COMPLETED = "operation.completed"
+
+
+class Stream:
+    """A client of server-sent events. Events are dicts with id, event and data."""
+
+    def __init__(self, one, last=None, token=None, query="", timeout_s=60 * SLOW):
+        self.connection = http.client.HTTPConnection("127.0.0.1", one.port, timeout=timeout_s)
+        headers = {"Authorization": f"Bearer {token or one.token}"}
+        if last:
+            headers["Last-Event-ID"] = last
+        self.connection.request("GET", "/v1/stream" + query, headers=headers)
+        self.answer = self.connection.getresponse()
+        self.last = last
+        if self.answer.status == 200:
+            assert self.answer.headers["Content-Type"] == "text/event-stream"
+            # What comes first: where it begins, or that it cannot go on from there.
+            self.first = self.frame()
+
+    def frame(self):
+        """The next frame; None at the end."""
+        found = {}
+        while True:
+            line = self.answer.readline().decode()
+            if not line:
+                return None
+            line = line.rstrip("\n")
+            if not line:
+                self.last = found.get("id", self.last)
+                return found
+            name, value = line.split(":", 1)
+            found[name or "comment"] = value.strip()
+
+    def next(self):
+        while True:
+            frame = self.frame()
+            if frame is None or "event" in frame:
+                if frame and "data" in frame:
+                    frame["data"] = json.loads(frame["data"])
+                return frame
+
+    def read(self, count):
+        return [self.next() for _ in range(count)]
+
+    def close(self):
+        self.connection.close()
+        self.answer.close()
+
+
+@pytest.fixture
+def one(misbehaving):
+    one = misbehaving.start()
+    one.api("GET", "/v1/services")  # makes the token
+    return one
+
+
+def create(one, service):
+    return one.event("create", service, product="good", plan="well", wait_s=20)["operation"]
+
+
+def names(events):
+    return [(e["event"], e["data"]["data"]["service"]["external_id"]) for e in events]
+
+
+def test_tells_what_happens(one):
+    stream = Stream(one)
+    op = create(one, "s1")
+    done, changed = stream.read(2)
+    assert done["event"] == COMPLETED and changed["event"] == "service.state_changed"
+    assert done["data"]["data"]["operation"]["id"] == op
+    service = done["data"]["data"]["service"]
+    assert service["state"] == "active" and service["previous_state"] == "pending"
+    assert done["id"].endswith(".0") and changed["id"] == done["id"][:-1] + "1"
+    one.await_operation("suspend", "s1")
+    assert names(stream.read(2)) == [(COMPLETED, "s1"), ("service.state_changed", "s1")]
+    stream.close()
+
+
+def test_goes_on_where_it_was(one):
+    stream = Stream(one)
+    begin = stream.last
+    create(one, "s1")
+    first = stream.next()
+    stream.close()
+    create(one, "s2")
+    again = Stream(one, last=first["id"])
+    assert names(again.read(3)) == [("service.state_changed", "s1"), (COMPLETED, "s2"),
+                                    ("service.state_changed", "s2")]
+    last = again.last
+    again.close()
+    one.stop()
+    one.start()
+    again = Stream(one, last=last)
+    create(one, "s3")
+    assert names(again.read(2)) == [(COMPLETED, "s3"), ("service.state_changed", "s3")]
+    again.close()
+    whole = Stream(one, last=begin)
+    assert [n for e, n in names(whole.read(6)) if e == COMPLETED] == ["s1", "s2", "s3"]
+    whole.close()
+
+
+def test_only_what_is_asked_for(one):
+    mine = one.operation(create(one, "s1"))["service"]
+    by_service = Stream(one, query=f"?service={mine}")
+    by_type = Stream(one, query="?events=service.state_changed")
+    create(one, "s2")
+    one.await_operation("suspend", "s1")
+    assert names(by_service.read(2)) == [(COMPLETED, "s1"), ("service.state_changed", "s1")]
+    assert names(by_type.read(2)) == [("service.state_changed", "s2"),
+                                      ("service.state_changed", "s1")]
+    for query in ("?service=x", "?events=x", "?limit=1", "?what=x"):
+        assert Stream(one, query=query).answer.status == 400
+    assert Stream(one, last="x").answer.status == 400
+    by_service.close()
+    by_type.close()
+
+
+def test_another_source_hears_nothing(one):
+    made = one.admin("POST", "/v1/tokens", {"source": "other", "scopes": daemons.ALL_SCOPES})
+    begin = Stream(one)
+    place = begin.last
+    begin.close()
+    create(one, "s1")
+    event = {"id": "e1", "type": "service.create", "customer": {"id": "c", "email": "c@example.com"},
+             "service": {"id": "theirs", "product": "good", "plan": "well"}}
+    stream = Stream(one, token=made.json["token"], last=place)
+    one.call("POST", "/v1/events", event, token=made.json["token"], headers={"Prefer": "wait=20"})
+    assert names(stream.read(2)) == [(COMPLETED, "theirs"), ("service.state_changed", "theirs")]
+    few = one.admin("POST", "/v1/tokens", {"source": "other", "scopes": ["services:read"]})
+    assert Stream(one, token=few.json["token"]).answer.status == 403
+    one.admin("DELETE", f"/v1/tokens/{made.json['id']}")
+    assert stream.next()["event"] == "stream.end"
+    assert stream.next() is None
+
+
+def test_a_place_that_is_not_known_is_said(one):
+    create(one, "s1")
+    stream = Stream(one, last="999999.1")
+    assert stream.first["event"] == "stream.gap"
+    create(one, "s2")
+    assert names(stream.read(1)) == [(COMPLETED, "s2")]
+    stream.close()
+
+
+def test_ends_when_the_daemon_stops(one):
+    streams = [Stream(one) for _ in range(5)]
+    assert one.stop() == 0
+    for stream in streams:
+        assert stream.next()["event"] == "stream.end"
+        assert stream.next() is None
+
+
+def test_no_gap_and_nothing_twice_under_load(one):
+    """Readers whose connections break again and again, a restart in between, and one that was there all
+    the time: each hears of every service once, in the order of the ids."""
+    services = [f"s{i}" for i in range(60)]
+    place = Stream(one)
+    begin = place.last
+    place.close()
+    heard = [[] for _ in range(3)]
+    ready = threading.Semaphore(0)
+
+    def listen(number):
+        last = begin
+        ready.release()
+        while len(heard[number]) < 2 * len(services):
+            try:
+                stream = Stream(one, last=last)
+                if stream.answer.status != 200:
+                    continue
+                for _ in range(5 + 7 * number):
+                    event = stream.next()
+                    if event is None or event["event"] == "stream.end":
+                        break
+                    heard[number].append(event)
+                    last = event["id"]
+                    if len(heard[number]) == 2 * len(services):
+                        break
+                stream.close()
+            except (OSError, http.client.HTTPException):
+                continue
+
+    readers = [threading.Thread(target=listen, args=(i,), daemon=True) for i in range(3)]
+    for reader in readers:
+        reader.start()
+        ready.acquire()
+    for number, service in enumerate(services):
+        one.event("create", service, product="good", plan="well")
+        if number == 20:
+            one.kill()
+            one.start()
+    for reader in readers:
+        reader.join(120 * SLOW)
+        assert not reader.is_alive()
+    for events in heard:
+        places = [tuple(map(int, e["id"].split("."))) for e in events]
+        assert places == sorted(set(places))
+        done = [n for e, n in names(events) if e == COMPLETED]
+        assert sorted(done) == sorted(services)
+
+
+def test_who_does_not_read_is_cut_off_and_goes_on_later(misbehaving):
+    misbehaving.configure(misbehaving.options | {"http": {"body_timeout": "1s"}})
+    one = misbehaving.start()
+    one.api("GET", "/v1/services")
+    begin = Stream(one)
+    place = begin.last
+    begin.close()
+    services = [f"s{i}" for i in range(40)]
+    for service in services:
+        create(one, service)
+    for _ in range(12):
+        for service in services:
+            one.event("renew", service, number=len(services) * _ + 1)
+    with socket.create_connection(("127.0.0.1", one.port)) as deaf:
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        deaf.sendall((f"GET /v1/stream HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {one.token}\r\n"
+                      f"Last-Event-ID: {place}\r\n\r\n").encode())
+        other = Stream(one, last=place)
+        total = 2 * len(services) + 12 * len(services)
+        events = other.read(total)
+        assert len({e["id"] for e in events}) == total
+        other.close()
