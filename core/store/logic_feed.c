@@ -48,6 +48,7 @@ int pv_logic_feed(struct pv_logic *logic, struct pv_feed *in)
     size_t limit = in->limit < MAX_PAGE ? in->limit : MAX_PAGE;
     struct pv_audit_row *rows = NULL;
     size_t count = 0;
+    int64_t stopped = 0; /* it walks past no rows here */
     in->ret_items = NULL;
     in->ret_count = 0;
     in->ret_head_n = logic->tally.audit_n;
@@ -57,7 +58,8 @@ int pv_logic_feed(struct pv_logic *logic, struct pv_feed *in)
     }
     struct pv_filter filter = {
         .what = PV_LIST_AUDIT, .state = -1, .after_n = (int64_t)in->after_n, .limit = limit};
-    int status = logic->rows->ops->audit_list(logic->rows, &filter, &logic->scratch, &rows, &count);
+    int status = logic->rows->ops->audit_list(logic->rows, &filter, &logic->scratch, &rows, &count,
+                                              &stopped);
     if (status) {
         return status;
     }
