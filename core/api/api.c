@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The API as a whole: finds the route of a request and who asks, then hands the call to the route.
  */
+#include "core/api/guard.h"
 #include "core/api/httptls.h"
 #include "core/api/internal.h"
 
@@ -112,8 +113,8 @@ static void as_token(struct pv_call *call, const struct pv_token *token)
 {
     int64_t now = pv_wall_ms(&call->api->o.clock);
     if (token->revoked || (token->expires_ms != 0 && token->expires_ms <= now)) {
-        pv_call_fail(call, 401, "unauthorized",
-                     token->revoked ? "this token was revoked" : "this token has expired");
+        pv_guard_refuse(call, 401, "unauthorized",
+                        token->revoked ? "this token was revoked" : "this token has expired");
         return;
     }
     char id[PV_ID_TEXT];
@@ -126,7 +127,9 @@ static void as_token(struct pv_call *call, const struct pv_token *token)
     if ((token->scopes & PV_SCOPE_ADMIN) != 0) {
         call->who.scopes = PV_SCOPES_ALL;
     }
-    dispatch(call);
+    if (pv_guard_allow(call, token->id, token)) {
+        dispatch(call);
+    }
 }
 
 static void token_found(struct pv_req *req)
@@ -134,7 +137,7 @@ static void token_found(struct pv_req *req)
     struct pv_call *call = pv_call_of(req);
     const struct pv_token_row *row = &call->r.token.token;
     if (req->status == PV_ENOTFOUND) {
-        pv_call_fail(call, 401, "unauthorized", "this token is not known");
+        pv_guard_refuse(call, 401, "unauthorized", "this token is not known");
         return;
     }
     if (req->status != 0) {
@@ -144,7 +147,9 @@ static void token_found(struct pv_req *req)
     struct pv_token token = {.id = row->id,
                              .scopes = pv_scopes_parse(row->scopes),
                              .expires_ms = row->expires_ms,
-                             .revoked = row->revoked_ms != 0};
+                             .revoked = row->revoked_ms != 0,
+                             .rate = row->rate,
+                             .burst = row->burst};
     if (pv_str_to_c(row->source, token.source, sizeof(token.source)) != 0) {
         pv_call_fail(call, 401, "unauthorized", "this token is not known");
         return;
@@ -170,8 +175,12 @@ static void authenticate(struct pv_call *call)
     }
     struct pv_hash hash = pv_token_hash(text);
     struct pv_token token;
+    bool known = pv_token_cache_knows(&api->tokens, hash);
     if (pv_token_cache_get(&api->tokens, hash, pv_mono_ms(&api->o.clock), &token)) {
         as_token(call, &token);
+        return;
+    }
+    if (!known && !pv_guard_may_try(call)) {
         return;
     }
     pv_call_req(call, PV_REQ_TOKEN, token_found);
@@ -193,7 +202,7 @@ static bool is_public(const struct pv_call *call)
 static void as_bearer_of_key(struct pv_call *call)
 {
     if (!pv_signal_key_fits(call)) {
-        pv_call_fail_status(call, PV_ENOTFOUND, NULL, "operation");
+        pv_guard_refuse(call, 404, "not_found", "there is no such operation");
         return;
     }
     call->who.scopes = call->route->scope;
@@ -281,6 +290,8 @@ void pv_api_part_closed(struct pv_api *api)
     void (*closed)(void *user) = api->closed;
     void *user = api->closed_user;
     pv_token_cache_done(&api->tokens);
+    pv_limits_done(&api->limits);
+    pv_limits_done(&api->failures);
     pv_heap_done(&api->waits);
     pv_free(api);
     if (closed != NULL) {
@@ -336,6 +347,8 @@ int pv_api_new(const struct pv_api_options *options, struct pv_api **ret_api, st
     pv_list_init(&api->streams.all);
     pv_heap_init(&api->waits);
     pv_token_cache_init(&api->tokens);
+    pv_limits_init(&api->limits);
+    pv_limits_init(&api->failures);
     const struct pv_config_http *http = &options->config->http;
     api->streams.max = (size_t)http->max_connections / 2; /* the rest is for calls */
     struct pv_httpd_options httpd = {

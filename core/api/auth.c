@@ -155,6 +155,11 @@ bool pv_token_cache_get(struct pv_token_cache *cache, struct pv_hash hash, int64
     return true;
 }
 
+bool pv_token_cache_knows(const struct pv_token_cache *cache, struct pv_hash hash)
+{
+    return pv_map_get(&cache->map, key_of(&hash)) != NULL;
+}
+
 void pv_token_cache_put(struct pv_token_cache *cache, struct pv_hash hash, int64_t now_mono_ms,
                         const struct pv_token *token)
 {

@@ -66,6 +66,8 @@ struct pv_token {
     unsigned scopes;
     int64_t expires_ms; /* wall clock; 0: never */
     bool revoked;
+    int64_t rate; /* as in struct pv_token_row */
+    int64_t burst;
 };
 
 #define PV_TOKEN_CACHE_MAX 1024
@@ -82,6 +84,8 @@ void pv_token_cache_done(struct pv_token_cache *cache);
 /* false: not there, or too old. */
 bool pv_token_cache_get(struct pv_token_cache *cache, struct pv_hash hash, int64_t now_mono_ms,
                         struct pv_token *ret);
+/* Was this the hash of a token lately, even if it is too old for get? */
+bool pv_token_cache_knows(const struct pv_token_cache *cache, struct pv_hash hash);
 /* Without memory it is simply not kept. */
 void pv_token_cache_put(struct pv_token_cache *cache, struct pv_hash hash, int64_t now_mono_ms,
                         const struct pv_token *token);

@@ -25,20 +25,45 @@ void pv_call_free(struct pv_call *call)
 static void add_header(struct pv_http_answer *answer, size_t *count, const char *name,
                        const char *value)
 {
-    if (*count < 4 && value != NULL && value[0] != '\0') {
+    if (*count < PV_HTTP_HEADERS && value != NULL && value[0] != '\0') {
         answer->headers[(*count)++] = (struct pv_http_header){name, value};
     }
+}
+
+struct limit_texts {
+    char policy[64];
+    char now[64];
+    char retry[24];
+};
+
+/* RateLimit and RateLimit-Policy as draft-ietf-httpapi-ratelimit-headers has them. */
+static void add_limits(const struct pv_call *call, unsigned status, struct limit_texts *texts,
+                       struct pv_http_answer *answer, size_t *headers)
+{
+    const struct pv_limit_state *limit = &call->limit;
+    if (limit->burst > 0) {
+        snprintf(texts->policy, sizeof(texts->policy), "\"calls\";q=%lld;w=%lld",
+                 (long long)limit->burst, (long long)limit->window_s);
+        snprintf(texts->now, sizeof(texts->now), "\"calls\";r=%lld;t=%lld", (long long)limit->left,
+                 (long long)limit->reset_s);
+        add_header(answer, headers, "RateLimit-Policy", texts->policy);
+        add_header(answer, headers, "RateLimit", texts->now);
+    }
+    int64_t retry_s = status == 503 ? 5 : (call->retry_s > 0 ? call->retry_s : 1);
+    snprintf(texts->retry, sizeof(texts->retry), "%lld", (long long)retry_s);
+    add_header(answer, headers, "Retry-After",
+               status == 503 || status == 429 ? texts->retry : NULL);
 }
 
 void pv_call_send_type(struct pv_call *call, unsigned status, const char *type)
 {
     struct pv_http_answer answer = {.status = status, .type = type};
+    struct limit_texts texts;
     size_t headers = 0;
     add_header(&answer, &headers, "Location", call->location);
     add_header(&answer, &headers, "Allow", call->allow);
     add_header(&answer, &headers, "WWW-Authenticate", status == 401 ? "Bearer" : NULL);
-    add_header(&answer, &headers, "Retry-After",
-               status == 503 ? "5" : (status == 429 ? "1" : NULL));
+    add_limits(call, status, &texts, &answer, &headers);
     add_header(&answer, &headers, "Preference-Applied", call->wait_applied ? "wait" : NULL);
     struct pv_http_request *http = call->http;
     if (pv_log_on(PV_DEBUG)) { /* without the query, which may hold what nobody else should know */

@@ -12,7 +12,7 @@ struct uv_loop_s;
 struct pv_httpd;
 struct pv_http_tls;
 
-#define PV_HTTP_HEADERS 4
+#define PV_HTTP_HEADERS 10
 #define PV_HTTP_STATUSES 600
 
 /* One request, from its last byte until it is answered. Strings are borrowed until then. */
@@ -74,6 +74,9 @@ void pv_httpd_close(struct pv_httpd *httpd, void (*closed)(void *user), void *us
 
 /* A header of the request, or none. Borrowed until the answer. */
 struct pv_str pv_http_header(const struct pv_http_request *request, const char *name);
+/* The address that it came from: IPv6, or IPv4 mapped into it; all zero: a Unix socket, or the
+ * client has gone. */
+void pv_http_peer(const struct pv_http_request *request, uint8_t out[16]);
 /* Calls `gone` when the client goes away from now on: for answers that take a while. */
 void pv_http_watch(struct pv_http_request *request, void (*gone)(struct pv_http_request *request));
 /* Takes what is in `body` (may be NULL), whatever becomes of it. The request is gone afterwards. */

@@ -9,6 +9,7 @@
 #include "core/api/auth.h"
 #include "core/api/event.h"
 #include "core/api/httpd.h"
+#include "core/api/limits.h"
 #include "core/base/alloc.h"
 #include "core/config/config.h"
 #include "core/engine/engine.h"
@@ -44,8 +45,10 @@ struct pv_api {
     struct pv_api_options o;
     struct pv_httpd *httpd;
     struct pv_token_cache tokens;
-    struct pv_link calls; /* struct pv_call.link */
-    int64_t public_ms;    /* token bucket of public queries: when it was last filled */
+    struct pv_limits limits;   /* calls, by token */
+    struct pv_limits failures; /* tokens that were none, by address */
+    struct pv_link calls;      /* struct pv_call.link */
+    int64_t public_ms;         /* token bucket of public queries: when it was last filled */
     double public_tokens;
     struct pv_heap waits; /* struct pv_call.wait.deadline */
     uv_timer_t timer;     /* the first of them */
@@ -92,6 +95,8 @@ struct pv_call {
     struct pv_buf scratch; /* the same */
     char location[64];
     char allow[32];
+    struct pv_limit_state limit; /* of the caller */
+    int64_t retry_s;             /* of a 429; 0: as usual */
     bool wait_applied;
     bool req_used; /* `r` holds a request whose results must be freed */
     union {

@@ -80,10 +80,48 @@ static bool expiry_of(struct pv_call *call, struct pv_str text, int64_t now_ms, 
     return true;
 }
 
+/* A number of calls; -1: it is not there. false: it has failed the call. */
+static bool calls_of(struct pv_call *call, const struct pv_json *object, const char *key,
+                     int64_t *ret_calls)
+{
+    const struct pv_json *value = pv_json_get(&call->body, object, key);
+    *ret_calls = -1;
+    if (value == NULL) {
+        return true;
+    }
+    int64_t calls = -1;
+    if (value->type == PV_JSON_NUMBER && pv_str_to_i64(value->text, &calls) == 0 && calls >= 0 &&
+        calls <= PV_LIMIT_MAX) {
+        *ret_calls = calls;
+        return true;
+    }
+    pv_call_fail(call, 400, "invalid", "\"%s\": expected a whole number from 0 to %d", key,
+                 PV_LIMIT_MAX);
+    return false;
+}
+
+/* What a token of its own limit has. false: it has failed the call. */
+static bool limit_of(struct pv_call *call, const struct pv_json *object, int64_t *ret_rate,
+                     int64_t *ret_burst)
+{
+    int64_t rate = -1;
+    int64_t burst = -1;
+    if (!calls_of(call, object, "rate", &rate) || !calls_of(call, object, "burst", &burst)) {
+        return false;
+    }
+    if (burst >= 0 && rate <= 0) {
+        pv_call_fail(call, 400, "invalid", "\"burst\": goes with a \"rate\" that is not 0");
+        return false;
+    }
+    *ret_rate = rate == 0 ? PV_TOKEN_NO_LIMIT : (rate > 0 ? rate : 0);
+    *ret_burst = burst > 0 ? burst : 0;
+    return true;
+}
+
 static void post_token(struct pv_call *call)
 {
-    static const char *const keys[] = {"source", "scopes", "expires_in"};
-    const struct pv_json *object = pv_call_object(call, keys, 3);
+    static const char *const keys[] = {"source", "scopes", "expires_in", "rate", "burst"};
+    const struct pv_json *object = pv_call_object(call, keys, 5);
     struct pv_str source;
     struct pv_str expires_in;
     if (object == NULL || !pv_call_text(call, object, "source", PV_MAX_NAME, true, &source) ||
@@ -101,7 +139,9 @@ static void post_token(struct pv_call *call)
     }
     int64_t now = pv_wall_ms(&call->api->o.clock);
     int64_t expires = 0;
-    if (!expiry_of(call, expires_in, now, &expires)) {
+    int64_t rate = 0;
+    int64_t burst = 0;
+    if (!expiry_of(call, expires_in, now, &expires) || !limit_of(call, object, &rate, &burst)) {
         return;
     }
     struct new_token *made = pv_arena_alloc(&call->arena, sizeof(*made));
@@ -121,7 +161,9 @@ static void post_token(struct pv_call *call)
                                          .scopes = pv_buf_view(&call->scratch),
                                          .created_ms = now,
                                          .expires_ms = expires,
-                                         .secret_hash = pv_token_hash(pv_str(made->text))};
+                                         .secret_hash = pv_token_hash(pv_str(made->text)),
+                                         .rate = rate,
+                                         .burst = burst};
     token->audit = (struct pv_audit){.actor = pv_str(call->who.actor),
                                      .what = PV_STR("token.create"),
                                      .source = source,

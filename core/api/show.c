@@ -333,4 +333,12 @@ void pv_show_token(struct pv_buf *out, const struct pv_token_row *row)
     pv_show_time(out, "created", row->created_ms);
     pv_show_time(out, "expires", row->expires_ms);
     pv_show_time(out, "revoked", row->revoked_ms);
+    if (row->rate == 0) {
+        pv_show_raw(out, "rate", PV_STR(""));
+        pv_show_raw(out, "burst", PV_STR(""));
+        return;
+    }
+    int64_t rate = row->rate > 0 ? row->rate : 0;
+    pv_show_i64(out, "rate", rate);
+    pv_show_i64(out, "burst", row->burst > 0 ? row->burst : 2 * rate);
 }

@@ -12,6 +12,7 @@ static const struct pv_view list_views[] = {
     {"CREATED", "created", PV_VIEW_TIME, 0},
     {"EXPIRES", "expires", PV_VIEW_TIME, 0},
     {"REVOKED", "revoked", PV_VIEW_TIME, 0},
+    {"RATE", "rate", PV_VIEW_TEXT, 0},
     {0},
 };
 
@@ -48,6 +49,13 @@ static char *create_body(struct pv_cli *cli)
                              scopes_of(pv_cli_text(cli, "scopes")));
     if (body != NULL && expires != NULL) {
         json_object_set_new(body, "expires_in", json_string(expires));
+    }
+    static const char *const numbers[] = {"rate", "burst"};
+    for (size_t i = 0; body != NULL && i < 2; i++) {
+        int64_t number = pv_cli_number(cli, numbers[i], -1);
+        if (number >= 0) {
+            json_object_set_new(body, numbers[i], json_integer(number));
+        }
     }
     char *text = body != NULL ? json_dumps(body, JSON_COMPACT) : NULL;
     json_decref(body);
@@ -132,6 +140,19 @@ static const struct pv_cli_option create_options[] = {
      .value = "TIME",
      .type = PV_OPTION_TEXT,
      .help = "ends after this time, such as 90d; it never does otherwise"},
+    {.name = "rate",
+     .value = "N",
+     .type = PV_OPTION_NUMBER,
+     .min = 0,
+     .max = 1000000,
+     .help = "calls a second that it may make, instead of what the configuration says (limits); 0: "
+             "as many as it likes"},
+    {.name = "burst",
+     .value = "N",
+     .type = PV_OPTION_NUMBER,
+     .min = 1,
+     .max = 1000000,
+     .help = "calls that may come at once; with --rate, twice of which it is otherwise"},
     {0},
 };
 

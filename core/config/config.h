@@ -34,6 +34,12 @@ struct pv_config_tls {
     bool only_13; /* TLS 1.3 alone; else 1.2 too */
 };
 
+struct pv_config_limits {
+    int64_t requests_per_second;      /* of a token; 0: no limit */
+    int64_t burst;                    /* 0: those of two seconds */
+    int64_t auth_failures_per_minute; /* of an address; 0: no limit */
+};
+
 struct pv_config_engine {
     int64_t max_active;
     int64_t max_backlog;
@@ -179,6 +185,7 @@ struct pv_config {
     struct pv_config_log log;
     struct pv_config_http http;
     struct pv_config_tls tls;
+    struct pv_config_limits limits;
     struct pv_config_engine engine;
     struct pv_config_pool *pools;
     size_t pool_count;

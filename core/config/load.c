@@ -275,6 +275,11 @@ static void set_plain(struct pv_loading *loading)
         config->callback_url.len--;
     }
     config->log = (struct pv_config_log){raw->log.level, formats[raw->log.format]};
+    config->limits = (struct pv_config_limits){
+        .requests_per_second = raw->limits.requests_per_second,
+        .burst = raw->limits.burst,
+        .auth_failures_per_minute = raw->limits.auth_failures_per_minute,
+    };
     config->engine = (struct pv_config_engine){
         .max_active = raw->engine.max_active,
         .max_backlog = raw->engine.max_backlog,

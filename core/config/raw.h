@@ -33,6 +33,12 @@ struct pv_raw_tls {
     int minimum;
 };
 
+struct pv_raw_limits {
+    int64_t requests_per_second;
+    int64_t burst;
+    int64_t auth_failures_per_minute;
+};
+
 struct pv_raw_engine {
     int64_t max_active;
     int64_t max_backlog;
@@ -139,6 +145,7 @@ struct pv_raw_file {
     struct pv_raw_log log;
     struct pv_raw_http http;
     struct pv_raw_tls tls;
+    struct pv_raw_limits limits;
     struct pv_raw_engine engine;
     struct pv_option_entries pools;
     struct pv_option_entries sources;

@@ -150,6 +150,35 @@ static const struct pv_option tls_options[] = {
     {0},
 };
 
+static const struct pv_option limit_options[] = {
+    {.name = "requests_per_second",
+     .kind = PV_T_INT,
+     AT(pv_raw_limits, requests_per_second),
+     .fallback = "1000",
+     .min = 0,
+     .max = 1000000,
+     .doc = "How often a token may call, unless it was made with a `--rate` of its own. 0: no "
+            "limit. The admin socket has none."},
+    {.name = "burst",
+     .kind = PV_T_INT,
+     AT(pv_raw_limits, burst),
+     .fallback = "0",
+     .min = 0,
+     .max = 1000000,
+     .doc = "How many calls may come at once, after a while without any. 0: as many as in two "
+            "seconds."},
+    {.name = "auth_failures_per_minute",
+     .kind = PV_T_INT,
+     AT(pv_raw_limits, auth_failures_per_minute),
+     .fallback = "60",
+     .min = 0,
+     .max = 1000000,
+     .doc = "How many tokens that are unknown, expired or revoked are taken from one address (of "
+            "IPv6: one /64) before it is answered 429. Tokens that were good lately are not held "
+            "back. 0: no limit. Behind a proxy all clients have the proxy's address."},
+    {0},
+};
+
 static const struct pv_option engine_options[] = {
     {.name = "max_active",
      .kind = PV_T_INT,
@@ -558,6 +587,11 @@ const struct pv_option pv_file_options[] = {
      .doc = "With a certificate, `listen` speaks HTTPS and nothing else. A reload reads the files "
             "again: new connections get the new certificate, those that are open stay as they "
             "are."},
+    {.name = "limits",
+     .kind = PV_O_GROUP,
+     AT(pv_raw_file, limits),
+     .sub = limit_options,
+     .doc = "Who calls the HTTP API too often is answered 429."},
     {.name = "engine",
      .kind = PV_O_GROUP,
      AT(pv_raw_file, engine),

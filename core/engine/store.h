@@ -480,6 +480,8 @@ struct pv_list_req {
     uint64_t ret_next_n;   /* ret_more: audit: `after_n` of it */
 };
 
+#define PV_TOKEN_NO_LIMIT (-1)
+
 struct pv_token_row {
     struct pv_id id; /* "tok_…" */
     struct pv_str source;
@@ -488,6 +490,8 @@ struct pv_token_row {
     int64_t expires_ms; /* 0: never */
     int64_t revoked_ms; /* 0: not */
     struct pv_hash secret_hash;
+    int64_t rate;  /* calls a second; 0: as configured; PV_TOKEN_NO_LIMIT */
+    int64_t burst; /* with a rate: at once; 0: those of two seconds */
 };
 
 enum pv_token_do { PV_TOKEN_ADD, PV_TOKEN_REVOKE, PV_TOKEN_FIND };

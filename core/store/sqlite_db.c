@@ -27,7 +27,7 @@
     "undelivered, error"
 #define SUBSCRIBER                                                                                 \
     "name, since_n, disabled_ms, reason, written, delivered, undelivered, delivered_ms"
-#define TOKEN "id, source, scopes, created_ms, expires_ms, revoked_ms, secret_hash"
+#define TOKEN "id, source, scopes, created_ms, expires_ms, revoked_ms, secret_hash, rate, burst"
 
 static const char *const texts[PV_S_COUNT] = {
     [PV_S_BEGIN] = "BEGIN",
@@ -141,7 +141,7 @@ static const char *const texts[PV_S_COUNT] = {
     [PV_S_SUBSCRIBER_LIST] = "SELECT " SUBSCRIBER " FROM subscribers ORDER BY name",
     [PV_S_TOKEN_BY_ID] = "SELECT " TOKEN " FROM tokens WHERE id=?1",
     [PV_S_TOKEN_BY_HASH] = "SELECT " TOKEN " FROM tokens WHERE secret_hash=?1",
-    [PV_S_TOKEN_PUT] = "INSERT OR REPLACE INTO tokens VALUES(?1,?2,?3,?4,?5,?6,?7)",
+    [PV_S_TOKEN_PUT] = "INSERT OR REPLACE INTO tokens VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9)",
     [PV_S_TOKEN_LIST] = "SELECT " TOKEN " FROM tokens WHERE id>?1 ORDER BY id LIMIT ?2",
     [PV_S_PAUSE_ADD] = "INSERT OR REPLACE INTO paused VALUES(?1)",
     [PV_S_PAUSE_DEL] = "DELETE FROM paused WHERE instance=?1",

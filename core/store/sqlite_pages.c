@@ -248,6 +248,8 @@ static int read_token(sqlite3_stmt *stmt, struct pv_arena *arena, struct pv_toke
     row->expires_ms = sqlite3_column_int64(stmt, 4);
     row->revoked_ms = sqlite3_column_int64(stmt, 5);
     pv_column_hash(stmt, 6, &row->secret_hash);
+    row->rate = sqlite3_column_int64(stmt, 7);
+    row->burst = sqlite3_column_int64(stmt, 8);
     return status;
 }
 
@@ -298,6 +300,8 @@ static int sql_token_put(struct pv_rows *rows, const struct pv_token_row *row)
     sqlite3_bind_int64(stmt, 5, row->expires_ms);
     sqlite3_bind_int64(stmt, 6, row->revoked_ms);
     pv_bind_hash(stmt, 7, &row->secret_hash);
+    sqlite3_bind_int64(stmt, 8, row->rate);
+    sqlite3_bind_int64(stmt, 9, row->burst);
     return pv_sqlite_run(db, stmt);
 }
 

@@ -19,6 +19,7 @@ DRAIN_S = 120  # the longest wait until what was accepted has ended
 
 OPTIONS = {
     "log": {"level": "warn", "format": "json"},
+    "limits": {"requests_per_second": 0},
     "plugins": {"keys": {"module": "support"}},
     "products": {"support": {"components": [{"name": "support", "plugin": "keys"}],
                              "plans": {"basic": {}}}},

@@ -30,6 +30,13 @@ def test_token_as_the_documentation_has_it(misbehaving, ask, cli):
     listed = ask(one, "token", "list", "--json")["tokens"]
     mine = [entry for entry in listed if entry["scopes"] == ["events:write", "services:read"]][0]
     assert mine["id"] in ask(one, "token", "list")
+    assert (mine["rate"], mine["burst"]) == (None, None)
+    ask(one, "token", "create", "--source", "slow", "--scopes", "services:read", "--rate", "5",
+        "--burst", "9")
+    ask(one, "token", "create", "--source", "fast", "--scopes", "services:read", "--rate", "0")
+    limits = {t["source"]: (t["rate"], t["burst"]) for t in ask(one, "token", "list", "--json")["tokens"]}
+    assert (limits["slow"], limits["fast"]) == ((5, 9), (0, 0))
+    assert cli(one, "token", "create", "--source", "x", "--scopes", "admin", "--burst", "9").returncode == 1
     ask(one, "token", "revoke", mine["id"])
     assert one.call("GET", "/v1/services", token=token.strip()).status == 401
     assert cli(one, "token", "revoke", "tok_" + "0" * 25 + "1").returncode == 4

@@ -69,7 +69,9 @@ class Checked:
                 jsonschema.Draft202012Validator(schema).validate(answer.json)
             except jsonschema.ValidationError as error:
                 raise AssertionError(f"{where}: {error}") from None
-        for header, spec in described.get("headers", {}).items():
+        limits = self.document["components"]["headers"]
+        always = {"RateLimit": limits["RateLimit"], "RateLimit-Policy": limits["RateLimitPolicy"]}
+        for header, spec in (always | described.get("headers", {})).items():
             spec = deref(self.document, spec)
             if header in answer.headers:
                 jsonschema.validate(answer.headers[header], spec["schema"])
@@ -100,6 +102,8 @@ def test_the_document_is_openapi(document):
         for method in METHODS & path.keys():
             ids.append(path[method]["operationId"])
             assert path[method]["responses"]
+            if "401" in path[method]["responses"]:
+                assert "429" in path[method]["responses"], path[method]["operationId"]
     assert len(ids) == len(set(ids))
     for name, schema in document["components"]["schemas"].items():
         jsonschema.Draft202012Validator.check_schema(schema)
@@ -210,6 +214,11 @@ def admin_routes(call, token, svc):
     made = call("POST", "/v1/tokens", {"source": "x", "scopes": ["services:read"], "expires_in": "1d"},
                 201, admin=True).json
     call("POST", "/v1/tokens", {"source": "x", "scopes": ["nothing"]}, 400, admin=True)
+    slow = call("POST", "/v1/tokens", {"source": "x", "scopes": ["services:read"], "rate": 1, "burst": 1},
+                201, admin=True).json["token"]
+    answers = [call("GET", "/v1/services", None, token=slow) for _ in range(20)]
+    assert 429 in [answer.status for answer in answers]
+    assert all("RateLimit" in answer.headers for answer in answers)
     call("DELETE", f"/v1/tokens/{made['id']}", None, 200, admin=True)
     call("DELETE", f"/v1/tokens/{NO_TOKEN}", None, 404, admin=True)
     for path in ("/v1/tokens", "/v1/instances", "/v1/status", "/v1/audit/verify", f"/v1/explain/{svc}"):

@@ -188,6 +188,8 @@ static void tokens_are_found_until_they_are_revoked(void **state)
         .created_ms = 5,
         .expires_ms = 6,
         .secret_hash = pv_sha256(PV_STR("secret")),
+        .rate = 50,
+        .burst = 70,
     };
     add.audit = (struct pv_audit){.actor = PV_STR("uid:0"), .what = PV_STR("token.create")};
     assert_int_equal(fix_run(f, &add.req), 0);
@@ -200,6 +202,8 @@ static void tokens_are_found_until_they_are_revoked(void **state)
     assert_true(pv_str_eq_c(find.token.scopes, "events:write,services:read"));
     assert_int_equal(find.token.expires_ms, 6);
     assert_int_equal(find.token.revoked_ms, 0);
+    assert_int_equal(find.token.rate, 50);
+    assert_int_equal(find.token.burst, 70);
     struct pv_token_req revoke = {.what = PV_TOKEN_REVOKE, .now_ms = 77};
     pv_req_init(&revoke.req, PV_REQ_TOKEN, NULL, NULL);
     revoke.token.id = find.token.id;

@@ -299,6 +299,7 @@ static void load_config(struct rig *rig)
     FILE *file = fopen(path, "w");
     assert_non_null(file);
     fputs(yaml, file);
+    fputs(rig->more_yaml != NULL ? rig->more_yaml : "", file);
     fclose(file);
     struct pv_describe table = {rig, describe};
     struct pv_problems problems;

@@ -29,8 +29,9 @@ struct rig {
     bool stopped;
     bool closed;
     struct pv_clock clock;
-    int64_t frozen_ms; /* not 0: monotonic time stands still there */
-    bool may_close;    /* a call may end without an answer: its status is 0 */
+    int64_t frozen_ms;     /* not 0: monotonic time stands still there */
+    const char *more_yaml; /* behind the rig's configuration, from the next rig_reload on */
+    bool may_close;        /* a call may end without an answer: its status is 0 */
     /* what plugins do */
     struct {
         uint64_t call;
