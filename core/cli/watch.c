@@ -157,7 +157,7 @@ static int64_t left_of(int64_t timeout_ms, int64_t until)
 static int look(struct watch *watch, const char *path, const char *version, int64_t wait_s,
                 struct pv_answer *answer)
 {
-    char asked[PATH_CAP];
+    char asked[PATH_CAP + 64];
     snprintf(asked, sizeof(asked), "%s%s%s", path, version[0] != '\0' ? "?seen=" : "", version);
     return pv_cli_ask(watch->cli, &(struct pv_client_request){.path = asked, .wait_s = wait_s},
                       answer);

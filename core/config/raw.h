@@ -154,6 +154,11 @@ struct pv_raw_file {
     struct pv_option_entries products;
 };
 
+/* Groups of options that have a file of their own (tables_http.c). */
+extern const struct pv_option pv_http_options[];
+extern const struct pv_option pv_tls_options[];
+extern const struct pv_option pv_limit_options[];
+
 /* What loading needs all the way. */
 struct pv_loading {
     struct pv_config *config;

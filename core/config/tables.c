@@ -73,112 +73,6 @@ static const struct pv_option log_options[] = {
     {0},
 };
 
-static const struct pv_option http_options[] = {
-    {.name = "max_body",
-     .kind = PV_T_SIZE,
-     AT(pv_raw_http, max_body),
-     .fallback = "1MiB",
-     .min = 1024,
-     .max = 64 << 20,
-     .doc = "The largest body of a request; a larger one is answered 413."},
-    {.name = "max_connections",
-     .kind = PV_T_INT,
-     AT(pv_raw_http, max_connections),
-     .fallback = "1000",
-     .min = 1,
-     .max = 100000,
-     .doc =
-         "Connections that are open at once. Each needs a file descriptor, and 1 KiB while it is "
-         "idle (with TLS 12 KiB). When all are in use, the one that has been idle for longest "
-         "gives way to a new one."},
-    {.name = "max_connections_per_address",
-     .kind = PV_T_INT,
-     AT(pv_raw_http, max_connections_per_address),
-     .min = 1,
-     .max = 100000,
-     .shown_default = "a quarter of `max_connections`; any number from this machine itself",
-     .doc = "Connections of one client address (IPv6: of one /64) that are open at once; more are "
-            "answered 429. If it is set, it holds for the machine's own addresses too: behind a "
-            "proxy all clients have one."},
-    {.name = "header_timeout",
-     .kind = PV_T_DURATION,
-     AT(pv_raw_http, header_timeout),
-     .fallback = "10s",
-     .min = 100,
-     .max = 3600000,
-     .doc = "How long a client may take to send the headers of a request."},
-    {.name = "body_timeout",
-     .kind = PV_T_DURATION,
-     AT(pv_raw_http, body_timeout),
-     .fallback = "30s",
-     .min = 100,
-     .max = 3600000,
-     .doc = "How long a client may take to send the body of a request."},
-    {.name = "idle_timeout",
-     .kind = PV_T_DURATION,
-     AT(pv_raw_http, idle_timeout),
-     .fallback = "75s",
-     .min = 100,
-     .max = 3600000,
-     .doc = "How long a connection stays open between requests."},
-    {.name = "insecure_public_listen",
-     .kind = PV_T_BOOL,
-     AT(pv_raw_http, insecure_public_listen),
-     .fallback = "false",
-     .doc =
-         "Allows `listen` to name an address that is not loopback. Requests and tokens then cross "
-         "the network in plain text: only behind a reverse proxy that adds TLS."},
-    {0},
-};
-
-static const struct pv_option tls_options[] = {
-    {.name = "certificate",
-     .kind = PV_O_PATH,
-     AT(pv_raw_tls, certificate),
-     .doc = "A PEM file: the certificate of this server first, then those that sign it."},
-    {.name = "key",
-     .kind = PV_O_PATH,
-     AT(pv_raw_tls, key),
-     .doc = "A PEM file with its private key, without a password, readable for the user that "
-            "provostd runs as."},
-    {.name = "minimum",
-     .kind = PV_T_SELECT,
-     AT(pv_raw_tls, minimum),
-     .fallback = "1.2",
-     .options = "1.2|1.3",
-     .doc = "The oldest version of TLS that is spoken."},
-    {0},
-};
-
-static const struct pv_option limit_options[] = {
-    {.name = "requests_per_second",
-     .kind = PV_T_INT,
-     AT(pv_raw_limits, requests_per_second),
-     .fallback = "1000",
-     .min = 0,
-     .max = 1000000,
-     .doc = "How often a token may call, unless it was made with a `--rate` of its own. 0: no "
-            "limit. The admin socket has none."},
-    {.name = "burst",
-     .kind = PV_T_INT,
-     AT(pv_raw_limits, burst),
-     .fallback = "0",
-     .min = 0,
-     .max = 1000000,
-     .doc = "How many calls may come at once, after a while without any. 0: as many as in two "
-            "seconds."},
-    {.name = "auth_failures_per_minute",
-     .kind = PV_T_INT,
-     AT(pv_raw_limits, auth_failures_per_minute),
-     .fallback = "60",
-     .min = 0,
-     .max = 1000000,
-     .doc = "How many tokens that are unknown, expired or revoked are taken from one address (of "
-            "IPv6: one /64) before it is answered 429. Tokens that were good lately are not held "
-            "back. 0: no limit. Behind a proxy all clients have the proxy's address."},
-    {0},
-};
-
 static const struct pv_option engine_options[] = {
     {.name = "max_active",
      .kind = PV_T_INT,
@@ -578,19 +472,19 @@ const struct pv_option pv_file_options[] = {
     {.name = "http",
      .kind = PV_O_GROUP,
      AT(pv_raw_file, http),
-     .sub = http_options,
+     .sub = pv_http_options,
      .doc = "Limits of the HTTP API."},
     {.name = "tls",
      .kind = PV_O_GROUP,
      AT(pv_raw_file, tls),
-     .sub = tls_options,
+     .sub = pv_tls_options,
      .doc = "With a certificate, `listen` speaks HTTPS and nothing else. A reload reads the files "
             "again: new connections get the new certificate, those that are open stay as they "
             "are."},
     {.name = "limits",
      .kind = PV_O_GROUP,
      AT(pv_raw_file, limits),
-     .sub = limit_options,
+     .sub = pv_limit_options,
      .doc = "Who calls the HTTP API too often is answered 429."},
     {.name = "engine",
      .kind = PV_O_GROUP,
@@ -638,8 +532,8 @@ const struct pv_option pv_client_options[] = {
      AT(pv_raw_file, listen),
      .fallback = "127.0.0.1:7070",
      .doc = ""},
-    {.name = "http", .kind = PV_O_GROUP, AT(pv_raw_file, http), .sub = http_options, .doc = ""},
-    {.name = "tls", .kind = PV_O_GROUP, AT(pv_raw_file, tls), .sub = tls_options, .doc = ""},
+    {.name = "http", .kind = PV_O_GROUP, AT(pv_raw_file, http), .sub = pv_http_options, .doc = ""},
+    {.name = "tls", .kind = PV_O_GROUP, AT(pv_raw_file, tls), .sub = pv_tls_options, .doc = ""},
     {.name = "admin_socket", .kind = PV_O_PATH, AT(pv_raw_file, admin_socket), .doc = ""},
     {.name = "store", .kind = PV_T_STRING, AT(pv_raw_file, store), .doc = ""},
     {.name = "data_dir",
