@@ -458,10 +458,12 @@ int pv_check_value(struct pv_check *check, const struct pv_field *field,
     struct pv_config_secret *secret = NULL;
     if (check->config && (field->flags & PV_F_SECRET) != 0) {
         secret = &check->secrets[check->secret_count++];
-        *secret = (struct pv_config_secret){.field = field->name, .type = field->type};
+        /* The description that the field came from may be replaced by the instance's own. */
+        *secret = (struct pv_config_secret){.field = pv_arena_copy(check->arena, field->name),
+                                            .type = field->type};
         secret->parts =
             pv_arena_alloc(check->arena, parts_of(field, value) * sizeof(*secret->parts));
-        if (!secret->parts) {
+        if (!secret->parts || !secret->field.ptr) {
             return PV_ENOMEM;
         }
     }

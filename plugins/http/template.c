@@ -249,7 +249,9 @@ static int evaluate(const struct expression *expression, const json_t *scope, js
     json_t *value = http_scope_at(scope, expression->name);
     if (value == NULL && expression->fallback != NULL) {
         *ret_value = fallback_of(expression);
-        return *ret_value != NULL ? 0 : HTTP_NOMEM;
+        return *ret_value != NULL ? 0
+                                  : bad(why, "the default of %.*s is no UTF-8 text",
+                                        expression->name, strlen(expression->name));
     }
     if (value == NULL) {
         snprintf(why, HTTP_WHY_MAX,

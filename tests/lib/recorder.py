@@ -57,6 +57,7 @@ class Recorder:
                     self.close_connection = True
                     return
                 status, headers, data = said
+                self.close_connection = "Content_Length" in headers  # a body that is cut short
                 with contextlib.suppress(ConnectionError):  # whoever asked may be gone
                     self.send_response(status)
                     for name, value in headers.items():
