@@ -21,7 +21,7 @@ def program(folder, name, body):
 
 
 def options(folder, **settings):
-    return {"plugins": {"scripts": {"module": "script",
+    return {"plugins": {"scripts": {"module": "script", "confine": False,
                                     "settings": {"path": str(folder), **settings}}},
             "products": {"web": {"components": [{"name": "site", "plugin": "scripts"}],
                                  "plans": {"basic": {"size": "1GiB"}}}}}
