@@ -33,6 +33,8 @@ struct pv_api_daemon {
     void (*hosts)(void *ctx, struct pv_str instance, struct pv_buf *out);
     /* Appends lines of Prometheus text to /metrics. */
     void (*metrics)(void *ctx, struct pv_buf *out);
+    /* Something that waits for a subscriber is due, or a subscriber was enabled. */
+    void (*webhooks_changed)(void *ctx);
     /* A sentence that says why no traffic should come yet (or any more); NULL: ready. */
     const char *(*not_ready)(void *ctx);
     /* A sentence about what plugins are not confined by; NULL: nothing is missing. */

@@ -133,6 +133,7 @@ extern const struct pv_route pv_routes_operations[];
 extern const struct pv_route pv_routes_queries[];
 extern const struct pv_route pv_routes_info[];
 extern const struct pv_route pv_routes_stream[];
+extern const struct pv_route pv_routes_webhooks[];
 extern const struct pv_route pv_routes_metrics[];
 extern const struct pv_route pv_routes_admin[];
 extern const struct pv_route pv_routes_explain[];

@@ -32,6 +32,12 @@ int pv_webhook_secret(struct pv_str text, struct pv_secret **ret_key)
     return *ret_key != NULL ? PV_OK : PV_ENOMEM;
 }
 
+void pv_webhook_secret_text(const unsigned char *key, size_t len, char *out, size_t size)
+{
+    memcpy(out, "whsec_", 6);
+    sodium_bin2base64(out + 6, size - 6, key, len, sodium_base64_VARIANT_ORIGINAL);
+}
+
 int pv_webhook_sign(const struct pv_secret *key, struct pv_str id, int64_t timestamp_s,
                     struct pv_str body, char out[PV_WEBHOOK_SIGNATURE])
 {

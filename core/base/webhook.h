@@ -14,6 +14,8 @@
 
 /* Reads "whsec_…" (the prefix may be missing); the key's bytes. PV_EINVAL, PV_ENOMEM. */
 int pv_webhook_secret(struct pv_str text, struct pv_secret **ret_key) PV_MUST_CHECK;
+/* "whsec_" and the key in base 64; out has room for it (PV_WEBHOOK_KEY_MAX bytes need 96). */
+void pv_webhook_secret_text(const unsigned char *key, size_t len, char *out, size_t size);
 /* "v1,…" over id, seconds since 1970 and body. */
 int pv_webhook_sign(const struct pv_secret *key, struct pv_str id, int64_t timestamp_s,
                     struct pv_str body, char out[PV_WEBHOOK_SIGNATURE]) PV_MUST_CHECK;

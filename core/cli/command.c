@@ -37,6 +37,7 @@ const struct pv_cli_group pv_cli_groups[] = {
     {"instance", "configured copies of plugins", pv_cli_instance},
     {"plugin", "look at plugins; write, run and test one", pv_cli_plugin},
     {"token", "who may call the API", pv_cli_token},
+    {"webhook", "who is told what happens", pv_cli_webhook},
     {"audit", "who did what", pv_cli_audit},
     {"config", "check a configuration", pv_cli_config},
     {"reload", "read the configuration again", pv_cli_reload},

@@ -21,5 +21,6 @@ extern const struct pv_cli_command pv_cli_status[];
 extern const struct pv_cli_command pv_cli_support_bundle[];
 extern const struct pv_cli_command pv_cli_token[];
 extern const struct pv_cli_command pv_cli_version[];
+extern const struct pv_cli_command pv_cli_webhook[];
 
 #endif

@@ -250,6 +250,14 @@ static int reload(void *ctx, struct pv_api_reload *request)
     return pv_daemon_reload(ctx, on_reloaded, request);
 }
 
+static void webhooks_changed(void *ctx)
+{
+    const struct pv_daemon *daemon = ctx;
+    if (daemon->webhooks.notifier != NULL) {
+        pv_notifier_poke(daemon->webhooks.notifier);
+    }
+}
+
 static const char *not_ready(void *ctx)
 {
     const struct pv_daemon *daemon = ctx;
@@ -285,6 +293,7 @@ struct pv_api_options pv_daemon_api_options(struct pv_daemon *daemon)
                    .status = pv_daemon_status,
                    .hosts = pv_daemon_hosts,
                    .metrics = pv_daemon_metrics,
+                   .webhooks_changed = webhooks_changed,
                    .not_ready = not_ready,
                    .lacks = lacks,
                    .is_host = is_host,

@@ -4,9 +4,12 @@ does."""
 
 import json
 import re
+import subprocess
+import time
 
 import invariants
 import pytest
+from daemon import SLOW
 from receiver import Receiver, new_secret, verify
 
 COMPLETED = "operation.completed"
@@ -166,3 +169,67 @@ def test_subscribers_come_and_go_with_a_reload(misbehaving, receiver):
     assert not of(receiver.got, "s3")
     records = [r["what"] for r in one.admin("GET", "/v1/audit?limit=1000").json["records"]]
     assert records.count("webhook.subscribed") == 1 and records.count("webhook.unsubscribed") == 1
+
+
+def cli(one, *words):
+    ran = subprocess.run([one.build / "provost", "-c", one.config, *words], capture_output=True,
+                         text=True, env=one.env, timeout=60 * SLOW)
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout
+
+
+def state_of(one):
+    return one.admin("GET", "/v1/webhooks").json["subscribers"][0]
+
+
+def await_record(one, what, timeout_s=60 * SLOW):
+    """Until the audit trail has a record of it."""
+    deadline = time.monotonic() + timeout_s
+    while what not in one.admin("GET", "/v1/audit?limit=1000").text:
+        assert time.monotonic() < deadline, one.log_text()
+
+
+def test_gone_disables_until_it_is_enabled(subscribed, receiver):
+    receiver.answer = lambda _r: 410
+    change(subscribed, events=[COMPLETED])
+    one = subscribed.start()
+    create(one, "s1")
+    receiver.wait(lambda got: len(got) == 1)
+    await_record(one, "webhook.disabled")
+    assert state_of(one)["state"] == "disabled"
+    assert state_of(one)["waiting"] == 1 and "410" in state_of(one)["reason"]
+    create(one, "s2")
+    assert state_of(one)["waiting"] == 1
+    receiver.answer = lambda _r: 204
+    assert "is enabled" in cli(one, "webhook", "enable", "shop", "--reason", "it is back")
+    receiver.wait(lambda got: len(receiver.taken()) == 1)
+    create(one, "s3")
+    receiver.wait(lambda got: len(receiver.taken()) == 2)
+    assert [r["json"]["data"]["service"]["external_id"] for r in receiver.taken()] == ["s1", "s3"]
+    assert one.stop() == 0
+    assert invariants.check(one.database) == []
+
+
+def test_what_was_given_up_is_seen_and_tried_again(subscribed, receiver):
+    receiver.answer = lambda _r: 500
+    change(subscribed, events=[COMPLETED],
+           retry={"initial": "10ms", "cap": "20ms", "for": "200ms"})
+    one = subscribed.start()
+    create(one, "s1")
+    await_record(one, "webhook.undelivered")
+    assert state_of(one)["undelivered"] == 1
+    shown = one.admin("GET", "/v1/webhooks/shop/notifications").json["notifications"]
+    assert [(n["state"], n["error"]) for n in shown] == [("undelivered", "HTTP 500")]
+    assert "undelivered" in cli(one, "webhook", "show", "shop")
+    assert "shop" in cli(one, "webhook", "list")
+    receiver.answer = lambda _r: 204
+    assert cli(one, "webhook", "retry", "shop").startswith("1 tried again")
+    receiver.wait(lambda got: len(receiver.taken()) == 1)
+    records = [r["what"] for r in one.admin("GET", "/v1/audit?limit=1000").json["records"]]
+    assert records.count("webhook.undelivered") == 1 and records.count("webhook.retry") == 1
+    assert one.admin("POST", "/v1/webhooks/nobody/retry").status == 404
+    assert one.admin("POST", "/v1/webhooks/shop/retry", {"notification": "99"}).status == 404
+    assert one.api("GET", "/v1/webhooks").status == 403
+    assert "provost_webhooks_undelivered_total 1" in one.admin("GET", "/metrics").text
+    assert one.stop() == 0
+    assert invariants.check(one.database) == []
