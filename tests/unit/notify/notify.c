@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The notifier on a virtual clock, over the memory store, with a transport that the test answers. */
+#include "tests/unit/unit.h"
+
+#include "core/base/hash.h"
+#include "core/notify/notify.h"
+#include "core/store/store.h"
+
+#include <string.h>
+
+#define HOUR_MS (3600 * 1000LL)
+#define SERVICES 20
+
+struct rig {
+    int64_t now_ms;
+    struct pv_seeded seed;
+    struct pv_keyring *keyring;
+    struct pv_store *store;
+    struct pv_notifier *notifier;
+    struct pv_secret *key;
+    struct pv_notify_subscriber list[1];
+    int64_t armed_ms;
+    struct pv_notify_post *posts[64]; /* under way */
+    size_t post_count;
+    size_t attempts;
+    size_t most; /* under way at once */
+    char last_id[64];
+    bool closed;
+};
+
+static int64_t now_of(void *ctx)
+{
+    const struct rig *rig = ctx;
+    return rig->now_ms;
+}
+
+static int post(void *ctx, struct pv_notify_post *one)
+{
+    struct rig *rig = ctx;
+    assert_true(rig->post_count < 64);
+    rig->posts[rig->post_count++] = one;
+    rig->attempts++;
+    rig->most = rig->post_count > rig->most ? rig->post_count : rig->most;
+    memcpy(rig->last_id, one->id, sizeof(rig->last_id));
+    assert_int_equal(pv_webhook_verify(rig->key, pv_str(one->id), pv_str(one->timestamp),
+                                       pv_str(one->signature), one->body, rig->now_ms / 1000),
+                     0);
+    return 0;
+}
+
+static void cancel(void *ctx, struct pv_notify_post *one)
+{
+    struct rig *rig = ctx;
+    for (size_t i = 0; i < rig->post_count; i++) {
+        if (rig->posts[i] == one) {
+            rig->posts[i] = rig->posts[--rig->post_count];
+            return;
+        }
+    }
+    fail();
+}
+
+static void arm(void *ctx, int64_t mono_ms)
+{
+    struct rig *rig = ctx;
+    rig->armed_ms = mono_ms;
+}
+
+static void turn(struct rig *rig)
+{
+    while (pv_mem_store_turn(rig->store, 1000) > 0) {}
+}
+
+/* Answers everything that is under way. */
+static void answer(struct rig *rig, int status, int64_t retry_after_ms)
+{
+    while (rig->post_count > 0) {
+        struct pv_notify_post *one = rig->posts[--rig->post_count];
+        one->done(one, status, retry_after_ms, "the connection was refused");
+        turn(rig);
+    }
+}
+
+/* Lets time pass until the next thing is due. */
+static void wake(struct rig *rig)
+{
+    assert_true(rig->armed_ms != INT64_MAX);
+    rig->now_ms = rig->armed_ms > rig->now_ms ? rig->armed_ms : rig->now_ms;
+    rig->armed_ms = INT64_MAX;
+    pv_notifier_tick(rig->notifier);
+    turn(rig);
+}
+
+static void set_up(struct rig *rig)
+{
+    static const uint8_t bytes[64] = {1};
+    memset(rig, 0, sizeof(*rig));
+    rig->now_ms = 1700000000000;
+    rig->armed_ms = INT64_MAX;
+    assert_int_equal(pv_keyring_fixed(bytes, &rig->keyring), 0);
+    assert_int_equal(pv_mem_store_open(rig->keyring, (struct pv_id){{1}}, &rig->store), 0);
+    assert_int_equal(pv_webhook_secret(PV_STR("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"), &rig->key),
+                     0);
+    const struct pv_clock clock = {now_of, now_of, rig};
+    const struct pv_notifier_options options = {
+        .clock = clock,
+        .rng = pv_rng_seeded(&rig->seed),
+        .store = rig->store,
+        .transport = {post, cancel, rig},
+        .arm = arm,
+        .arm_ctx = rig,
+    };
+    assert_int_equal(pv_notifier_new(&options, &rig->notifier), 0);
+    rig->list[0] = (struct pv_notify_subscriber){
+        .filter = {PV_STR("a"), NULL, 0, ~0u},
+        .url = PV_STR("https://shop.example/"),
+        .keys = {rig->key},
+        .timeout_ms = 1000,
+        .max_in_flight = 4,
+        .retry_initial_ms = 5000,
+        .retry_cap_ms = HOUR_MS,
+        .retry_for_ms = 72 * HOUR_MS,
+    };
+    assert_int_equal(pv_notifier_set(rig->notifier, rig->list, 1), 0);
+    turn(rig);
+}
+
+static void on_closed(void *user)
+{
+    struct rig *rig = user;
+    rig->closed = true;
+}
+
+static void nothing(void *user)
+{
+    (void)user;
+}
+
+static void tear_down(struct rig *rig)
+{
+    pv_notifier_close(rig->notifier, on_closed, rig);
+    turn(rig);
+    assert_true(rig->closed);
+    assert_int_equal(rig->post_count, 0);
+    rig->store->ops->close(rig->store, nothing, NULL);
+    (void)pv_mem_store_turn(rig->store, 1);
+    pv_keyring_free(rig->keyring);
+    pv_secret_free(rig->key);
+}
+
+/* An event that is over at once: an old sequence number. Each is one notification. */
+static void tell(struct rig *rig, unsigned service, unsigned number)
+{
+    char name[16];
+    snprintf(name, sizeof(name), "s%u", service);
+    struct pv_accept_item item = {
+        .op = {{2, (uint8_t)service, (uint8_t)number}},
+        .service = {{3, (uint8_t)service}},
+        .source = PV_STR("shop"),
+        .external_id = pv_str(name),
+        .type = PV_OP_TERMINATE,
+        .canonical = PV_STR("x"),
+        .body = PV_STR("{}"),
+        .actor = PV_STR("test"),
+        .has_sequence = true,
+        .sequence = 0,
+    };
+    struct pv_accept accept = {.items = &item, .count = 1, .now_ms = rig->now_ms, .epoch = 1};
+    pv_req_init(&accept.req, PV_REQ_ACCEPT, NULL, NULL);
+    accept.req.done = pv_req_done;
+    assert_int_equal(pv_store_submit(rig->store, &accept.req), 0);
+    turn(rig);
+    assert_int_equal(accept.req.status, 0);
+}
+
+/* A service whose next events with sequence 0 are superseded at once. */
+static void make_service(struct rig *rig, unsigned service)
+{
+    char name[16];
+    snprintf(name, sizeof(name), "s%u", service);
+    struct pv_accept_item item = {
+        .op = {{1, (uint8_t)service}},
+        .service = {{3, (uint8_t)service}},
+        .source = PV_STR("shop"),
+        .external_id = pv_str(name),
+        .type = PV_OP_CREATE,
+        .product = PV_STR("p"),
+        .plan_name = PV_STR("q"),
+        .canonical = PV_STR("x"),
+        .body = PV_STR("{}"),
+        .lane = PV_STR(""),
+        .actor = PV_STR("test"),
+        .has_sequence = true,
+        .sequence = 10,
+    };
+    struct pv_accept accept = {.items = &item, .count = 1, .now_ms = rig->now_ms, .epoch = 1};
+    pv_req_init(&accept.req, PV_REQ_ACCEPT, NULL, NULL);
+    accept.req.done = pv_req_done;
+    assert_int_equal(pv_store_submit(rig->store, &accept.req), 0);
+    turn(rig);
+    assert_int_equal(accept.req.status, 0);
+}
+
+static struct pv_notifier_counters counters(const struct rig *rig)
+{
+    struct pv_notifier_counters c;
+    pv_notifier_counters(rig->notifier, &c);
+    return c;
+}
+
+static void a_subscriber_that_is_down_for_hours(void **state)
+{
+    (void)state;
+    struct rig rig;
+    set_up(&rig);
+    for (unsigned i = 0; i < SERVICES; i++) {
+        make_service(&rig, i);
+        tell(&rig, i, 1);
+        tell(&rig, i, 2);
+    }
+    int64_t begun_ms = rig.now_ms;
+    pv_notifier_poke(rig.notifier);
+    turn(&rig);
+    assert_int_equal(rig.post_count, 4); /* max_in_flight */
+    while (rig.now_ms < begun_ms + 5 * HOUR_MS) {
+        answer(&rig, 0, -1);
+        wake(&rig);
+    }
+    /* At most one a minute and a few at the beginning, however much waits. */
+    assert_true(rig.attempts < 5 * 60 + 40);
+    assert_int_equal(rig.most, 4);
+    assert_int_equal(counters(&rig).delivered, 0);
+    for (int i = 0; counters(&rig).delivered < 2 * SERVICES; i++) {
+        assert_true(i < 1000);
+        if (rig.post_count > 0) {
+            answer(&rig, 204, -1);
+        } else {
+            wake(&rig);
+        }
+    }
+    assert_true(rig.now_ms < begun_ms + 7 * HOUR_MS);
+    assert_int_equal(counters(&rig).undelivered, 0);
+    tear_down(&rig);
+}
+
+static void after_three_days_it_is_given_up(void **state)
+{
+    (void)state;
+    struct rig rig;
+    set_up(&rig);
+    make_service(&rig, 1);
+    tell(&rig, 1, 1);
+    int64_t begun_ms = rig.now_ms;
+    pv_notifier_poke(rig.notifier);
+    turn(&rig);
+    char first[64];
+    memcpy(first, rig.last_id, sizeof(first));
+    while (counters(&rig).undelivered == 0) {
+        assert_true(rig.now_ms <= begun_ms + 72 * HOUR_MS + 60000);
+        assert_string_equal(rig.last_id, first); /* the same in every attempt */
+        if (rig.post_count > 0) {
+            answer(&rig, 500, -1);
+        } else {
+            wake(&rig);
+        }
+    }
+    assert_true(rig.now_ms >= begun_ms + 72 * HOUR_MS);
+    assert_true(rig.attempts > 72 && rig.attempts < 200);
+    tear_down(&rig);
+}
+
+static void retry_after_is_honoured(void **state)
+{
+    (void)state;
+    struct rig rig;
+    set_up(&rig);
+    make_service(&rig, 1);
+    tell(&rig, 1, 1);
+    pv_notifier_poke(rig.notifier);
+    turn(&rig);
+    int64_t begun_ms = rig.now_ms;
+    answer(&rig, 429, 600000);
+    while (rig.post_count == 0) {
+        wake(&rig);
+    }
+    assert_true(rig.now_ms >= begun_ms + 600000);
+    assert_true(rig.now_ms < begun_ms + 660000);
+    tear_down(&rig);
+}
+
+static void a_removed_subscriber_is_let_go(void **state)
+{
+    (void)state;
+    struct rig rig;
+    set_up(&rig);
+    make_service(&rig, 1);
+    tell(&rig, 1, 1);
+    pv_notifier_poke(rig.notifier);
+    turn(&rig);
+    assert_int_equal(rig.post_count, 1);
+    assert_int_equal(pv_notifier_set(rig.notifier, NULL, 0), 0);
+    assert_int_equal(rig.post_count, 0); /* canceled */
+    turn(&rig);
+    assert_int_equal(counters(&rig).in_flight, 0);
+    tear_down(&rig);
+}
+
+static void the_store_refuses_for_a_while(void **state)
+{
+    (void)state;
+    struct rig rig;
+    set_up(&rig);
+    make_service(&rig, 1);
+    tell(&rig, 1, 1);
+    pv_notifier_poke(rig.notifier);
+    turn(&rig);
+    pv_mem_store_fail(rig.store, PV_ENOSPACE);
+    answer(&rig, 204, -1);
+    pv_mem_store_fail(rig.store, 0);
+    while (rig.post_count == 0) {
+        wake(&rig); /* it could not be noted: it is sent again */
+    }
+    answer(&rig, 204, -1);
+    pv_notifier_poke(rig.notifier);
+    turn(&rig);
+    assert_int_equal(rig.post_count, 0);
+    assert_int_equal(rig.attempts, 2);
+    tear_down(&rig);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_subscriber_that_is_down_for_hours),
+        cmocka_unit_test(after_three_days_it_is_given_up),
+        cmocka_unit_test(retry_after_is_honoured),
+        cmocka_unit_test(a_removed_subscriber_is_let_go),
+        cmocka_unit_test(the_store_refuses_for_a_while),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
