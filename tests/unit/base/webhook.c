@@ -36,9 +36,8 @@ static void what_a_receiver_refuses(void **state)
     struct pv_str at = PV_STR("1614265330");
     struct pv_str good = PV_STR(SIGNATURE);
     assert_int_equal(pv_webhook_verify(key, ID, at, good, BODY, AT_S), 0);
-    assert_int_equal(pv_webhook_verify(key, ID, at, PV_STR("v1,AAAA " SIGNATURE " v2,x"), BODY,
-                                       AT_S + 300),
-                     0);
+    assert_int_equal(
+        pv_webhook_verify(key, ID, at, PV_STR("v1,AAAA " SIGNATURE " v2,x"), BODY, AT_S + 300), 0);
     assert_int_equal(pv_webhook_verify(other, ID, at, good, BODY, AT_S), PV_EDENIED);
     assert_int_equal(pv_webhook_verify(key, ID, at, good, PV_STR("{}"), AT_S), PV_EDENIED);
     assert_int_equal(pv_webhook_verify(key, PV_STR("msg_x"), at, good, BODY, AT_S), PV_EDENIED);
@@ -55,8 +54,13 @@ static void secrets_are_24_to_64_bytes(void **state)
 {
     (void)state;
     static const char *const bad[] = {
-        "", "whsec_", "whsec_!", "whsec_AAAA", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaS",
-        "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=="};
+        "",
+        "whsec_",
+        "whsec_!",
+        "whsec_AAAA",
+        "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaS",
+        "whsec_"
+        "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         struct pv_secret *key = NULL;
         assert_int_equal(pv_webhook_secret(pv_str(bad[i]), &key), PV_EINVAL);

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The notifier on a virtual clock, over the memory store, with a transport that the test answers. */
+/* The notifier on a virtual clock, over the memory store, with a transport that the test answers.
+ */
 #include "tests/unit/unit.h"
 
 #include "core/base/hash.h"
 #include "core/notify/notify.h"
 #include "core/store/store.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define HOUR_MS (3600 * 1000LL)
