@@ -26,6 +26,11 @@ bench: ## what it does a second, and the gates on cost and memory
 	tools/build build-bench --buildtype=release
 	tests/bench/run --build build-bench
 
+bench-big: ## its gates behind a million finished operations, and 100,000 that wait
+	tools/install-packages test
+	tools/build build-bench --buildtype=release
+	tests/bench/run --build build-bench --loaded 1000000 --waiting 100000
+
 install: ## a release build into PREFIX (/usr/local), under DESTDIR
 	tools/install-packages build
 	tools/build build-release --buildtype=release --prefix=$(PREFIX) -Dtests=false
@@ -41,6 +46,6 @@ clean: ## removes build folders
 	rm -rf build build-*
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
 
-.PHONY: all demo run test bench install check format clean help
+.PHONY: all demo run test bench bench-big install check format clean help

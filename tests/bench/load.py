@@ -107,6 +107,15 @@ class Load(provost.Provost):
             done += got["done"]
             seconds = min(10, max(1, round((operations - done) / got["done_per_s"])))
 
+    def queue(self, operations):
+        """At least so many operations that are accepted and wait, since their instance is paused."""
+        self.pause()
+        queued, seconds = 0, 1
+        while queued < operations:
+            got = self.burst(seconds, finish=False)
+            queued += got["accepted"]
+            seconds = min(10, max(1, round((operations - queued) / got["accepted_per_s"])))
+
     # ---- what the kernel knows ----
 
     def cpu(self):

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 RUN = Path(__file__).resolve().parent / "run"
-GATES = {"flat": "flat", "idle": "idle", "growth": "growth", "ready": "ready", "ready-loaded": "ready"}
-IMPOSSIBLE = {"flat": "1e9", "idle": "0.001", "growth": "-100000", "ready": "0.001"}
-GENEROUS = {"flat": "0", "idle": "1e9", "growth": "1e9", "ready": "1e9"}
+GATES = {"flat": "flat", "idle": "idle", "growth": "growth", "ready": "ready", "ready-loaded": "ready",
+         "ready-waiting": "ready-waiting"}
+IMPOSSIBLE = {"flat": "1e9", "idle": "0.001", "growth": "-100000", "ready": "0.001", "ready-waiting": "0.001"}
+GENEROUS = {"flat": "0", "idle": "1e9", "growth": "1e9", "ready": "1e9", "ready-waiting": "1e9"}
 
 
 def limits(values):
@@ -32,7 +33,7 @@ def saved(build, tmp_path_factory):
         pytest.skip("wrk is not installed")
     folder = tmp_path_factory.mktemp("bench")
     ran = subprocess.run([RUN, "--build", build, "--folder", folder, "--json", folder / "figures",
-                          "--rounds", "1", "--seconds", "1", "--warm", "10", "--loaded", "100",
+                          "--rounds", "1", "--seconds", "1", "--warm", "10", "--loaded", "100", "--waiting", "50",
                           *limits(IMPOSSIBLE)], capture_output=True, text=True, timeout=240)
     assert sorted(p.name for p in folder.iterdir()) == ["figures"], ran.stderr
     return ran, folder / "figures"
