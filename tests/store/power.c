@@ -2,7 +2,7 @@
 /* Power fails at every kind of moment: the store works on a disk that is recorded (disk.h); then,
  * for one moment after another, it is opened on what the disk may hold, and nothing that it has
  * acknowledged by then is missing. PROVOST_SEEDS: disks for each moment that is tried (1;
- * PROVOST_SEED the first), PROVOST_MOMENTS: how many moments of each run (240; 0: all). */
+ * PROVOST_SEED the first), PROVOST_MOMENTS: how many moments of each run (200; 0: all). */
 #include "tests/store/disk.h"
 #include "tests/store/harness.h"
 #include "tests/store/invariants.h"
@@ -15,6 +15,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+#define MOMENTS 24 /* each costs many times as much */
+#define WRONG_MOMENTS 12
+#else
+#define MOMENTS 200
+#define WRONG_MOMENTS 40
+#endif
 #define LIVES 14
 #define PHASES 9
 
@@ -363,7 +370,7 @@ static void nothing_acknowledged_is_lost(void **state)
 {
     (void)state;
     char why[400] = "";
-    if (run_variant(DISK_HONEST, (size_t)setting("PROVOST_MOMENTS", 240),
+    if (run_variant(DISK_HONEST, (size_t)setting("PROVOST_MOMENTS", MOMENTS),
                     (uint64_t)setting("PROVOST_SEEDS", 1), why, sizeof(why))) {
         fail_msg("%s", why);
     }
@@ -376,8 +383,9 @@ static void what_is_not_synced_is_found(void **state)
     static const enum disk_variant variants[] = {DISK_NORMAL, DISK_OFF, DISK_LIES};
     for (size_t i = 0; i < PV_COUNT(variants); i++) {
         char why[400] = "";
-        size_t bad = run_variant(variants[i], 40, 1, why, sizeof(why));
-        print_message("variant %d: %zu of 40 lose something, first %s\n", variants[i], bad, why);
+        size_t bad = run_variant(variants[i], WRONG_MOMENTS, 1, why, sizeof(why));
+        print_message("variant %d: %zu of %d lose something, first %s\n", variants[i], bad,
+                      WRONG_MOMENTS, why);
         assert_true(bad > 0);
     }
 }
