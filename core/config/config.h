@@ -122,7 +122,10 @@ struct pv_config_instance {
     int64_t stuck_after_ms; /* a loop that does not turn for so long is stuck */
     uint64_t memory_bytes;  /* resident memory of its host; 0: no limit */
     struct pv_config_grants grants;
-    bool confined; /* false: its host may do what provostd's user may */
+    bool confined;      /* false: its host may do what provostd's user may */
+    struct pv_str user; /* that its host runs as; none: provostd's */
+    uint32_t uid;
+    uint32_t gid;
     struct pv_config_alias *aliases;
     size_t alias_count;
     struct pv_str settings_shown; /* JSON for people and answers: SECRET values are "********" */

@@ -7,6 +7,7 @@
 
 #include "core/base/alloc.h"
 
+#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -71,6 +72,31 @@ static int find_command(struct pv_loading *loading, const struct pv_raw_instance
                         "%.*s is no program that can be started", PV_STR_ARG(program));
         return PV_EINVAL;
     }
+    return PV_OK;
+}
+
+static int find_user(struct pv_loading *loading, const struct pv_raw_instance *raw,
+                     struct pv_config_instance *instance)
+{
+    if (raw->user.len == 0) {
+        return PV_OK;
+    }
+    char name[80];
+    char room[4096];
+    struct passwd entry;
+    struct passwd *found = NULL;
+    snprintf(name, sizeof(name), "%.*s", PV_STR_ARG(raw->user));
+    getpwnam_r(name, &entry, room, sizeof(room), &found);
+    if (!found || found->pw_uid == 0) {
+        pv_load_problem(loading, raw->head.node, raw->head.path, "user",
+                        found ? "%s is root: name a user with fewer rights"
+                              : "there is no user %s on this machine",
+                        name);
+        return PV_EINVAL;
+    }
+    instance->user = raw->user;
+    instance->uid = found->pw_uid;
+    instance->gid = found->pw_gid;
     return PV_OK;
 }
 
@@ -471,6 +497,8 @@ static int fingerprint(struct pv_loading *loading, struct pv_config_instance *in
     put_paths(&grants, &instance->grants.unix_sockets);
     pv_buf_u8(&grants, loading->config->isolation_required ? 1 : 0);
     pv_buf_u8(&grants, instance->confined ? 1 : 0);
+    pv_buf_u32(&grants, instance->uid);
+    pv_buf_u32(&grants, instance->gid);
     status = grants.status == PV_ENOMEM ? PV_ENOMEM : PV_OK;
     struct pv_str parts[] = {instance->module_path, pv_str(file), instance->plugin->json,
                              pv_secret_expose(settings), pv_buf_view(&grants)};
@@ -507,6 +535,9 @@ static int load_instance(struct pv_loading *loading, const struct pv_raw_instanc
     }
     int status =
         program ? find_command(loading, raw, instance) : find_module(loading, raw, instance);
+    if (status == PV_OK) {
+        status = find_user(loading, raw, instance);
+    }
     if (status == PV_OK) {
         status = describe(loading, raw, instance);
     }

@@ -109,6 +109,7 @@ struct pv_raw_instance {
     int64_t memory;
     struct pv_raw_grants grants;
     bool confine;
+    struct pv_str user;
     const struct pv_node *aliases;
 };
 

@@ -315,6 +315,13 @@ static const struct pv_option instance_options[] = {
      .fallback = "true",
      .doc = "`false` lets the plugin and what it starts do whatever provostd's user may: for "
             "scripts of your own that manage this machine. See docs/security.md."},
+    {.name = "user",
+     .kind = PV_T_STRING,
+     AT(pv_raw_instance, user),
+     .min = 1,
+     .max = 64,
+     .doc = "A user of its own for the plugin and what it starts; its data folder then belongs to "
+            "that user. Needs a provostd that runs as root. Default: provostd's user."},
     {.name = "grants",
      .kind = PV_O_GROUP,
      AT(pv_raw_instance, grants),

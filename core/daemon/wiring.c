@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 /* ---- runner to engine
  * ---------------------------------------------------------------------------- */
@@ -85,6 +86,30 @@ static int make_data_dir(struct pv_daemon *daemon, struct pv_str instance, struc
     return 0;
 }
 
+/* The user of an instance's host, and its folder. */
+static int set_user(struct pv_daemon *daemon, const struct pv_config_instance *instance,
+                    struct pv_err *err)
+{
+    if (instance->user.len == 0) {
+        return 0;
+    }
+    if (geteuid() != 0) {
+        return pv_err_set(
+            err, PV_EDENIED,
+            "its host cannot run as user %.*s, because provostd does not run as root: "
+            "remove `user`, or run provostd as that user",
+            PV_STR_ARG(instance->user));
+    }
+    if (chown(daemon->data_dir, instance->uid, instance->gid) != 0) {
+        return pv_err_set(err, pv_status_from_errno(errno), "%s: %s", daemon->data_dir,
+                          strerror(errno));
+    }
+    daemon->reach.flags |= PV_REACH_USER;
+    daemon->reach.uid = instance->uid;
+    daemon->reach.gid = instance->gid;
+    return 0;
+}
+
 /* Where signals of operations come in: what signal_url builds on. */
 static const char *callback_base(struct pv_daemon *daemon)
 {
@@ -156,6 +181,9 @@ static int instance_spec(void *ctx, struct pv_str name, struct pv_instance_spec 
     pv_buf_str(ret_spec->settings, pv_secret_expose(settings));
     pv_secret_free(settings);
     status = make_reach(daemon, instance, err);
+    if (status == 0) {
+        status = set_user(daemon, instance, err);
+    }
     if (status != 0) {
         return status;
     }

@@ -153,7 +153,13 @@ static int enter_data_dir(const struct pv_host *host, struct pv_str data_dir, st
         return 0;
     }
     char path[4096];
-    if (pv_str_to_c(data_dir, path, sizeof(path)) != 0 || chdir(path) != 0) {
+    char here[4096];
+    if (pv_str_to_c(data_dir, path, sizeof(path)) != 0) {
+        return pv_err_set(err, PV_ETOOBIG, "the path of the data folder is too long");
+    }
+    /* It was entered before the process gave up what it may not need to find it. */
+    bool there = getcwd(here, sizeof(here)) != NULL && strcmp(here, path) == 0;
+    if (!there && chdir(path) != 0) {
         return pv_err_set(err, PV_EIO, "cannot enter the data folder %.*s: %m",
                           PV_STR_ARG(data_dir));
     }

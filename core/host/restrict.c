@@ -8,6 +8,7 @@
 #include "core/base/log.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <linux/capability.h>
 #include <linux/close_range.h>
 #include <signal.h>
@@ -113,6 +114,35 @@ static int no_privileges(struct pv_err *err)
     return limit_files(err);
 }
 
+/* A user of its own. That takes the parent-death signal away, so it is asked for again. */
+static int become_user(const struct pv_reach *reach, struct pv_err *err)
+{
+    if ((reach->flags & PV_REACH_USER) == 0) {
+        return 0;
+    }
+    pid_t parent = getppid();
+    const gid_t group = reach->gid;
+    if (setgroups(1, &group) != 0 || setresgid(group, group, group) != 0 ||
+        setresuid(reach->uid, reach->uid, reach->uid) != 0) {
+        return pv_err_set(err, PV_EDENIED, "cannot become user %u: %m", (unsigned)reach->uid);
+    }
+    if (prctl(PR_SET_DUMPABLE, 0) != 0) {
+        return pv_err_set(err, PV_EINTERNAL, "prctl(PR_SET_DUMPABLE): %m");
+    }
+    return pv_host_tie((int)parent, err);
+}
+
+/* A data folder that the user may not find: it is entered before the user is changed. */
+static int enter(struct pv_str data_dir, struct pv_err *err)
+{
+    char path[4096];
+    if (data_dir.len > 0 && (pv_str_to_c(data_dir, path, sizeof(path)) != 0 || chdir(path) != 0)) {
+        return pv_err_set(err, PV_EIO, "cannot enter the data folder %.*s: %m",
+                          PV_STR_ARG(data_dir));
+    }
+    return 0;
+}
+
 static int refuse_to_start(const struct pv_isolation *isolation, struct pv_err *err)
 {
     return pv_err_set(err, PV_EUNSUPPORTED,
@@ -134,8 +164,14 @@ int pv_host_restrict(const struct pv_reach *reach, unsigned keep_fds, struct pv_
     int status = no_privileges(err);
     isolation.landlock_abi = confined ? isolation.landlock_abi : 0;
     isolation.seccomp = confined && isolation.seccomp;
+    if (status == 0) {
+        status = enter(reach->data_dir, err);
+    }
     if (status == 0 && isolation.landlock_abi >= 1) {
         status = pv_landlock_apply(reach, isolation.landlock_abi, err);
+    }
+    if (status == 0) {
+        status = become_user(reach, err);
     }
     if (status == 0 && confined) {
         status = drop_capabilities(isolation.landlock_abi >= 1, err);

@@ -30,6 +30,8 @@ void pv_reach_put(struct pv_buf *out, const struct pv_reach *reach)
 {
     pv_buf_u32(out, PV_REACH_VERSION);
     pv_buf_u32(out, reach->flags);
+    pv_buf_u32(out, reach->uid);
+    pv_buf_u32(out, reach->gid);
     pv_buf_lstr(out, reach->data_dir);
     pv_buf_lstr(out, reach->module);
     put_paths(out, &reach->read);
@@ -61,6 +63,8 @@ int pv_reach_get(struct pv_str bytes, struct pv_reach *ret_reach)
         return reader.status != 0 ? reader.status : PV_EUNSUPPORTED;
     }
     reach.flags = pv_read_u32(&reader);
+    reach.uid = pv_read_u32(&reader);
+    reach.gid = pv_read_u32(&reader);
     reach.data_dir = pv_read_lstr(&reader);
     reach.module = pv_read_lstr(&reader);
     struct pv_reach_paths *const all[] = {&reach.read, &reach.write, &reach.exec,

@@ -17,6 +17,8 @@ enum pv_reach_flag {
     PV_REACH_BEST_EFFORT = 1u << 0,
     /* It may do what its user may; paths say nothing. */
     PV_REACH_UNCONFINED = 1u << 1,
+    /* It runs as uid and gid, without other groups. */
+    PV_REACH_USER = 1u << 2,
 };
 
 struct pv_reach_paths {
@@ -26,7 +28,9 @@ struct pv_reach_paths {
 
 /* Paths are absolute. Nothing in it is a secret. */
 struct pv_reach {
-    uint32_t flags;                     /* enum pv_reach_flag */
+    uint32_t flags; /* enum pv_reach_flag */
+    uint32_t uid;   /* with PV_REACH_USER */
+    uint32_t gid;
     struct pv_str data_dir;             /* the one folder that may be written; none: nothing may */
     struct pv_str module;               /* the shared object that is loaded; or none */
     struct pv_reach_paths read;         /* files and folders, beyond what every host needs */

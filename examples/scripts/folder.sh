@@ -7,8 +7,8 @@ folder=$PROVOST_OPTION_ROOT/$PROVOST_REF
 
 case $1 in
 create)    mkdir -p "$folder" ;;
-suspend)   chmod 000 "$folder" ;;
-unsuspend) chmod 755 "$folder" ;;
-terminate) rm -rf "$folder" ;;
+suspend)   [ ! -d "$folder" ] || mv "$folder" "$folder.off" ;;
+unsuspend) [ ! -d "$folder.off" ] || mv "$folder.off" "$folder" ;;
+terminate) rm -rf "$folder" "$folder.off" ;;
 *)         echo "no such operation: $1" >&2; exit 65 ;;
 esac

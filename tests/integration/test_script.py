@@ -4,9 +4,13 @@ folder's programs do, and a step whose host dies goes on."""
 
 import json
 import os
+import pwd
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import provost as daemons
 import pytest
@@ -83,3 +87,83 @@ print(json.dumps({{'state': {{'attempt': given['attempt']}}}}))""")
         daemons.await_gone([orphan])  # a program dies with its host
         assert provost.await_operation("create", "a", product="web", plan="basic")["state"] == "done"
         assert (tmp_path / "again").exists()
+
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def anybodys(build):
+    """A folder that every user can enter, with the module and the examples in it."""
+    with tempfile.TemporaryDirectory(prefix="provost-script-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        for file in [build / "plugins/script.so", ROOT / "examples/scripts/folder.sh"]:
+            Path(shutil.copy(file, folder)).chmod(0o755)
+        (folder / "sites").mkdir()
+        yield folder
+
+
+def example(folder, **instance):
+    return {"plugin_dirs": [str(folder)], "plugins": {"scripts": {
+        "module": "script", "settings": {"path": str(folder / "folder.sh"), "repeatable": True,
+                                         "options": {"root": str(folder / "sites")}}} | instance},
+        "products": {"web": {"components": [{"name": "site", "plugin": "scripts"}],
+                             "plans": {"basic": {}}}}}
+
+
+def live(provost, folder):
+    made = provost.await_operation("create", "a", product="web", plan="basic")
+    assert made["state"] == "done", made
+    [site] = (folder / "sites").iterdir()
+    owner = site.stat().st_uid
+    assert provost.await_operation("suspend", "a")["state"] == "done"
+    assert site.with_suffix(".off").exists() and not site.exists()
+    assert provost.await_operation("unsuspend", "a")["state"] == "done"
+    assert provost.await_operation("terminate", "a")["state"] == "done"
+    assert not list((folder / "sites").iterdir())
+    return owner
+
+
+def grants(folder, *write):
+    return {"exec": [str(folder / "folder.sh"), "/usr/bin"], "write": [str(w) for w in write],
+            "read": [], "unix_sockets": []}
+
+
+def test_the_shell_example_within_its_grants(make_provost, anybodys):
+    with make_provost(example(anybodys, grants=grants(anybodys, anybodys / "sites"))) as provost:
+        live(provost, anybodys)
+
+
+def test_what_was_not_granted_cannot_be_written(make_provost, anybodys):
+    options = example(anybodys, grants=grants(anybodys))
+    options["plugins"]["scripts"]["settings"]["repeatable"] = False
+    with make_provost(options) as provost:
+        made = provost.await_operation("create", "a", product="web", plan="basic")
+        assert made["state"] == "needs_operator" and "Permission denied" in json.dumps(made), made
+        assert not list((anybodys / "sites").iterdir())
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can run hosts as somebody else")
+@pytest.mark.parametrize("confined", [True, False])
+def test_a_user_of_its_own(make_provost, anybodys, confined):
+    nobody = pwd.getpwnam("nobody").pw_uid
+    os.chown(anybodys / "sites", nobody, -1)
+    rights = {"grants": grants(anybodys, anybodys / "sites")} if confined else {"confine": False}
+    with make_provost(example(anybodys, user="nobody", **rights)) as provost:
+        assert live(provost, anybodys) == nobody
+        host = provost.hosts()["scripts"]
+        status = Path(f"/proc/{host}/status").read_text()
+        assert f"Uid:\t{nobody}\t{nobody}\t{nobody}\t{nobody}" in status
+        assert "CapEff:\t0000000000000000" in status
+        provost.kill()
+        daemons.await_gone([host])  # the tie to the daemon outlives the change of user
+
+
+@pytest.mark.parametrize("user, sentence", [
+    ("no-such-user", "there is no user no-such-user"), ("root", "root is root")])
+def test_users_that_cannot_be(make_provost, anybodys, user, sentence):
+    provost = make_provost(example(anybodys, user=user, confine=False))
+    done = subprocess.run([provost.build / "provostd", "-c", provost.config, "--check"],
+                          capture_output=True, text=True, check=False, env=provost.env)
+    assert done.returncode != 0 and sentence in done.stderr + done.stdout

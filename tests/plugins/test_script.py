@@ -4,6 +4,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -341,3 +342,33 @@ def test_a_description_that_is_no_json(script):
     script.shell("exit 0")
     (script.folder / "hosting.json").write_text('{"summary": }', encoding="utf-8")
     assert "hosting.json:1:" in script.refused()
+
+
+# ---- the example in Python ----
+
+@pytest.fixture
+def site(script):
+    root = script.folder / "sites"
+    root.mkdir()
+    script.settings = {"path": str(Path(__file__).resolve().parents[2] / "examples/scripts/site.py"),
+                       "options": {"root": str(root)}}
+    return root
+
+
+def test_the_python_example_lives(script, site):
+    done = script.run(values={"pages": 5})
+    assert done["end"] == "done" and done["state"] == {"number": 1, "pages": 5}
+    [folder] = [entry for entry in site.iterdir() if entry.name != "numbers"]
+    view = script.run("", "--query", "view")["result"]
+    assert view["fields"] == [{"name": "number", "label": "Number", "value": 1}]
+    assert script.run("", "--action", "rename", form={"title": "Shop"})["end"] == "done"
+    assert (folder / "index.html").read_text() == "<h1>Shop</h1>"
+    assert script.run("create", "--step", "install", "--call", "lookup")["outcome"] == "ok"
+    assert script.run("terminate")["end"] == "done"
+    assert not folder.exists() and not list((site / "numbers").iterdir())
+
+
+def test_the_python_example_is_undone(script, site):
+    done = script.run(values={"pages": 500})
+    assert done["end"] == "failed" and "500 pages" in done["reason"]
+    assert not list((site / "numbers").iterdir())
