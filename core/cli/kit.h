@@ -28,6 +28,7 @@ enum pv_witness {
     PV_WITNESS_NONE = 0,
     PV_WITNESS_INVENTORY, /* the plugin's own query, by ref */
     PV_WITNESS_KEYS,      /* what it keeps under kv_put for its instance */
+    PV_WITNESS_COMMAND,   /* lines of the check file's `witness` that hold the ref */
     PV_WITNESS_LEDGER,    /* objects that the backend has created (201) and deleted */
 };
 
@@ -119,6 +120,9 @@ struct pv_scene {
  * plugin cannot be played, `err` says why. */
 int pv_kit_open(struct pv_kit *kit, const char *path, struct pv_err *err) PV_MUST_CHECK;
 void pv_kit_close(struct pv_kit *kit);
+/* Starts a command of the check file, in its folder, with its output in a pipe. */
+int pv_kit_spawn(const struct pv_kit *kit, const char *member, pid_t *ret_pid, int *ret_out,
+                 struct pv_err *err) PV_MUST_CHECK;
 
 /* ---- kit_service.c ---- */
 

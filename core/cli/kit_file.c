@@ -49,7 +49,8 @@ static json_t *json_of(const struct pv_node *node)
 
 static int known_members(const struct pv_node *root, const char *path, struct pv_err *err)
 {
-    static const char *const known[] = {"settings", "plans", "event", "pools", "poll", "backend"};
+    static const char *const known[] = {"settings", "plans",   "event",  "pools",
+                                        "poll",     "backend", "witness"};
     for (const struct pv_node *child = root->first; child != NULL; child = child->next) {
         bool found = false;
         for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
@@ -106,7 +107,7 @@ static int read_file(struct pv_kit *kit, const char *path, struct pv_err *err)
 
 /* ---- The backend ---- */
 
-static void become_backend(const struct pv_kit *kit, char *const *argv, int out)
+static void become(const struct pv_kit *kit, char *const *argv, int out)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     setpgid(0, 0);
@@ -144,21 +145,15 @@ static int await_url(struct pv_kit *kit, struct pv_err *err)
     }
 }
 
-static int start_backend(struct pv_kit *kit, struct pv_err *err)
+int pv_kit_spawn(const struct pv_kit *kit, const char *member, pid_t *ret_pid, int *ret_out,
+                 struct pv_err *err)
 {
-    const json_t *command = pv_json_at(kit->spec, "backend.command");
-    const char *url = pv_json_text(kit->spec, "backend.url");
-    if (url != NULL) {
-        snprintf(kit->backend_url, sizeof(kit->backend_url), "%s", url);
-    }
-    if (command == NULL) {
-        return 0;
-    }
     char *argv[MAX_ARGV + 1] = {NULL};
+    const json_t *command = pv_json_at(kit->spec, member);
     size_t count = json_array_size(command);
     int pipes[2];
     if (count == 0 || count > MAX_ARGV) {
-        return pv_err_set(err, PV_EINVAL, "backend.command: expected a list of words");
+        return pv_err_set(err, PV_EINVAL, "%s: expected a list of words", member);
     }
     for (size_t i = 0; i < count; i++) {
         const char *word = json_string_value(json_array_get(command, i));
@@ -167,16 +162,31 @@ static int start_backend(struct pv_kit *kit, struct pv_err *err)
     if (pipe2(pipes, O_CLOEXEC) != 0) {
         return pv_err_set(err, PV_EIO, "pipe: %s", strerror(errno));
     }
-    kit->backend = fork();
-    if (kit->backend == 0) {
-        become_backend(kit, argv, pipes[1]);
+    pid_t pid = fork();
+    if (pid == 0) {
+        become(kit, argv, pipes[1]);
     }
     close(pipes[1]);
-    kit->backend_out = pipes[0];
-    if (kit->backend < 0) {
+    if (pid < 0) {
+        close(pipes[0]);
         return pv_err_set(err, PV_EIO, "fork: %s", strerror(errno));
     }
-    return await_url(kit, err);
+    *ret_pid = pid;
+    *ret_out = pipes[0];
+    return 0;
+}
+
+static int start_backend(struct pv_kit *kit, struct pv_err *err)
+{
+    const char *url = pv_json_text(kit->spec, "backend.url");
+    if (url != NULL) {
+        snprintf(kit->backend_url, sizeof(kit->backend_url), "%s", url);
+    }
+    if (pv_json_at(kit->spec, "backend.command") == NULL) {
+        return 0;
+    }
+    int status = pv_kit_spawn(kit, "backend.command", &kit->backend, &kit->backend_out, err);
+    return status == 0 ? await_url(kit, err) : status;
 }
 
 static void stop_backend(struct pv_kit *kit)

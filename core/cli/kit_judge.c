@@ -2,8 +2,10 @@
 /* Verdicts of the kit, and the witnesses that they are founded on. */
 #include "core/cli/kit.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
 
 #define TEXT_CAP ((size_t)64 * 1024)
 #define MAX_PAGES 200
@@ -121,6 +123,43 @@ static json_t *keys(const struct pv_kit_service *service)
     return things;
 }
 
+/* Reads lines to the end, and counts those with the ref. */
+static json_t *count_lines(int fd, const char *ref)
+{
+    json_t *things = json_object();
+    char line[4096];
+    FILE *file = fdopen(fd, "r");
+    while (file != NULL && fgets(line, sizeof(line), file) != NULL) {
+        if (strstr(line, ref) != NULL) {
+            count_thing(things, "line");
+        }
+    }
+    if (file != NULL) {
+        fclose(file);
+    }
+    return things;
+}
+
+/* NULL: the command failed. */
+static json_t *command_lines(const struct pv_kit *kit, const struct pv_kit_service *service)
+{
+    struct pv_err err = {0};
+    pid_t pid = 0;
+    int fd = -1;
+    int how = 0;
+    if (pv_json_at(kit->spec, "witness") == NULL ||
+        pv_kit_spawn(kit, "witness", &pid, &fd, &err) != 0) {
+        return NULL;
+    }
+    json_t *things = count_lines(fd, pv_local_service(&service->local, "ref"));
+    while (waitpid(pid, &how, 0) < 0 && errno == EINTR) {}
+    if (how != 0) {
+        json_decref(things);
+        return NULL;
+    }
+    return things;
+}
+
 static json_t *objects(const struct pv_kit_service *service)
 {
     return service->objects != 0 ? json_pack("{sI}", "object", (json_int_t)service->objects)
@@ -134,6 +173,8 @@ json_t *pv_kit_things(struct pv_kit *kit, struct pv_kit_service *service)
         return inventory(kit, service);
     case PV_WITNESS_KEYS:
         return keys(service);
+    case PV_WITNESS_COMMAND:
+        return command_lines(kit, service);
     case PV_WITNESS_LEDGER:
         return objects(service);
     default:
@@ -168,7 +209,7 @@ bool pv_kit_expect(struct pv_kit *kit, struct pv_finding *finding, struct pv_kit
     const json_t *wanted = type != 0 ? kit->life[type].things : none;
     bool same = found != NULL && json_equal(found, wanted);
     if (found == NULL) {
-        pv_kit_fail(finding, "%s: the inventory gives no answer", what);
+        pv_kit_fail(finding, "%s: the witness gives no answer", what);
     } else if (!same) {
         struct pv_buf text;
         pv_buf_init(&text, TEXT_CAP);

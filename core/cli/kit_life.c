@@ -71,7 +71,8 @@ static bool live(struct pv_kit *kit, struct pv_finding *finding, struct pv_kit_s
 /* The first of them that shows what a create has made. */
 static void choose_witness(struct pv_kit *kit, struct pv_kit_service *service)
 {
-    static const enum pv_witness all[] = {PV_WITNESS_INVENTORY, PV_WITNESS_KEYS, PV_WITNESS_LEDGER};
+    static const enum pv_witness all[] = {PV_WITNESS_COMMAND, PV_WITNESS_INVENTORY, PV_WITNESS_KEYS,
+                                          PV_WITNESS_LEDGER};
     for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
         kit->witness = all[i];
         json_t *things = pv_kit_things(kit, service);

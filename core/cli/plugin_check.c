@@ -307,7 +307,7 @@ static int sum_up(struct report *r)
         }
         json_array_append_new(list, item);
     }
-    static const char *const witnesses[] = {"none", "inventory", "keys", "ledger"};
+    static const char *const witnesses[] = {"none", "inventory", "keys", "command", "ledger"};
     if (r->cli->out.json) {
         json_t *whole = json_pack(
             "{sO sI sI sI ss sI}", "checks", list, "passed", (json_int_t)counts[PV_PASS], "failed",
@@ -319,6 +319,10 @@ static int sum_up(struct report *r)
     } else {
         fprintf(r->cli->out.file, "%zu passed, %zu failed, %zu not applicable\n", counts[PV_PASS],
                 counts[PV_FAIL], counts[PV_NOT_APPLICABLE]);
+        if (r->kit.lived && r->kit.witness == PV_WITNESS_NONE) {
+            fprintf(r->cli->out.file, "nothing shows what is left behind (no `inventory`, no "
+                                      "`witness`): judged by how operations end\n");
+        }
     }
     json_decref(list);
     if (pv_play_interrupted()) {

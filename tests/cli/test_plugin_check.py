@@ -82,6 +82,7 @@ def test_without_a_check_file_what_can_be_is_checked(check, tmp_path):
     ("- 1\n", ":1:1: expected options"),
     ("poll: soon\n", "poll: expected a duration such as 200ms, got “soon”"),
     ("settings: {url: 5}\n", "settings.url"),
+    ("witnes: [ls]\n", "did you mean “witness”?"),
     ("backend: {command: []}\n", "backend.command: expected a list of words"),
     ("backend: {command: [/bin/true]}\n", "backend.command ended; it has to print a line with its URL"),
 ])

@@ -10,7 +10,8 @@ import threading
 import unittest
 from pathlib import Path
 
-from backend import Objects
+sys.dont_write_bytecode = True
+from backend import Objects  # noqa: E402
 
 MODULE, PROVOST = sys.argv[1:3]
 

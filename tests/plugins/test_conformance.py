@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The plugins of Provost pass `provost plugin check`, each against its backend."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+NS = ["ns1.example.net", "ns2.example.net"]
+
+
+@pytest.fixture
+def conform(build, tmp_path):
+    """conform(module, check file or its content): no check fails. Returns the verdicts by name, and the witness."""
+
+    def call(module, spec):
+        if isinstance(spec, dict):
+            path = tmp_path / "check.yaml"
+            path.write_text(json.dumps(spec))
+            spec = path
+        done = subprocess.run([build / "provost", "plugin", "check", build / f"{module}.so", "--file", spec, "--json"],
+                              capture_output=True, text=True, timeout=900)
+        report = json.loads(done.stdout)
+        assert done.returncode == 0, [c for c in report["checks"] if c["verdict"] == "fail"]
+        return {c["check"]: c["verdict"] for c in report["checks"]}, report["witness"]
+
+    return call
+
+
+def others(verdicts):
+    return {name for name, verdict in verdicts.items() if verdict == "not_applicable"}
+
+
+def test_siteserver(conform):
+    verdicts, witness = conform("examples/plugins/siteserver/siteserver",
+                                ROOT / "examples/plugins/siteserver/check.yaml")
+    assert (others(verdicts), witness) == ({"idempotency-key"}, "inventory")
+
+
+@pytest.mark.parametrize("mode", ["record", "zones"])
+def test_dns(conform, pdns, mode):
+    pdns.add_zone("sites.example.net", NS)
+    plan = {"mode": "record", "zone": "sites.example.net"} if mode == "record" else {"mode": "zones"}
+    params = {"public_ip": "203.0.113.10"} if mode == "record" else {"zone": "{{service}}.example.com"}
+    more = ("ttl", "300", "600") if mode == "record" else ("zones", "3", "5")
+    verdicts, witness = conform("plugins/dns", {
+        "settings": {"url": pdns.url, "api_key": pdns.key, "nameservers": NS, "verify_nameservers": "false",
+                     "record_zones": ["sites.example.net"], "default_a": "192.0.2.1"},
+        "plans": {"small": {**plan, more[0]: more[1]}, "large": {**plan, more[0]: more[2]}},
+        "event": {"service": {"params": params}}})
+    assert (others(verdicts), witness) == ({"idempotency-key"}, "inventory")
+
+
+def test_script(conform, tmp_path):
+    """A folder of programs; a service is a folder too."""
+    folder, root = tmp_path / "programs", tmp_path / "root"
+    folder.mkdir()
+    root.mkdir()
+    for name, line in {"create": 'mkdir -p "$folder"', "create.undo": 'rm -rf "$folder"', "suspend": 'chmod 0 "$folder"',
+                       "unsuspend": 'chmod 755 "$folder"', "terminate": 'rm -rf "$folder"'}.items():
+        program = folder / name
+        program.write_text(f"#!/bin/sh\nset -eu\nfolder=$PROVOST_OPTION_ROOT/$PROVOST_REF\n{line}\n")
+        program.chmod(0o755)
+    verdicts, witness = conform("plugins/script", {
+        "settings": {"path": str(folder), "options": {"root": str(root)}, "repeatable": "true"},
+        "witness": ["ls", str(root)]})
+    assert witness == "command"
+    assert {"life", "double-create", "kill", "undo", "ref", "terminate-twice", "terminate-absent"} <= {
+        name for name, verdict in verdicts.items() if verdict == "pass"}
