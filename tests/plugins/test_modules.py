@@ -4,6 +4,7 @@
 import os
 import re
 import subprocess
+import threading
 
 import pytest
 
@@ -80,13 +81,11 @@ def test_the_templates_own_test_passes(made):
 
 
 def test_the_templates_plugin_lives(made, drive):
-    """Against the backend of its own test."""
-    script = (made / "my-plugin/test/test.py").read_text(encoding="utf-8")
+    """Against the backend of its own tests."""
     space = {"__name__": "backend"}
-    exec(script.replace("MODULE, PROVOST = sys.argv[1:3]", ""), space)
-    server = space["ThreadingHTTPServer"](("127.0.0.1", 0), space["Backend"])
-    server.objects, server.created, server.refuse, server.lose = {}, 0, False, False
-    space["threading"].Thread(target=server.serve_forever, daemon=True).start()
+    exec((made / "my-plugin/test/backend.py").read_text(encoding="utf-8"), space)
+    server = space["Objects"]()
+    threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         one = drive(str(made / "out/my-plugin"),
                     {"url": f"http://127.0.0.1:{server.server_port}", "token": "secret"})
