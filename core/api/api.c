@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The API as a whole: finds the route of a request and who asks, then hands the call to the route.
  */
+#include "core/api/cors.h"
 #include "core/api/guard.h"
 #include "core/api/httptls.h"
 #include "core/api/internal.h"
+#include "core/api/session.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -42,9 +44,9 @@ static bool path_matches(const char *pattern, struct pv_str path, struct pv_str 
 }
 
 static const struct pv_route *const tables[] = {
-    pv_routes_events, pv_routes_services, pv_routes_operations, pv_routes_queries,
-    pv_routes_info,   pv_routes_stream,   pv_routes_webhooks,   pv_routes_metrics,
-    pv_routes_admin,  pv_routes_explain,  pv_routes_verify,     pv_routes_compat,
+    pv_routes_events, pv_routes_services, pv_routes_operations, pv_routes_queries, pv_routes_info,
+    pv_routes_stream, pv_routes_metrics,  pv_routes_admin,      pv_routes_explain, pv_routes_verify,
+    pv_routes_compat, pv_routes_sessions, pv_routes_webhooks,
 };
 
 struct match {
@@ -99,7 +101,9 @@ static void dispatch(struct pv_call *call)
             return;
         }
     }
-    route->handle(call);
+    if (call->session == NULL || pv_session_may(call)) {
+        route->handle(call);
+    }
 }
 
 static void as_peer(struct pv_call *call)
@@ -109,12 +113,33 @@ static void as_peer(struct pv_call *call)
     dispatch(call);
 }
 
+/* With what the session says, and no more than the token may that it was made with (NULL: it was
+ * made by the admin socket). */
+static void as_customer(struct pv_call *call, const struct pv_token *minter)
+{
+    static const struct pv_token plain = {.rate = 0};
+    const struct pv_session *session = call->session;
+    unsigned most =
+        minter == NULL || (minter->scopes & PV_SCOPE_ADMIN) != 0 ? PV_SCOPES_ALL : minter->scopes;
+    snprintf(call->who.actor, sizeof(call->who.actor), "customer:%.*s",
+             PV_STR_ARG(session->customer));
+    call->who.source = session->source;
+    call->who.scopes = session->scopes & most;
+    if (pv_guard_allow(call, session->service, &plain)) {
+        dispatch(call);
+    }
+}
+
 static void as_token(struct pv_call *call, const struct pv_token *token)
 {
     int64_t now = pv_wall_ms(&call->api->o.clock);
     if (token->revoked || (token->expires_ms != 0 && token->expires_ms <= now)) {
         pv_guard_refuse(call, 401, "unauthorized",
                         token->revoked ? "this token was revoked" : "this token has expired");
+        return;
+    }
+    if (call->session != NULL) {
+        as_customer(call, token);
         return;
     }
     char id[PV_ID_TEXT];
@@ -160,22 +185,13 @@ static void token_found(struct pv_req *req)
     as_token(call, &token);
 }
 
-static void authenticate(struct pv_call *call)
+static void find_token(struct pv_call *call, struct pv_hash hash)
 {
     struct pv_api *api = call->api;
-    if (call->http->local) {
-        as_peer(call);
-        return;
-    }
-    struct pv_str text = pv_bearer(pv_http_header(call->http, "Authorization"));
-    if (text.ptr == NULL) {
-        pv_call_fail(call, 401, "unauthorized",
-                     "a token is needed: Authorization: Bearer provost_…");
-        return;
-    }
-    struct pv_hash hash = pv_token_hash(text);
     struct pv_token token;
-    bool known = pv_token_cache_knows(&api->tokens, hash);
+    call->who.by_token = true;
+    call->who.hash = hash;
+    bool known = call->session != NULL || pv_token_cache_knows(&api->tokens, hash);
     if (pv_token_cache_get(&api->tokens, hash, pv_mono_ms(&api->o.clock), &token)) {
         as_token(call, &token);
         return;
@@ -188,6 +204,45 @@ static void authenticate(struct pv_call *call)
     call->r.token.token.secret_hash = hash;
     call->r.token.now_ms = pv_wall_ms(&api->o.clock);
     pv_call_submit(call);
+}
+
+static void open_session(struct pv_call *call, struct pv_str text)
+{
+    struct pv_session *session = pv_arena_alloc(&call->arena, sizeof(*session));
+    int status = session != NULL ? pv_session_read(call, text, session) : PV_ENOMEM;
+    if (status == PV_ENOMEM) {
+        pv_call_fail_status(call, status, NULL, "");
+    } else if (status != 0) {
+        pv_guard_refuse(call, 401, "unauthorized", "this session is not known");
+    } else if (session->expires_ms <= pv_wall_ms(&call->api->o.clock)) {
+        pv_guard_refuse(call, 401, "unauthorized", "this session has expired");
+    } else {
+        call->session = session;
+        if (session->minted_by_token) {
+            find_token(call, session->minter);
+        } else {
+            as_customer(call, NULL);
+        }
+    }
+}
+
+static void authenticate(struct pv_call *call)
+{
+    if (call->http->local) {
+        as_peer(call);
+        return;
+    }
+    struct pv_str text = pv_bearer(pv_http_header(call->http, "Authorization"));
+    if (text.ptr == NULL) {
+        pv_call_fail(call, 401, "unauthorized",
+                     "a token is needed: Authorization: Bearer provost_…");
+        return;
+    }
+    if (pv_session_is(text)) {
+        open_session(call, text);
+    } else {
+        find_token(call, pv_token_hash(text));
+    }
 }
 
 static bool is_public(const struct pv_call *call)
@@ -264,6 +319,9 @@ static void handle(struct pv_http_request *http, void *user)
         match_alias(call, &match);
     }
     call->route = match.route;
+    if (pv_cors_preflight(call)) {
+        return;
+    }
     if (match.route == NULL && match.path_known) {
         memcpy(call->allow, match.allow, sizeof(call->allow));
         pv_call_fail(call, 405, "method_not_allowed", "this path answers %s", match.allow);

@@ -4,6 +4,7 @@
 #ifndef PV_API_API_H
 #define PV_API_API_H
 
+#include "core/base/arena.h"
 #include "core/base/buf.h"
 #include "core/engine/runner.h"
 
@@ -44,6 +45,11 @@ struct pv_api_daemon {
     bool (*is_host)(void *ctx, int pid);
     /* The key with which signals of this operation are taken without a token. false: none is. */
     bool (*signal_key)(void *ctx, struct pv_id op, uint8_t out[PV_SIGNAL_KEY_BYTES]);
+    /* Seals what the token of a session says, and opens it again (PV_ECRYPTO: it was not sealed
+     * with our keys). Both or none. */
+    int (*session_seal)(void *ctx, struct pv_str plain, struct pv_buf *out);
+    int (*session_unseal)(void *ctx, struct pv_str sealed, struct pv_arena *arena,
+                          struct pv_str *ret_plain);
 };
 
 struct pv_api_options {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A call: reading its request, using the store, answering. */
+#include "core/api/cors.h"
 #include "core/api/internal.h"
 
 #include <stdio.h>
@@ -55,6 +56,25 @@ static void add_limits(const struct pv_call *call, unsigned status, struct limit
                status == 503 || status == 429 ? texts->retry : NULL);
 }
 
+static void add_cors(const struct pv_call *call, struct pv_http_answer *answer, size_t *headers)
+{
+    const char *origin = pv_cors_origin(call);
+    if (origin == NULL) {
+        return;
+    }
+    add_header(answer, headers, "Access-Control-Allow-Origin", origin);
+    add_header(answer, headers, "Vary", "Origin");
+    if (call->preflight) {
+        add_header(answer, headers, "Access-Control-Allow-Methods", "GET, POST");
+        add_header(answer, headers, "Access-Control-Allow-Headers",
+                   "Authorization, Content-Type, Idempotency-Key, Prefer, traceparent");
+        add_header(answer, headers, "Access-Control-Max-Age", "600");
+    } else {
+        add_header(answer, headers, "Access-Control-Expose-Headers",
+                   "Location, Preference-Applied, RateLimit, RateLimit-Policy, Retry-After");
+    }
+}
+
 void pv_call_send_type(struct pv_call *call, unsigned status, const char *type)
 {
     struct pv_http_answer answer = {.status = status, .type = type};
@@ -64,6 +84,7 @@ void pv_call_send_type(struct pv_call *call, unsigned status, const char *type)
     add_header(&answer, &headers, "Allow", call->allow);
     add_header(&answer, &headers, "WWW-Authenticate", status == 401 ? "Bearer" : NULL);
     add_limits(call, status, &texts, &answer, &headers);
+    add_cors(call, &answer, &headers);
     add_header(&answer, &headers, "Preference-Applied", call->wait_applied ? "wait" : NULL);
     struct pv_http_request *http = call->http;
     if (pv_log_on(PV_DEBUG)) { /* without the query, which may hold what nobody else should know */

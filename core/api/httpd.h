@@ -12,7 +12,7 @@ struct uv_loop_s;
 struct pv_httpd;
 struct pv_http_tls;
 
-#define PV_HTTP_HEADERS 10
+#define PV_HTTP_HEADERS 12
 #define PV_HTTP_STATUSES 600
 
 /* One request, from its last byte until it is answered. Strings are borrowed until then. */

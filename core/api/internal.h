@@ -26,6 +26,7 @@
 
 struct pv_call;
 struct pv_route;
+struct pv_session;
 
 /* The streams that are open, and what is read once for all of them (stream.c). */
 struct pv_streams {
@@ -65,7 +66,9 @@ struct pv_who {
     struct pv_str source; /* of the token; none: any source (the admin) */
     unsigned scopes;
     int64_t expires_ms; /* of the token, wall clock; 0: never */
-    char actor[48];     /* "token:tok_…", "uid:0" */
+    char actor[80];     /* "token:tok_…", "uid:0", "customer:7" */
+    bool by_token;
+    struct pv_hash hash; /* of its text */
     char source_text[PV_MAX_NAME + 1];
 };
 
@@ -84,7 +87,8 @@ struct pv_call {
     struct pv_api *api;
     struct pv_http_request *http;
     const struct pv_route *route;
-    struct pv_str args[4]; /* what stood for each '*' of the route, decoded */
+    const struct pv_session *session; /* of a customer; NULL: the caller is none */
+    struct pv_str args[4];            /* what stood for each '*' of the route, decoded */
     struct pv_who who;
     struct pv_arena arena;   /* lives as long as the call */
     struct pv_buf out;       /* the answer */
@@ -98,7 +102,8 @@ struct pv_call {
     struct pv_limit_state limit; /* of the caller */
     int64_t retry_s;             /* of a 429; 0: as usual */
     bool wait_applied;
-    bool req_used; /* `r` holds a request whose results must be freed */
+    bool preflight; /* answered as a browser's question what it may send */
+    bool req_used;  /* `r` holds a request whose results must be freed */
     union {
         struct pv_req req;
         struct pv_accept accept;
@@ -113,9 +118,10 @@ struct pv_call {
     } r;
 };
 
-#define PV_ROUTE_PUBLIC (1u << 0) /* no token is asked for */
-#define PV_ROUTE_QUERY (1u << 1)  /* a query of an instance: it depends on what the plugin says */
-#define PV_ROUTE_SIGNAL (1u << 2) /* ?key= may stand for the token */
+#define PV_ROUTE_PUBLIC (1u << 0)  /* no token is asked for */
+#define PV_ROUTE_QUERY (1u << 1)   /* a query of an instance: it depends on what the plugin says */
+#define PV_ROUTE_SIGNAL (1u << 2)  /* ?key= may stand for the token */
+#define PV_ROUTE_SESSION (1u << 3) /* a customer's session may come here; of its own service */
 
 struct pv_route {
     const char *method;
@@ -139,6 +145,7 @@ extern const struct pv_route pv_routes_admin[];
 extern const struct pv_route pv_routes_explain[];
 extern const struct pv_route pv_routes_verify[];
 extern const struct pv_route pv_routes_compat[];
+extern const struct pv_route pv_routes_sessions[];
 
 /* ---- streams (stream.c) ---- */
 
@@ -199,6 +206,9 @@ bool pv_call_page(struct pv_call *call, const char *const *own, size_t *ret_limi
  * call. */
 bool pv_call_source(struct pv_call *call, struct pv_str *ret_source);
 
+/* The array "scopes" of a body; 0: it has failed the call (routes_admin.c). */
+unsigned pv_call_scopes(struct pv_call *call, const struct pv_json *object);
+
 /* ---- the store (call.c) ---- */
 
 /* Readies call->r.req (the caller has zeroed nothing and fills in the rest after it). */
@@ -243,6 +253,7 @@ void pv_show_op(struct pv_buf *out, const struct pv_op_row *row);
 /* With steps, plan and progress; of a full get. */
 void pv_show_op_full(struct pv_call *call, struct pv_buf *out, const struct pv_get *get);
 void pv_show_audit(struct pv_buf *out, const struct pv_audit_row *row);
+void pv_show_scopes(struct pv_buf *out, unsigned scopes); /* "scopes": […] */
 void pv_show_token(struct pv_buf *out, const struct pv_token_row *row);
 /* ends a list: ],"next":…} */
 void pv_show_list_end(struct pv_buf *out, bool more, const char *next);

@@ -155,6 +155,13 @@ static const struct pv_plugin_query *declared_by(const struct pv_config *config,
     return found != NULL ? pv_plugin_service_query(found->plugin, pv_str(query)) : NULL;
 }
 
+/* A session asks what a plugin says is for customers; the view always is. */
+static bool customer_may(const struct pv_call *call, const struct pv_plugin_query *declared)
+{
+    return call->session == NULL || declared->access != PV_ACCESS_TOKEN ||
+           pv_str_eq_c(declared->name, "view");
+}
+
 static struct pv_str document_of(const struct pv_get *get, struct pv_str component)
 {
     for (size_t i = 0; i < get->ret_doc_count; i++) {
@@ -227,7 +234,7 @@ void pv_ask_service(struct pv_call *call, const struct pv_get *get, const char *
             component.ptr == NULL || pv_str_eq(component, each->name)
                 ? declared_by(call->api->o.config, each->instance, query)
                 : NULL;
-        if (declared != NULL) {
+        if (declared != NULL && customer_may(call, declared)) {
             prepare(call, &items[ask->count++], get, each, declared, params);
         }
     }

@@ -31,8 +31,7 @@ static void token_added(struct pv_req *req)
     pv_call_send(call, 201);
 }
 
-/* The array of names; 0: it has failed the call. */
-static unsigned scopes_of(struct pv_call *call, const struct pv_json *object)
+unsigned pv_call_scopes(struct pv_call *call, const struct pv_json *object)
 {
     const struct pv_json *list = pv_json_get(&call->body, object, "scopes");
     if (list == NULL || list->type != PV_JSON_ARRAY || list->count == 0) {
@@ -133,7 +132,7 @@ static void post_token(struct pv_call *call)
                      "\"source\": expected a-z, 0-9, '.', '_', '-', with a letter or digit first");
         return;
     }
-    unsigned scopes = scopes_of(call, object);
+    unsigned scopes = pv_call_scopes(call, object);
     if (scopes == 0) {
         return;
     }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Operations: lists, one of them, what people do to them, signals. */
 #include "core/api/internal.h"
+#include "core/api/session.h"
 
 #include "core/base/hash.h"
 
@@ -70,6 +71,11 @@ static void op_read(struct pv_req *req)
     if (req->status != 0) {
         pv_call_wait_stop(call);
         pv_call_fail_status(call, req->status, &req->err, "operation");
+        return;
+    }
+    if (call->session != NULL && !pv_id_eq(call->session->service, call->r.get.ret_op.service)) {
+        pv_call_wait_stop(call);
+        pv_call_fail_status(call, PV_ENOTFOUND, NULL, "operation");
         return;
     }
     int state = call->r.get.ret_op.state;
@@ -354,8 +360,9 @@ static void post_signal(struct pv_call *call)
 
 const struct pv_route pv_routes_operations[] = {
     {"GET", "/v1/operations", PV_SCOPE_OPERATIONS_READ, 0, list_operations, 0},
-    {"GET", "/v1/operations/*", PV_SCOPE_OPERATIONS_READ, 0, get_operation, 0},
-    {"GET", "/v1/services/*/operations", PV_SCOPE_OPERATIONS_READ, 0, list_of_service, 0},
+    {"GET", "/v1/operations/*", PV_SCOPE_OPERATIONS_READ, PV_ROUTE_SESSION, get_operation, 0},
+    {"GET", "/v1/services/*/operations", PV_SCOPE_OPERATIONS_READ, PV_ROUTE_SESSION,
+     list_of_service, 0},
     {"POST", "/v1/operations/*/retry", PV_SCOPE_OPERATIONS_WRITE, 0, post_verb, PV_VERB_RETRY},
     {"POST", "/v1/operations/*/cancel", PV_SCOPE_OPERATIONS_WRITE, 0, post_verb, PV_VERB_CANCEL},
     {"POST", "/v1/operations/*/undo", PV_SCOPE_OPERATIONS_WRITE, 0, post_verb, PV_VERB_UNDO},

@@ -414,9 +414,10 @@ const struct pv_route pv_route_instance_query = {
     "*", "*", PV_SCOPE_INSTANCES_QUERY, PV_ROUTE_QUERY, instance_query, 0};
 
 const struct pv_route pv_routes_queries[] = {
-    {"GET", "/v1/services/*/view", PV_SCOPE_SERVICES_READ, 0, get_view, 0},
-    {"GET", "/v1/services/*/queries/*", PV_SCOPE_SERVICES_READ, 0, service_query, 0},
-    {"POST", "/v1/services/*/queries/*", PV_SCOPE_SERVICES_READ, 0, service_query, 0},
+    {"GET", "/v1/services/*/view", PV_SCOPE_SERVICES_READ, PV_ROUTE_SESSION, get_view, 0},
+    {"GET", "/v1/services/*/queries/*", PV_SCOPE_SERVICES_READ, PV_ROUTE_SESSION, service_query, 0},
+    {"POST", "/v1/services/*/queries/*", PV_SCOPE_SERVICES_READ, PV_ROUTE_SESSION, service_query,
+     0},
     {"GET", "/v1/instances/*/queries/*", PV_SCOPE_INSTANCES_QUERY, PV_ROUTE_QUERY, instance_query,
      0},
     {"POST", "/v1/instances/*/queries/*", PV_SCOPE_INSTANCES_QUERY, PV_ROUTE_QUERY, instance_query,

@@ -384,7 +384,7 @@ static void post_action(struct pv_call *call)
 
 const struct pv_route pv_routes_services[] = {
     {"GET", "/v1/services", PV_SCOPE_SERVICES_READ, 0, list_services, 0},
-    {"GET", "/v1/services/*", PV_SCOPE_SERVICES_READ, 0, get_service, 0},
-    {"POST", "/v1/services/*/actions/*", PV_SCOPE_SERVICES_ACT, 0, post_action, 0},
+    {"GET", "/v1/services/*", PV_SCOPE_SERVICES_READ, PV_ROUTE_SESSION, get_service, 0},
+    {"POST", "/v1/services/*/actions/*", PV_SCOPE_SERVICES_ACT, PV_ROUTE_SESSION, post_action, 0},
     {NULL, NULL, 0, 0, NULL, 0},
 };

@@ -315,13 +315,10 @@ void pv_show_audit(struct pv_buf *out, const struct pv_audit_row *row)
     show_hash(out, "hash", &row->hash);
 }
 
-void pv_show_token(struct pv_buf *out, const struct pv_token_row *row)
+void pv_show_scopes(struct pv_buf *out, unsigned scopes)
 {
-    pv_show_id(out, "id", "tok", row->id);
-    pv_show_text(out, "source", row->source);
     put_key(out, "scopes");
     pv_buf_char(out, '[');
-    unsigned scopes = pv_scopes_parse(row->scopes);
     bool first = true;
     for (unsigned bit = 0; bit < PV_SCOPES; bit++) {
         if ((scopes & 1u << bit) != 0) {
@@ -330,6 +327,13 @@ void pv_show_token(struct pv_buf *out, const struct pv_token_row *row)
         }
     }
     pv_buf_char(out, ']');
+}
+
+void pv_show_token(struct pv_buf *out, const struct pv_token_row *row)
+{
+    pv_show_id(out, "id", "tok", row->id);
+    pv_show_text(out, "source", row->source);
+    pv_show_scopes(out, pv_scopes_parse(row->scopes));
     pv_show_time(out, "created", row->created_ms);
     pv_show_time(out, "expires", row->expires_ms);
     pv_show_time(out, "revoked", row->revoked_ms);

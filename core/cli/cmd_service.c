@@ -218,6 +218,75 @@ static int act(struct pv_cli *cli)
     return status;
 }
 
+static char *session_body(struct pv_cli *cli)
+{
+    const char *expires = pv_cli_text(cli, "expires");
+    const char *scopes = pv_cli_text(cli, "scopes");
+    json_t *body = json_pack("{ss}", "customer", pv_cli_text(cli, "customer"));
+    if (body != NULL && expires != NULL) {
+        json_object_set_new(body, "expires_in", json_string(expires));
+    }
+    if (body != NULL && scopes != NULL) {
+        json_object_set_new(body, "scopes", pv_cli_names(scopes));
+    }
+    char *text = body != NULL ? json_dumps(body, JSON_COMPACT) : NULL;
+    json_decref(body);
+    return text;
+}
+
+static int session(struct pv_cli *cli)
+{
+    char id[PV_ID_TEXT];
+    char path[128];
+    if (pv_cli_text(cli, "customer") == NULL) {
+        return pv_cli_fail(cli, PV_EXIT_USAGE, "--customer is needed: whose session is it?");
+    }
+    int status = pv_cli_service_id(cli, pv_cli_arg(cli, 0), id);
+    if (status != PV_EXIT_OK) {
+        return status;
+    }
+    char *body = session_body(cli);
+    if (body == NULL) {
+        return pv_cli_fail(cli, PV_EXIT_USAGE, "--customer and --scopes: expected UTF-8 text");
+    }
+    snprintf(path, sizeof(path), "/v1/services/%s/sessions", id);
+    struct pv_answer answer;
+    status =
+        pv_cli_call(cli,
+                    &(struct pv_client_request){
+                        .method = "POST", .path = path, .body = body, .body_len = strlen(body)},
+                    &answer);
+    pv_json_release(body);
+    if (status != PV_EXIT_OK) {
+        return status;
+    }
+    const char *token = pv_json_text(answer.json, "token");
+    if (token == NULL) {
+        status = pv_cli_fail(cli, PV_EXIT_FAILED, "the daemon's answer holds no token");
+    } else if (!cli->out.json) {
+        fprintf(cli->out.file, "%s\n", token);
+    }
+    pv_answer_done(&answer);
+    return status;
+}
+
+static const struct pv_cli_option session_options[] = {
+    {.name = "customer",
+     .value = "ID",
+     .type = PV_OPTION_TEXT,
+     .help = "the customer's id at the billing system; the audit trail names it"},
+    {.name = "scopes",
+     .value = "A,B",
+     .type = PV_OPTION_TEXT,
+     .help = "what it may do: services:read services:act operations:read, unless given otherwise, "
+             "and services:reveal"},
+    {.name = "expires",
+     .value = "TIME",
+     .type = PV_OPTION_TEXT,
+     .help = "ends after this time; 15m at most, which it is otherwise"},
+    {0},
+};
+
 static const struct pv_cli_option list_options[] = {
     {.name = "state",
      .value = "STATE",
@@ -273,5 +342,13 @@ const struct pv_cli_command pv_cli_service[] = {
          "  provost service act shop/12345 add_zone name=example.com --wait 30s",
      .options = act_options,
      .run = act},
+    {.name = "session",
+     .args = "SERVICE",
+     .summary = "make a token for a customer's browser, for this service alone",
+     .details = "It sees the service, runs its actions and asks its plugins, for 15 minutes, and "
+                "cannot be taken back before.\n\n"
+                "  provost service session shop/12345 --customer 7",
+     .options = session_options,
+     .run = session},
     {0},
 };

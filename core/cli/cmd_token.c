@@ -26,27 +26,11 @@ static int list(struct pv_cli *cli)
     return pv_cli_list(cli, &what, NULL);
 }
 
-/* "A,B" as a JSON array. */
-static json_t *scopes_of(const char *text)
-{
-    json_t *list = json_array();
-    while (list != NULL && *text != '\0') {
-        size_t len = strcspn(text, ", ");
-        if (len > 0 && json_array_append_new(list, json_stringn(text, len)) != 0) {
-            json_decref(list);
-            return NULL;
-        }
-        text += len;
-        text += strspn(text, ", ");
-    }
-    return list;
-}
-
 static char *create_body(struct pv_cli *cli)
 {
     const char *expires = pv_cli_text(cli, "expires");
     json_t *body = json_pack("{ss so}", "source", pv_cli_text(cli, "source"), "scopes",
-                             scopes_of(pv_cli_text(cli, "scopes")));
+                             pv_cli_names(pv_cli_text(cli, "scopes")));
     if (body != NULL && expires != NULL) {
         json_object_set_new(body, "expires_in", json_string(expires));
     }

@@ -168,3 +168,18 @@ int pv_cli_receipts(struct pv_cli *cli, const json_t *answer)
     json_decref(own);
     return status;
 }
+
+json_t *pv_cli_names(const char *text)
+{
+    json_t *list = json_array();
+    while (list != NULL && *text != '\0') {
+        size_t len = strcspn(text, ", ");
+        if (len > 0 && json_array_append_new(list, json_stringn(text, len)) != 0) {
+            json_decref(list);
+            return NULL;
+        }
+        text += len;
+        text += strspn(text, ", ");
+    }
+    return list;
+}

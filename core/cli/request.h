@@ -53,6 +53,9 @@ struct pv_cli_list {
  */
 int pv_cli_list(struct pv_cli *cli, const struct pv_cli_list *list, const char *extra);
 
+/* "A,B" as a JSON array; NULL: out of memory, or no UTF-8. */
+json_t *pv_cli_names(const char *text);
+
 /* {"reason": …}; PV_EXIT_USAGE when --reason was not given. Freed with pv_free. */
 int pv_cli_reason_body(const struct pv_cli *cli, char **ret_body) PV_MUST_CHECK;
 

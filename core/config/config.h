@@ -182,6 +182,8 @@ struct pv_config {
     struct pv_str runtime_dir;
     struct pv_str callback_url; /* none: no signals from outside */
     bool migrate;
+    struct pv_str *origins; /* "https://shop.example.com", or "*" */
+    size_t origin_count;
     struct pv_str *plugin_dirs;
     size_t plugin_dir_count;
     bool isolation_required; /* no plugin runs where the kernel cannot confine it */

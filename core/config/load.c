@@ -298,7 +298,7 @@ static int set_top(struct pv_loading *loading)
 {
     set_plain(loading);
     int (*const parts[])(struct pv_loading *) = {set_paths, pv_load_listen, set_keys,
-                                                 set_plugin_dirs};
+                                                 set_plugin_dirs, pv_load_origins};
     int status = PV_OK;
     for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
         int one = parts[i](loading);

@@ -143,6 +143,7 @@ struct pv_raw_file {
     struct pv_str callback_url;
     struct pv_option_list plugin_dirs;
     int isolation;
+    struct pv_option_list allowed_origins;
     struct pv_raw_log log;
     struct pv_raw_http http;
     struct pv_raw_tls tls;
@@ -185,6 +186,7 @@ int pv_load_products(struct pv_loading *loading) PV_MUST_CHECK;
 int pv_load_sources(struct pv_loading *loading) PV_MUST_CHECK;
 int pv_load_subscribers(struct pv_loading *loading) PV_MUST_CHECK;
 void pv_free_subscribers(struct pv_config *config);
+int pv_load_origins(struct pv_loading *loading) PV_MUST_CHECK;
 
 /* What is not given is 0. */
 struct pv_retry pv_load_retry(const struct pv_raw_retry *raw);

@@ -460,6 +460,11 @@ const struct pv_option pv_file_options[] = {
      .doc = "How outside parties reach the API, for plugins that wait for a call: "
             "`https://provost.example`. Only `POST /v1/operations/…/signals/…` has to be reachable "
             "there."},
+    {.name = "allowed_origins",
+     .kind = PV_T_LIST,
+     AT(pv_raw_file, allowed_origins),
+     .doc = "Origins whose pages may call the API from a customer's browser, with the token of a "
+            "session: `https://shop.example.com`. `*` is every page there is."},
     {.name = "plugin_dirs",
      .kind = PV_T_LIST,
      AT(pv_raw_file, plugin_dirs),

@@ -305,6 +305,19 @@ static bool is_host(void *ctx, int pid)
     return pv_hosts_has_pid(daemon->hosts, pid) || pv_spawner_above(&daemon->spawner, pid);
 }
 
+static int session_seal(void *ctx, struct pv_str plain, struct pv_buf *out)
+{
+    const struct pv_daemon *daemon = ctx;
+    return pv_keyring_session_seal(daemon->keyring, plain, out);
+}
+
+static int session_unseal(void *ctx, struct pv_str sealed, struct pv_arena *arena,
+                          struct pv_str *ret_plain)
+{
+    const struct pv_daemon *daemon = ctx;
+    return pv_keyring_session_unseal(daemon->keyring, sealed, arena, ret_plain);
+}
+
 struct pv_api_options pv_daemon_api_options(struct pv_daemon *daemon)
 {
     const struct pv_config *config = daemon->live.config;
@@ -325,7 +338,9 @@ struct pv_api_options pv_daemon_api_options(struct pv_daemon *daemon)
                    .not_ready = not_ready,
                    .lacks = lacks,
                    .is_host = is_host,
-                   .signal_key = signal_key},
+                   .signal_key = signal_key,
+                   .session_seal = session_seal,
+                   .session_unseal = session_unseal},
         .version = PV_VERSION,
         .listen = config->listen.ptr,
         .insecure = config->http.insecure_public_listen,

@@ -346,3 +346,15 @@ int pv_keyring_unseal(const struct pv_keyring *keyring, struct pv_str identity,
     *ret_plain = (struct pv_str){plain, len};
     return PV_OK;
 }
+
+int pv_keyring_session_seal(const struct pv_keyring *keyring, struct pv_str plain,
+                            struct pv_buf *out)
+{
+    return pv_keyring_seal(keyring, PV_STR("session"), plain, out);
+}
+
+int pv_keyring_session_unseal(const struct pv_keyring *keyring, struct pv_str sealed,
+                              struct pv_arena *arena, struct pv_str *ret_plain)
+{
+    return pv_keyring_unseal(keyring, PV_STR("session"), sealed, arena, ret_plain);
+}

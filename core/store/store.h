@@ -20,6 +20,13 @@ void pv_keyring_free(struct pv_keyring *keyring);
 void pv_keyring_signal_key(const struct pv_keyring *keyring, struct pv_id op,
                            uint8_t out[PV_SIGNAL_KEY_BYTES]);
 
+/* The token of a customer's session: what it says, sealed under the newest key; every daemon that
+ * knows the key reads it. PV_ENOMEM, PV_ETOOBIG; PV_ECRYPTO: it was not sealed here. */
+int pv_keyring_session_seal(const struct pv_keyring *keyring, struct pv_str plain,
+                            struct pv_buf *out) PV_MUST_CHECK;
+int pv_keyring_session_unseal(const struct pv_keyring *keyring, struct pv_str sealed,
+                              struct pv_arena *arena, struct pv_str *ret_plain) PV_MUST_CHECK;
+
 /* The reference: in memory, on the caller's thread. Callbacks run from pv_mem_store_turn. Borrows
  * clock and keyring. */
 int pv_mem_store_open(const struct pv_keyring *keyring, struct pv_id deployment,

@@ -164,6 +164,14 @@ def service_routes(call, token):
     call("POST", f"/v1/services/{svc}/actions/rotate", {"form": {}}, 409, token=token,
          headers={"Idempotency-Key": "k1"})
     call("POST", f"/v1/services/{svc}/actions/nothing", {}, 404, **api)
+    sessions = f"/v1/services/{svc}/sessions"
+    session = call("POST", sessions, {"customer": "7"}, 201, **api).json["token"]
+    call("GET", f"/v1/services/{svc}/view", None, 200, token=session)
+    call("GET", "/v1/services", None, 403, token=session)
+    call("POST", sessions, {}, 400, **api)
+    call("POST", sessions, {"customer": "7"}, 401)
+    call("POST", sessions, {"customer": "7"}, 403, token=session)
+    call("POST", f"/v1/services/{NO_SERVICE}/sessions", {"customer": "7"}, 404, **api)
     call("POST", f"/v1/services/{svc}/actions/rotate", {"form": {"x": 1}}, 400, **api)
     return svc, op
 

@@ -256,6 +256,19 @@ static const char *not_ready(void *ctx)
     return rig->not_ready;
 }
 
+static int session_seal(void *ctx, struct pv_str plain, struct pv_buf *out)
+{
+    const struct rig *rig = ctx;
+    return pv_keyring_session_seal(rig->keyring, plain, out);
+}
+
+static int session_unseal(void *ctx, struct pv_str sealed, struct pv_arena *arena,
+                          struct pv_str *ret_plain)
+{
+    const struct rig *rig = ctx;
+    return pv_keyring_session_unseal(rig->keyring, sealed, arena, ret_plain);
+}
+
 static bool signal_key(void *ctx, struct pv_id op, uint8_t out[PV_SIGNAL_KEY_BYTES])
 {
     const struct rig *rig = ctx;
@@ -369,7 +382,9 @@ int rig_open(void **state)
                                                 .status = status,
                                                 .metrics = metrics,
                                                 .not_ready = not_ready,
-                                                .signal_key = signal_key},
+                                                .signal_key = signal_key,
+                                                .session_seal = session_seal,
+                                                .session_unseal = session_unseal},
                                      .version = "1.2.3",
                                      .listen = "127.0.0.1:0",
                                      .admin_socket = rig->socket};

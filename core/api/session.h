@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A customer's session: a token for one service, for a browser, for minutes. Nothing of it is
+ * stored: what it may do is sealed in its text under a key of the store, so that it survives
+ * restarts and every daemon of the store takes it. Loop thread. */
+#ifndef PV_API_SESSION_H
+#define PV_API_SESSION_H
+
+#include "core/api/auth.h"
+#include "core/api/internal.h"
+
+#define PV_SESSION_PREFIX "provost_session_"
+#define PV_SESSION_MS (15 * 60 * 1000) /* the longest */
+#define PV_MAX_CUSTOMER 64
+
+/* What a session may have; the others are no customer's business. */
+#define PV_SESSION_SCOPES                                                                          \
+    (PV_SCOPE_SERVICES_READ | PV_SCOPE_SERVICES_ACT | PV_SCOPE_SERVICES_REVEAL |                   \
+     PV_SCOPE_OPERATIONS_READ)
+
+struct pv_session {
+    struct pv_id service;
+    int64_t expires_ms; /* wall clock */
+    unsigned scopes;
+    bool minted_by_token;
+    struct pv_hash minter; /* of that token: it must still be good */
+    struct pv_str source;
+    struct pv_str customer;
+};
+
+/* Is this the text of a session, good or not? */
+bool pv_session_is(struct pv_str text);
+/* Appends the text. PV_ENOMEM; PV_EINVAL: this daemon has no keys for it. */
+int pv_session_write(struct pv_call *call, const struct pv_session *session,
+                     struct pv_buf *out) PV_MUST_CHECK;
+/* Into the call's arena. PV_ECRYPTO, PV_EINVAL: it is none of ours; PV_ENOMEM. */
+int pv_session_read(struct pv_call *call, struct pv_str text,
+                    struct pv_session *ret_session) PV_MUST_CHECK;
+/* May the session go on to this route (its args decoded)? false: it has been answered. */
+bool pv_session_may(struct pv_call *call);
+
+#endif
