@@ -2,6 +2,7 @@
 """Real answers of every route, held against schema/openapi.yaml; and the routes of the program
 against the paths of the document, both ways."""
 
+import http.client
 import re
 import sys
 from pathlib import Path
@@ -242,6 +243,37 @@ def admin_routes(call, token, svc):
     call.one.config.write_text(good)
 
 
+def webhook_routes(call, token):
+    options = call.one.options
+    call.one.configure(options | {"subscribers": {"shop": {
+        "url": "http://127.0.0.1:9/", "secrets": ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"]}}})
+    call("POST", "/v1/reload", {}, 200, admin=True)
+    call("POST", "/v1/events", event("suspend", 900, "1"), 202, token=token)
+    for path in ("/v1/webhooks", "/v1/webhooks/shop/notifications"):
+        call("GET", path, None, 200, admin=True)
+        call("GET", path, None, 403, token=token)
+        call("GET", path, None, 401)
+    call("GET", "/v1/webhooks/nobody/notifications", None, 404, admin=True)
+    call("GET", "/v1/webhooks/shop/notifications?after=x", None, 400, admin=True)
+    call("POST", "/v1/webhooks/shop/retry", {}, 200, admin=True)
+    call("POST", "/v1/webhooks/shop/retry", {"notification": "x"}, 400, admin=True)
+    call("POST", "/v1/webhooks/shop/retry", {"notification": "999"}, 404, admin=True)
+    for verb in ("disable", "enable"):
+        call("POST", f"/v1/webhooks/shop/{verb}", {"reason": "a test"}, 200, admin=True)
+        call("POST", f"/v1/webhooks/shop/{verb}", {}, 400, admin=True)
+        call("POST", f"/v1/webhooks/nobody/{verb}", {"reason": "a test"}, 404, admin=True)
+    call("GET", "/v1/webhooks", None, 200, admin=True)
+    call.one.configure(options)
+    call("GET", "/v1/stream?events=x", None, 400, token=token)
+    call("GET", "/v1/stream", None, 401)
+    connection = http.client.HTTPConnection("127.0.0.1", call.one.port, timeout=60)
+    connection.request("GET", "/v1/stream", headers={"Authorization": f"Bearer {token}"})
+    answer = connection.getresponse()  # it does not end: read elsewhere
+    assert answer.status == 200 and answer.headers["Content-Type"] == "text/event-stream"
+    call.seen.setdefault(("get", "/v1/stream"), set()).add(answer.status)
+    connection.close()
+
+
 def compat_routes(call):
     token = {"token": paymenter.token(call.one)}
     site = {"service_id": "7", "email": "a@example.com", "plan": "basic", "public_ip": "203.0.113.7"}
@@ -276,6 +308,7 @@ def test_answers(checked, document):
     operation_routes(call, token, op)
     information_routes(call, token, svc)
     admin_routes(call, token, svc)
+    webhook_routes(call, token)
     compat_routes(call)
     every = {(method, path) for path, item in document["paths"].items()
              for method in METHODS & item.keys()}
