@@ -6,8 +6,11 @@ import json
 import re
 import subprocess
 import time
+from pathlib import Path
 
 import invariants
+import jsonschema
+import npm
 import pytest
 from daemon import SLOW
 from receiver import Receiver, new_secret, verify
@@ -169,6 +172,32 @@ def test_subscribers_come_and_go_with_a_reload(misbehaving, receiver):
     assert not of(receiver.got, "s3")
     records = [r["what"] for r in one.admin("GET", "/v1/audit?limit=1000").json["records"]]
     assert records.count("webhook.subscribed") == 1 and records.count("webhook.unsubscribed") == 1
+
+
+def test_a_receiver_in_use_elsewhere_takes_them(subscribed, receiver):
+    """The package `standardwebhooks`, with each of two secrets; not with another one, not when a byte of
+    the body, the id or the time was changed."""
+    npm.need()
+    new = new_secret()
+    change(subscribed, secrets=[subscribed.secret, new])
+    one = subscribed.start()
+    create(one, "s1")
+    receiver.wait(lambda got: len(got) == 2)
+    schema = json.loads((Path(__file__).resolve().parents[2] / "schema/notification.json").read_text())
+    asked = []
+    for request in receiver.got:
+        jsonschema.Draft202012Validator(schema).validate(request["json"])
+        headers = {k: v for k, v in request["headers"].items() if k.startswith("webhook-")}
+        body = request["body"].decode()
+        asked += [(True, one.secret, headers, body), (True, new, headers, body),
+                  (False, new_secret(), headers, body),
+                  (False, new, headers, body.replace("active", "Active")),
+                  (False, new, headers | {"webhook-id": headers["webhook-id"] + "1"}, body),
+                  (False, new, headers | {"webhook-timestamp": str(int(time.time()) - 1)}, body)]
+    verdicts = npm.run("standardwebhooks.js", [
+        {"secret": secret, "headers": headers, "body": body} for _, secret, headers, body in asked])
+    assert [v["ok"] for v in verdicts] == [ok for ok, *_ in asked], verdicts
+    assert {v["type"] for v in verdicts if v["ok"]} == {COMPLETED, "service.state_changed"}
 
 
 def cli(one, *words):
