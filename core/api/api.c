@@ -124,6 +124,7 @@ static void as_customer(struct pv_call *call, const struct pv_token *minter)
     snprintf(call->who.actor, sizeof(call->who.actor), "customer:%.*s",
              PV_STR_ARG(session->customer));
     call->who.source = session->source;
+    call->who.expires_ms = session->expires_ms;
     call->who.scopes = session->scopes & most;
     if (pv_guard_allow(call, session->service, &plain)) {
         dispatch(call);

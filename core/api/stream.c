@@ -11,6 +11,7 @@
  * Nobody polls: the engine tells when something ended, and a stream that fell behind reads on when
  * its client has taken what was there. A stream is a call that lasts. */
 #include "core/api/internal.h"
+#include "core/api/session.h"
 
 #include "core/base/list.h"
 #include "core/engine/notice.h"
@@ -107,7 +108,9 @@ static void stream_end(struct stream *s, const char *why)
 
 /* ---- events ---- */
 
-static void write_event(struct pv_buf *out, const struct pv_feed_item *item, unsigned k)
+/* Why something did not go well is for staff: it names systems. */
+static void write_event(struct pv_buf *out, const struct pv_feed_item *item, unsigned k,
+                        bool customer)
 {
     const struct pv_op_row *op = &item->op;
     static const int states[] = {
@@ -122,7 +125,8 @@ static void write_event(struct pv_buf *out, const struct pv_feed_item *item, uns
         .op_type = op->type,
         .op_state = states[item->type],
         .action = op->action,
-        .reason = op->state == states[item->type] ? op->reason : (struct pv_str){NULL, 0},
+        .reason =
+            op->state == states[item->type] && !customer ? op->reason : (struct pv_str){NULL, 0},
         .accepted_ms = op->accepted_ms,
         .service = op->service,
         .source = op->source,
@@ -173,7 +177,7 @@ static void send_page(struct stream *s)
         for (unsigned k = 0; k < (item->changed ? 2u : 1u) && room; k++) {
             struct place at = {item->n, k};
             if (before(s->at, at) && wants(s, item, k)) {
-                write_event(&text, item, k);
+                write_event(&text, item, k, s->call->session != NULL);
                 room = put(s, &text, at);
             }
         }
@@ -288,22 +292,24 @@ static void on_drained(struct pv_http_request *http)
 static void hub_send(struct pv_api *api, const struct pv_feed_item *item, unsigned k)
 {
     struct pv_streams *hub = &api->streams;
-    struct pv_buf text;
-    bool written = false;
+    struct pv_buf texts[2]; /* for staff, for customers; empty: nobody has needed it yet */
     struct place at = {item->n, k};
-    pv_buf_init(&text, 2 * PV_NOTICE_MAX);
+    pv_buf_init(&texts[0], 2 * PV_NOTICE_MAX);
+    pv_buf_init(&texts[1], 2 * PV_NOTICE_MAX);
     for (struct pv_link *l = hub->all.next; l != &hub->all; l = l->next) {
         struct stream *s = stream_of(l);
         if (!s->live || !before(s->at, at) || !wants(s, item, k)) {
             continue;
         }
-        if (!written) {
-            write_event(&text, item, k);
-            written = true;
+        bool customer = s->call->session != NULL;
+        struct pv_buf *text = &texts[customer ? 1 : 0];
+        if (text->len == 0) {
+            write_event(text, item, k, customer);
         }
-        s->live = put(s, &text, at); /* no room: it goes on by itself when it is drained */
+        s->live = put(s, text, at); /* no room: it goes on by itself when it is drained */
     }
-    pv_buf_done(&text);
+    pv_buf_done(&texts[0]);
+    pv_buf_done(&texts[1]);
 }
 
 static void hub_done(struct pv_req *req)
@@ -432,6 +438,13 @@ static bool read_request(struct pv_call *call, struct stream *s)
         pv_call_fail(call, 400, "invalid", "service: expected svc_…");
         return false;
     }
+    if (call->session != NULL) {
+        if (service.ptr != NULL && !pv_id_eq(s->service, call->session->service)) {
+            pv_call_fail_status(call, PV_ENOTFOUND, NULL, "service");
+            return false;
+        }
+        s->service = call->session->service;
+    }
     struct pv_str last = pv_http_header(call->http, "Last-Event-ID");
     last = last.ptr != NULL ? last : pv_call_param(call, "last_event_id");
     s->resumes = last.len > 0;
@@ -488,6 +501,6 @@ void pv_streams_end(struct pv_api *api, const char *actor, const char *why)
 }
 
 const struct pv_route pv_routes_stream[] = {
-    {"GET", "/v1/stream", PV_SCOPE_OPERATIONS_READ, 0, get_stream, 0},
+    {"GET", "/v1/stream", PV_SCOPE_OPERATIONS_READ, PV_ROUTE_SESSION, get_stream, 0},
     {NULL, NULL, 0, 0, NULL, 0},
 };

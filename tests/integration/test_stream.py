@@ -234,3 +234,18 @@ def test_who_does_not_read_is_cut_off_and_goes_on_later(misbehaving):
         events = other.read(total)
         assert len({e["id"] for e in events}) == total
         other.close()
+
+
+def test_a_customer_hears_of_one_service(one):
+    services = [one.operation(create(one, name))["service"] for name in ("s1", "s2")]
+    mine = services[0]
+    session = one.api("POST", f"/v1/services/{mine}/sessions", {"customer": "7"}).json["token"]
+    stream = Stream(one, token=session)
+    create(one, "s3")
+    one.await_operation("suspend", "s2")
+    one.await_operation("suspend", "s1")
+    heard = stream.read(2)
+    assert names(heard) == [(COMPLETED, "s1"), ("service.state_changed", "s1")]
+    assert all(e["data"]["data"]["service"]["id"] == mine for e in heard)
+    assert Stream(one, token=session, query=f"?service={services[1]}").answer.status == 404
+    stream.close()
