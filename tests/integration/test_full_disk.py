@@ -2,6 +2,7 @@
 """A disk that is full: events are refused with 503, what was acknowledged stays, what runs waits, and
 everything goes on by itself when there is room again."""
 
+import ctypes
 import os
 import subprocess
 
@@ -11,17 +12,38 @@ import pytest
 SIZE = 12 * 1024 * 1024
 
 
+CLONE_NEWNS = 0x00020000
+LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+def must(status, what):
+    if status != 0:
+        raise OSError(ctypes.get_errno(), what)
+
+
 @pytest.fixture
 def small_disk(tmp_path):
-    """A small filesystem of its own."""
+    """A small filesystem of its own, in a mount namespace that only this test and what it starts are in:
+    however they end, it goes with the last of them."""
     folder = tmp_path / "small"
     folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", folder],
-                             capture_output=True, text=True, check=False)
-    if mounted.returncode != 0:
-        pytest.skip(f"a small filesystem cannot be mounted here: {mounted.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", folder], check=True)
+    outside = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        must(LIBC.unshare(CLONE_NEWNS), "unshare")
+    except OSError as error:
+        os.close(outside)
+        pytest.skip(f"a small filesystem cannot be mounted here: {error}")
+    try:
+        subprocess.run(["mount", "--make-rprivate", "/"], check=True)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", folder], check=True)
+        yield folder
+        assert os.path.ismount(folder)
+    finally:
+        here = os.getcwd()
+        must(LIBC.setns(outside, CLONE_NEWNS), "setns")
+        os.close(outside)
+        os.chdir(here)  # the namespace's root is the folder of those who enter it
+    assert not os.path.ismount(folder)
 
 
 def fill(folder):
