@@ -197,6 +197,16 @@ static int check_fallback(struct parse *parse, const struct pv_field *field)
     return status;
 }
 
+/* A tree is kept and shown as it is: there is no part of it that could be hidden. */
+static int check_secret(struct parse *parse, const struct pv_field *field)
+{
+    if (field->type == PV_T_JSON && (field->flags & PV_F_SECRET) != 0) {
+        return pv_err_set(parse->err, PV_EINVAL,
+                          "of type json and SECRET; a secret is a string, text, list or map");
+    }
+    return PV_OK;
+}
+
 static int parse_field(struct parse *parse, const json_t *json, struct pv_field *field)
 {
     int status = get_name(parse, json, &field->name);
@@ -211,6 +221,9 @@ static int parse_field(struct parse *parse, const json_t *json, struct pv_field 
         parse_type, parse_options, parse_pattern, parse_bounds};
     for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]) && status == PV_OK; i++) {
         status = parts[i](parse, json, field);
+    }
+    if (status == PV_OK) {
+        status = check_secret(parse, field);
     }
     if (status == PV_OK) {
         status = get_text(parse, json, "label", &field->label);

@@ -5,6 +5,14 @@
 
 #include <string.h>
 
+static void no_secret_tree(const struct pv_fields *fields)
+{
+    for (size_t i = 0; i < fields->count; i++) {
+        const struct pv_field *field = &fields->items[i];
+        FUZZ_CHECK(field->type != PV_T_JSON || (field->flags & PV_F_SECRET) == 0);
+    }
+}
+
 bool fuzz_seed(size_t n, struct pv_buf *out)
 {
     static const char *const seeds[] = {
@@ -37,6 +45,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     FUZZ_CHECK(status == PV_OK || err.text[0] != '\0');
     if (status != PV_OK) {
         return 0;
+    }
+    no_secret_tree(&plugin->settings);
+    no_secret_tree(&plugin->product);
+    no_secret_tree(&plugin->checkout);
+    for (size_t i = 0; i < plugin->action_count; i++) {
+        no_secret_tree(&plugin->actions[i].form);
     }
     struct pv_buf out;
     pv_buf_init(&out, 8u << 20);

@@ -43,6 +43,13 @@ static const struct {
      "description: settings: field f: \"min\" is not a number in its range"},
     {FIELD "\"type\":\"int\",\"default\":\"many\"}]}",
      "description: settings: field f: its default: expected a whole number, got \"many\""},
+    {FIELD "\"type\":\"json\",\"secret\":true}]}",
+     "description: settings: field f: of type json and SECRET; a secret is a string, text, list or "
+     "map"},
+    {"{" HEAD ",\"actions\":[{\"name\":\"a\",\"form\":[{\"name\":\"f\",\"secret\":true,"
+     "\"type\":\"json\"}]}]}",
+     "description: action a: form: field f: of type json and SECRET; a secret is a string, text, "
+     "list or map"},
     {"{" HEAD ",\"product\":[{\"name\":\"f\",\"type\":\"string\",\"secret\":true}]}",
      "description: product: field f is SECRET; values of products are kept with each service, so "
      "secrets belong into the settings"},

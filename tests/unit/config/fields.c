@@ -131,6 +131,13 @@ static const struct {
     {"\"type\":\"map\",\"secret\":true", "{\"f\":\"hush\"}", "expected a mapping of texts"},
     {"\"type\":\"map\"", "{\"f\":{\"a\":[]}}", "expected a mapping of texts, got a list"},
     {"\"type\":\"pool\"", "{\"f\":\"vmids\"}", "{\"f\":\"vmids\"}"},
+    {"\"type\":\"json\"", "{\"f\":{\"a\":[1,\"1\",true,1.5,{\"b\":\"${env:HOME}\"}]}}",
+     "{\"f\":{\"a\":[1,\"1\",true,1.5,{\"b\":\"${env:HOME}\"}]}}"},
+    {"\"type\":\"json\"", "{\"f\":[]}", "{\"f\":[]}"},
+    {"\"type\":\"json\"", "{\"f\":\"5\"}", "{\"f\":\"5\"}"},
+    {"\"type\":\"json\"", "{\"f\":{\"a\":null}}", "{\"f\":{\"a\":null}}"},
+    {"\"type\":\"json\"", "{\"f\":null}", "{}"},
+    {"\"type\":\"json\",\"required\":true", "{}", "required, but not given"},
     {"\"type\":\"string\"", "{\"g\":\"a\"}", "unknown field; did you mean \"f\"?"},
     {"\"type\":\"string\"", "{\"other\":\"a\"}", "unknown field (known: f)"},
     {"\"type\":\"string\"", "[]", "expected an object, got a list"},
@@ -163,6 +170,39 @@ static void every_type(void **state)
         pv_problems_done(&problems);
         pv_plugin_unref(plugin);
     }
+}
+
+/* 32 levels, the value itself counted; what is deeper is refused at its place. */
+static void trees_are_bounded(void **state)
+{
+    (void)state;
+    const struct pv_check_at at = {PV_STR("/form"), '/', "unknown_param", "invalid_param",
+                                   "missing_param"};
+    struct pv_plugin *plugin = plugin_with("\"type\":\"json\"");
+    for (int lists = 30; lists <= 33; lists++) {
+        json_t *tree = json_string("x");
+        for (int i = 0; i < lists; i++) {
+            tree = i % 2 == 0 ? json_pack("[o]", tree) : json_pack("{s:o}", "a", tree);
+        }
+        json_t *given = json_pack("{s:o}", "f", tree);
+        json_t *checked = NULL;
+        struct pv_problems problems;
+        pv_problems_init(&problems);
+        int status = pv_fields_check(given, &plugin->checkout, &at, 0, &problems, &checked);
+        assert_int_equal(status, lists < 32 ? PV_OK : PV_EINVAL);
+        if (status == PV_OK) {
+            assert_true(json_equal(checked, given));
+        } else {
+            assert_true(pv_str_eq_c(problems.items[0].text, "nested too deeply"));
+            assert_true(pv_str_starts(problems.items[0].path, "/form/f/"));
+            assert_int_equal(problems.count, 1);
+            assert_null(checked);
+        }
+        json_decref(checked);
+        json_decref(given);
+        pv_problems_done(&problems);
+    }
+    pv_plugin_unref(plugin);
 }
 
 static void partial(void **state)
@@ -281,6 +321,7 @@ int main(void)
     pv_json_setup();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_type),
+        cmocka_unit_test(trees_are_bounded),
         cmocka_unit_test(partial),
         cmocka_unit_test(paths_are_json_pointers),
         cmocka_unit_test(text_is_cut_in_messages),
