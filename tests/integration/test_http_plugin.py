@@ -92,6 +92,38 @@ def seed_requests():
     return None
 
 
+def asked(one, query, service="12345"):
+    found = one.api("GET", f"/v1/services?external_id={service}").json["services"][0]["service"]
+    said = one.api("GET", f"/v1/services/{found}/queries/{query}")
+    assert said.status == 200, said
+    return said.json
+
+
+@pytest.mark.parametrize("product, plan, query, table", [
+    ("wordpress", "basic", "status", "sites"), ("support", "standard", "view", "support")])
+def test_the_status_is_the_one_that_the_back_end_has(one, backend, product, plan, query, table):
+    assert fire(one, "create", product=product, plan=plan)["state"] == "done"
+    for number, kind in enumerate(["", "suspend", "suspend", "unsuspend", "suspend", "unsuspend"]):
+        assert not kind or fire(one, kind, number=number)["state"] == "done"
+        shown = json.dumps(asked(one, query))
+        status = getattr(backend, table)["12345"]["status"]
+        assert f'"status": "{status}"' in shown, (kind, shown)
+    assert status == "active"
+
+
+def test_a_site_that_is_there_already_cannot_be_told_from_ones_own(one, backend):
+    """The back end reads no site to anybody; for support, where it tells nothing either, it is a conflict."""
+    site = {"status": "active", "plan": "premium", "email": "other@example.com", "public_ip": "192.0.2.9"}
+    backend.sites["12345"] = dict(site)
+    backend.support["777"] = {"status": "active", "key": "NOT-YOURS"}
+    assert fire(one, "create", product="wordpress", plan="basic")["state"] == "done"
+    assert backend.sites == {"12345": site} and len(backend.take()) == 1
+    refused = fire(one, "create", "777", product="support", plan="standard")
+    assert refused["state"] == "failed" and "duplicate" in refused["reason"], refused
+    assert backend.support == {"777": {"status": "active", "key": "NOT-YOURS"}}
+    assert [request.path for request in backend.take()] == ["/support/create"]
+
+
 def test_the_requests_of_a_site(one, backend):
     assert fire(one, "create", product="wordpress", plan="basic")["state"] == "done"
     request, = backend.take()
