@@ -45,7 +45,8 @@ struct pv_kit_life {
 struct pv_kit {
     struct pv_cli *cli;
     struct pv_job job;
-    json_t *spec; /* the check file, as JSON */
+    json_t *spec;  /* the check file, as JSON; scalars are texts */
+    json_t *typed; /* the same with plain numbers and truths as such */
     json_t *plans;
     struct pv_proxy *proxy;
     bool proxied; /* there is a URL to stand before */
@@ -57,7 +58,9 @@ struct pv_kit {
     enum pv_witness witness;
     bool lived; /* `life` has been played and passed */
     struct pv_kit_life life[PV_OP_TYPES + 1];
-    size_t services; /* made so far */
+    char data_dir[PV_PLAY_DIR_SIZE]; /* of the instance, from play to play; "" while there is none
+                                      */
+    size_t services;                 /* made so far */
     size_t plays;
     struct pv_buf said; /* what the plugin logged, reported and gave as reasons */
     json_t *secrets;    /* texts that must not be seen */

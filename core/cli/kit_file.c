@@ -5,6 +5,7 @@
 
 #include "core/base/alloc.h"
 #include "core/cli/match.h"
+#include "core/config/check.h"
 #include "core/config/json.h"
 #include "core/config/node.h"
 
@@ -26,7 +27,8 @@
 #define READY_MS 20000
 #define DEFAULT_POLL_MS 20
 
-/* ---- YAML as JSON: every scalar is a text, which fields take for numbers and sizes too ---- */
+/* ---- YAML as JSON: every scalar is a text, which fields take for numbers and sizes too; only
+ * those of type json get the types of the file, as they do in a configuration ---- */
 
 static json_t *json_of(const struct pv_node *node)
 {
@@ -45,6 +47,16 @@ static json_t *json_of(const struct pv_node *node)
         }
     }
     return made;
+}
+
+/* The whole file with types of its own. */
+static int typed_of(const struct pv_node *root, struct pv_problems *problems, json_t **ret)
+{
+    const struct pv_check_at at = {PV_STR(""), '.', "unknown_key", "invalid_value", "missing"};
+    const struct pv_field any = {.type = PV_T_JSON, .name = PV_STR("check file")};
+    struct pv_check check = {.at = &at, .problems = problems};
+    struct pv_value value = pv_value_of_node(root);
+    return pv_check_value(&check, &any, &value, ret);
 }
 
 static int known_members(const struct pv_node *root, const char *path, struct pv_err *err)
@@ -73,6 +85,7 @@ static int parse(struct pv_kit *kit, const char *path, struct pv_str text, struc
     struct pv_node *root = NULL;
     pv_problems_init(&problems);
     int status = pv_yaml_parse(pv_str(path), text, &problems, &root);
+    status = status == 0 ? typed_of(root, &problems, &kit->typed) : status;
     if (status == 0) {
         status = known_members(root, path, err);
     } else {
@@ -209,6 +222,9 @@ static int fill_in(struct pv_kit *kit)
     if (filled == NULL) {
         return PV_ENOMEM;
     }
+    json_t *typed = pv_match_fill(kit->typed, names);
+    json_decref(kit->typed);
+    kit->typed = typed;
     json_decref(kit->spec);
     kit->spec = filled;
     const json_t *plans = json_object_get(filled, "plans");
@@ -218,11 +234,38 @@ static int fill_in(struct pv_kit *kit)
     return kit->plans != NULL ? 0 : PV_ENOMEM;
 }
 
+/* Gives the members that are of type json the types of the file. */
+static void set_types(const struct pv_fields *fields, json_t *given, const json_t *typed)
+{
+    for (size_t i = 0; i < fields->count; i++) {
+        const struct pv_str name = fields->items[i].name;
+        json_t *value = json_object_getn(typed, name.ptr, name.len);
+        if (fields->items[i].type == PV_T_JSON && value != NULL) {
+            json_object_setn(given, name.ptr, name.len, value);
+        }
+    }
+}
+
+static void set_types_of_services(struct pv_kit *kit)
+{
+    const struct pv_plugin *plugin = kit->job.plugin;
+    const char *plan = NULL;
+    json_t *values = NULL;
+    json_object_foreach(kit->plans, plan, values)
+    {
+        set_types(&plugin->product, values,
+                  json_object_get(json_object_get(kit->typed, "plans"), plan));
+    }
+    set_types(&plugin->checkout, (json_t *)(uintptr_t)pv_json_at(kit->spec, "event.service.params"),
+              pv_json_at(kit->typed, "event.service.params"));
+}
+
 static int check_settings(struct pv_kit *kit, struct pv_err *err)
 {
     struct pv_problems problems;
     pv_problems_init(&problems);
-    const json_t *given = json_object_get(kit->spec, "settings");
+    json_t *given = json_object_get(kit->spec, "settings");
+    set_types(&kit->job.plugin->settings, given, json_object_get(kit->typed, "settings"));
     int declared = pv_job_declare(kit->cli, &kit->job, given, &problems);
     int status = declared == PV_EXIT_OK ? pv_job_settings(&kit->job, given, &problems) : PV_EINVAL;
     if (problems.errors > 0) {
@@ -276,6 +319,10 @@ int pv_kit_open(struct pv_kit *kit, const char *path, struct pv_err *err)
     status = status == 0 ? start_backend(kit, err) : status;
     status = status == 0 ? fill_in(kit) : status;
     status = status == 0 ? check_settings(kit, err) : status;
+    if (status == 0) {
+        set_types_of_services(kit);
+        status = pv_play_make_dir(kit->data_dir, err);
+    }
     return status == 0 ? stand_before(kit, err) : status;
 }
 
@@ -287,7 +334,9 @@ void pv_kit_close(struct pv_kit *kit)
         json_decref(kit->life[i].things);
         json_decref(kit->life[i].ledger);
     }
+    pv_play_remove_dir(kit->data_dir);
     json_decref(kit->spec);
+    json_decref(kit->typed);
     json_decref(kit->plans);
     json_decref(kit->secrets);
     pv_buf_done(&kit->said);

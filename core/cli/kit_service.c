@@ -280,6 +280,7 @@ static int play_it(struct pv_kit *kit, struct pv_kit_service *service, struct pv
     play.no_waiting = true;
     play.poll_ms = kit->poll_ms;
     play.stuck_after_ms = STUCK_MS;
+    play.keep_dir = kit->data_dir;
     play.again = scene->again;
     play.op = service->op;
     play.only_step = scene->step;

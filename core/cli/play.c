@@ -248,14 +248,21 @@ static int remove_entry(const char *path, const struct stat *st, int flag, struc
     return remove(path);
 }
 
-static int make_data_dir(struct pv_play *play, struct pv_err *err)
+int pv_play_make_dir(char ret_path[PV_PLAY_DIR_SIZE], struct pv_err *err)
 {
-    snprintf(play->data_dir, sizeof(play->data_dir), "/tmp/provost-plugin-XXXXXX");
-    if (mkdtemp(play->data_dir) == NULL) {
-        play->data_dir[0] = '\0';
+    char path[PV_PLAY_DIR_SIZE] = "/tmp/provost-plugin-XXXXXX";
+    if (mkdtemp(path) == NULL) {
         return pv_err_set(err, PV_EIO, "cannot make a folder for the plugin: %s", strerror(errno));
     }
+    memcpy(ret_path, path, sizeof(path));
     return 0;
+}
+
+void pv_play_remove_dir(const char *path)
+{
+    if (path[0] != '\0') {
+        nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+    }
 }
 
 int pv_play_init(struct pv_play *play, const json_t *settings)
@@ -292,7 +299,13 @@ int pv_play_run(struct pv_play *play, struct pv_play_result *ret_result, struct 
         play->op = pv_id_new(&pv_clock_system, &pv_rng_system);
         json_object_clear(play->local->grants);
     }
-    int status = make_data_dir(play, err);
+    int status = 0;
+    play->data_dir[0] = '\0';
+    if (play->keep_dir != NULL) {
+        snprintf(play->data_dir, sizeof(play->data_dir), "%s", play->keep_dir);
+    } else {
+        status = pv_play_make_dir(play->data_dir, err);
+    }
     if (status == 0 && play->query == NULL) {
         status = make_plan(&p, err);
     }
@@ -301,8 +314,8 @@ int pv_play_run(struct pv_play *play, struct pv_play_result *ret_result, struct 
         status = one ? single(&p, err) : walk(&p, err);
     }
     pv_play_stop_host(play);
-    if (play->data_dir[0] != '\0') {
-        nftw(play->data_dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+    if (play->keep_dir == NULL) {
+        pv_play_remove_dir(play->data_dir);
     }
     if (status != 0) {
         json_decref(ret_result->result);

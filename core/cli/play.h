@@ -51,6 +51,8 @@ struct pv_meddler {
     void (*host)(void *ctx, pid_t pid); /* a host has been started; 0: it is no longer there */
 };
 
+#define PV_PLAY_DIR_SIZE 64
+
 struct pv_play {
     /* what is played; borrowed */
     const char *host;   /* path of provost-host */
@@ -73,11 +75,13 @@ struct pv_play {
     int64_t poll_ms;       /* with no_waiting: at most so long before a poll */
     bool again;            /* the operation of the run before: same keys, same reservations */
     int64_t stuck_after_ms;
+    const char *keep_dir; /* the instance's folder, which outlives the play; NULL: one for the play
+                           */
 
     /* in between */
     struct pv_mask mask; /* secrets that are known */
     struct pv_child *child;
-    char data_dir[64];
+    char data_dir[PV_PLAY_DIR_SIZE];
     uint64_t calls;
     struct pv_id op;
 };
@@ -108,6 +112,9 @@ void pv_play_done(struct pv_play *play);
 /* 0: it was played, see ret_result. Otherwise the host could not be started or memory ran out. */
 int pv_play_run(struct pv_play *play, struct pv_play_result *ret_result,
                 struct pv_err *err) PV_MUST_CHECK;
+/* An empty folder for an instance; and its end, with all that is in it ("": none). */
+int pv_play_make_dir(char ret_path[PV_PLAY_DIR_SIZE], struct pv_err *err) PV_MUST_CHECK;
+void pv_play_remove_dir(const char *path);
 /* Cancels what is being played; from a signal handler. */
 void pv_play_interrupt(void);
 

@@ -13,15 +13,18 @@ NS = ["ns1.example.net", "ns2.example.net"]
 
 @pytest.fixture
 def conform(build, tmp_path):
-    """conform(module, check file or its content): no check fails. Returns the verdicts by name, and the witness."""
+    """conform(module, or the program of a host; check file or its content): no check fails. Returns the verdicts
+    by name, and the witness."""
 
     def call(module, spec):
         if isinstance(spec, dict):
             path = tmp_path / "check.yaml"
             path.write_text(json.dumps(spec))
             spec = path
-        done = subprocess.run([build / "provost", "plugin", "check", build / f"{module}.so", "--file", spec, "--json"],
+        what = module if isinstance(module, Path) else build / f"{module}.so"
+        done = subprocess.run([build / "provost", "plugin", "check", what, "--file", spec, "--json"],
                               capture_output=True, text=True, timeout=900)
+        assert done.stdout, done.stderr
         report = json.loads(done.stdout)
         assert done.returncode == 0, [c for c in report["checks"] if c["verdict"] == "fail"]
         return {c["check"]: c["verdict"] for c in report["checks"]}, report["witness"]
@@ -37,6 +40,22 @@ def test_siteserver(conform):
     verdicts, witness = conform("examples/plugins/siteserver/siteserver",
                                 ROOT / "examples/plugins/siteserver/check.yaml")
     assert (others(verdicts), witness) == ({"idempotency-key"}, "inventory")
+
+
+def test_http(conform):
+    """A plugin that is nothing but configuration, whose numbers and truths are no texts."""
+    verdicts, witness = conform("plugins/http", ROOT / "tests/plugins/http_check.yaml")
+    assert (others(verdicts), witness) == ({"idempotency-key"}, "inventory")
+
+
+def test_a_host_in_python(conform):
+    """It keeps what it has in the instance's folder, which lasts from one operation to the next."""
+    host = ROOT / "examples/plugins/python_host"
+    verdicts, witness = conform(host / "notes.py", host / "check.yaml")
+    assert witness == "inventory"
+    assert {name for name, verdict in verdicts.items() if verdict == "pass"} == {
+        "declared", "life", "double-create", "terminate-twice", "terminate-absent", "suspend-twice", "unknown-plan",
+        "ref", "undo", "kill", "secrets"}
 
 
 @pytest.mark.parametrize("mode", ["record", "zones"])

@@ -263,6 +263,12 @@ def test(call):
     call.result = {"ok": os.access(".", os.W_OK)}
 
 
+def inventory(call):
+    """What each service has; `provost plugin check` looks at it."""
+    call.result = {"items": [{"ref": path.stem, "kind": "note"} for path in Path(".").iterdir()
+                             if path.suffix in (".json", ".off", ".new")], "next": None}
+
+
 def step(name, repeatable=False, undo=False, lookup=False):
     return {"name": name, "repeatable": repeatable, "undo": undo, "lookup": lookup, "poll": False,
             "timeout_ms": 30000, "settle_ms": 1000}
@@ -283,7 +289,8 @@ DESCRIPTION = {
         "suspend": [step("hide", repeatable=True)], "unsuspend": [step("show", repeatable=True)],
         "terminate": [step("remove", repeatable=True)]},
     "actions": [], "service_queries": [{"name": "view", "access": "customer", "params": []}],
-    "instance_queries": [{"name": "test", "access": "token", "params": []}]}
+    "instance_queries": [{"name": "test", "access": "token", "params": []},
+                         {"name": "inventory", "access": "token", "params": []}]}
 
 FUNCTIONS = {
     ("create", "reserve", "run"): reserve,
@@ -292,7 +299,8 @@ FUNCTIONS = {
     ("suspend", "hide", "run"): move(".json", ".off"),
     ("unsuspend", "show", "run"): move(".off", ".json"),
     ("terminate", "remove", "run"): remove,
-    ("", "view", "query"): view, ("", "test", "query"): test}
+    ("", "view", "query"): view, ("", "test", "query"): test,
+    ("", "inventory", "query"): inventory}
 
 if __name__ == "__main__":
     Host(DESCRIPTION, FUNCTIONS).serve()
