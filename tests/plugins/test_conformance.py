@@ -88,3 +88,38 @@ def test_script(conform, tmp_path):
     assert witness == "command"
     assert {"life", "double-create", "kill", "undo", "ref", "terminate-twice", "terminate-absent"} <= {
         name for name, verdict in verdicts.items() if verdict == "pass"}
+
+
+EXAMPLES = {"folder.sh": ({"repeatable": "true"}, {"small": {}}),
+            "site.py": ({}, {"small": {"pages": "5"}})}
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_the_examples_of_the_script_plugin(conform, tmp_path, name):
+    """A single program has an undo where its description says so."""
+    settings, plans = EXAMPLES[name]
+    root = tmp_path / "root"
+    root.mkdir()
+    verdicts, witness = conform("plugins/script", {
+        "settings": {"path": str(ROOT / "examples/scripts" / name), "options": {"root": str(root)}, **settings},
+        "plans": plans, "witness": ["ls", "-lR", str(root)]})
+    assert witness == "command"
+    assert {"declared", "life", "double-create", "kill", "undo", "ref", "terminate-twice", "terminate-absent"} <= {
+        name for name, verdict in verdicts.items() if verdict == "pass"}
+
+
+def test_a_single_program_without_a_description_has_no_undo(build, tmp_path):
+    """As plugins/script/script.md says of it."""
+    script, root, spec = tmp_path / "folder.sh", tmp_path / "root", tmp_path / "check.yaml"
+    script.write_bytes((ROOT / "examples/scripts/folder.sh").read_bytes())
+    script.chmod(0o755)
+    root.mkdir()
+    spec.write_text(json.dumps({
+        "settings": {"path": str(script), "options": {"root": str(root)}, "repeatable": "true"},
+        "witness": ["ls", str(root)]}))
+    done = subprocess.run([build / "provost", "plugin", "check", build / "plugins/script.so", "--file", spec, "--json",
+                           "--only", "declared", "--only", "undo", "--only", "life"],
+                          capture_output=True, text=True, timeout=900)
+    assert {c["check"]: c["verdict"] for c in json.loads(done.stdout)["checks"]} == {
+        "declared": "fail", "life": "pass", "undo": "fail"}
+    assert done.returncode == 1
