@@ -11,6 +11,8 @@
 
 #include <limits.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 
 #define PAGE_CAP ((size_t)4 * 1024 * 1024)
 
@@ -37,7 +39,14 @@ int pv_cli_module(struct pv_cli *cli, const char *given, char **ret_path)
 {
     struct pv_err err = {0};
     char absolute[PATH_MAX];
-    if (realpath(given, absolute) != NULL) {
+    struct stat st;
+    bool is_folder = stat(given, &st) == 0 && S_ISDIR(st.st_mode);
+    if (is_folder && strchr(given, '/') != NULL) {
+        return pv_cli_fail(cli, PV_EXIT_FAILED,
+                           "%s is a folder: expected a module (.so), or a program that is a host",
+                           given);
+    }
+    if (!is_folder && realpath(given, absolute) != NULL) {
         *ret_path = pv_strdup(absolute);
         return *ret_path != NULL ? PV_EXIT_OK : pv_cli_fail(cli, PV_EXIT_FAILED, "out of memory");
     }

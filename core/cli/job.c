@@ -241,6 +241,9 @@ static int check_parts(const struct pv_job *job, const struct pv_job_input *give
                        struct parts *parts, struct pv_problems *problems)
 {
     const struct pv_plugin *plugin = job->plugin;
+    if (given->query != NULL && !given->query_of_service) {
+        return check(given->form, &given->query->params, "params", problems, &parts->form);
+    }
     int values = check(given->values, &plugin->product, "values", problems, &parts->values);
     int params = check(pv_json_at(given->event, "service.params"), &plugin->checkout,
                        "event.service.params", problems, &parts->params);

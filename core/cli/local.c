@@ -35,7 +35,7 @@ static json_t *part(const struct pv_local *local, const char *name)
 
 static int check_root(const json_t *root, struct pv_err *err)
 {
-    static const char *const parts[] = {"service", "state", "kv", "pools", "quotas"};
+    static const char *const parts[] = {"service", "params", "state", "kv", "pools", "quotas"};
     const char *key = NULL;
     json_t *value = NULL;
     json_object_foreach((json_t *)(uintptr_t)root, key, value)

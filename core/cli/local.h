@@ -11,10 +11,10 @@
 #include <jansson.h>
 
 struct pv_local {
-    json_t *root;        /* what the file holds: service, state, kv, pools, quotas, secrets */
-    json_t *ranges;      /* pools that may be taken from: NAME → array of values */
-    json_t *limits;      /* of quotas: NAME → number */
-    json_t *grants;      /* of the present operation: "RUN/STEP/KIND/…" → value */
+    json_t *root;   /* what the file holds: service, params, state, kv, pools, quotas, secrets */
+    json_t *ranges; /* pools that may be taken from: NAME → array of values */
+    json_t *limits; /* of quotas: NAME → number */
+    json_t *grants; /* of the present operation: "RUN/STEP/KIND/…" → value */
     struct pv_buf value; /* of the last answer */
 };
 

@@ -144,8 +144,32 @@ static int declare(struct pv_run *run)
     return status;
 }
 
+/* What was ordered stays with the service: the event's `service.params`, or those kept by --state.
+ */
+static int keep_params(struct pv_run *run)
+{
+    json_t *given = json_object_get(json_object_get(run->event, "service"), "params");
+    if (given != NULL) {
+        return json_is_object(given) ? json_object_set(run->local.root, "params", given) : 0;
+    }
+    json_t *kept = json_object_get(run->local.root, "params");
+    if (kept == NULL) {
+        return 0;
+    }
+    run->event = run->event != NULL ? run->event : json_object();
+    json_t *service = json_object_get(run->event, "service");
+    if (service == NULL) {
+        service = json_object();
+        json_object_set_new(run->event, "service", service);
+    }
+    return json_is_object(service) ? json_object_set(service, "params", kept) : 0;
+}
+
 static int check(struct pv_run *run)
 {
+    if (keep_params(run) != 0) {
+        return pv_cli_fail(run->cli, PV_EXIT_FAILED, "out of memory");
+    }
     struct pv_problems problems;
     pv_problems_init(&problems);
     run->given.event = run->event;

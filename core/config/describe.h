@@ -88,6 +88,8 @@ struct pv_describe_ask {
     struct pv_str settings;     /* JSON without SECRET values; none: what every instance declares */
     const struct pv_str *read;  /* what it may read meanwhile; NUL-terminated */
     size_t read_count;
+    const struct pv_str *exec; /* programs it may start, and read */
+    size_t exec_count;
     bool unconfined; /* it may do what the caller may */
 };
 

@@ -23,7 +23,7 @@
 #define TIME_LIMIT_MS 10000
 #define MAX_ANSWER (1024u * 1024)
 #define MAX_ERRORS 4096u
-#define ARGUMENTS_MAX 72
+#define ARGUMENTS_MAX 136
 
 extern char **environ;
 
@@ -172,6 +172,19 @@ static int spawn_with(const char *program, const char *const *argv, int in, int 
     return failed;
 }
 
+static bool add_reads(const struct pv_str *paths, size_t path_count,
+                      const char *argv[ARGUMENTS_MAX], size_t *count)
+{
+    for (size_t i = 0; i < path_count; i++) {
+        if (*count + 3 > ARGUMENTS_MAX) {
+            return false;
+        }
+        argv[(*count)++] = "--read";
+        argv[(*count)++] = paths[i].ptr;
+    }
+    return true;
+}
+
 /* provost-host --describe MODULE [--settings] [--unconfined] [--read PATH ...], or --describe
  * --command PROGRAM ARGUMENT... */
 static bool command_line(const char *program, const struct pv_describe_ask *ask,
@@ -202,12 +215,9 @@ static bool command_line(const char *program, const struct pv_describe_ask *ask,
         if (ask->unconfined) {
             argv[count++] = "--unconfined";
         }
-        for (size_t i = 0; i < ask->read_count; i++) {
-            if (count + 3 > ARGUMENTS_MAX) {
-                return false;
-            }
-            argv[count++] = "--read";
-            argv[count++] = ask->read[i].ptr;
+        if (!add_reads(ask->read, ask->read_count, argv, &count) ||
+            !add_reads(ask->exec, ask->exec_count, argv, &count)) {
+            return false;
         }
     }
     argv[count] = NULL;

@@ -236,6 +236,8 @@ static int describe_own(struct pv_loading *loading, const struct pv_raw_instance
                                               .settings = pv_buf_view(&settings),
                                               .read = instance->grants.read.items,
                                               .read_count = instance->grants.read.count,
+                                              .exec = instance->grants.exec.items,
+                                              .exec_count = instance->grants.exec.count,
                                               .unconfined = !instance->confined,
                                               .command = instance->command};
         status = ask(loading, &asked, &plugin, &err);

@@ -298,7 +298,10 @@ static json_t *read_file(struct script_reader *r, const char *path, bool *ret_fa
     if (file == NULL) {
         *ret_failed = errno != ENOENT;
         if (*ret_failed) {
-            read_refuse(r, "path: %s: %s", path, strerror(errno));
+            read_refuse(r, "path: %s: %s%s", path, strerror(errno),
+                        errno == EACCES ? "; grant its folder to the instance, with `grants.exec` "
+                                          "or `grants.read`"
+                                        : "");
         }
         return NULL;
     }

@@ -266,6 +266,14 @@ def test_modules_that_cannot_be_used(run, build, files):
     assert run("plugin", "describe", build / "tests/plugins/nothing.so").returncode in (1, 4)
 
 
+def test_a_folder_is_no_module(run, build, tmp_path):
+    (tmp_path / "support").mkdir()
+    done = run("plugin", "describe", "support", env={"PROVOST_PLUGIN_PATH": str(build / "plugins")})
+    assert done.returncode == 0 and done.stdout.startswith("# support "), done.stderr
+    done = run("plugin", "describe", "./support")
+    assert done.returncode == 1 and "./support is a folder" in done.stderr
+
+
 def test_describe(run, build):
     done = run("plugin", "describe", build / "tests/plugins/ledger.so")
     assert done.returncode == 0

@@ -135,6 +135,30 @@ def test_the_shell_example_within_its_grants(make_provost, anybodys):
         live(provost, anybodys)
 
 
+def test_a_description_is_read_where_the_program_may_be_started(make_provost, anybodys, tmp_path):
+    """`exec` alone: it covers what lies beside the program, or the refusal says what to grant."""
+    described = tmp_path / "described"
+    program(described, "adapter", "pass")
+    (described / "adapter.json").write_text(json.dumps({"operations": {"create": [{"name": "make"}]}}))
+    interpreter = str(Path(sys.executable).parent)
+    granted = {"exec": [str(described), interpreter], "read": [], "write": [], "unix_sockets": []}
+    config = options(described / "adapter")
+    config["plugins"]["scripts"] |= {"confine": True, "grants": granted}
+    config["products"]["web"]["plans"]["basic"] = {}
+    provost = make_provost(config)
+
+    def check():
+        return subprocess.run([provost.build / "provostd", "-c", provost.config, "--check"],
+                              capture_output=True, text=True, check=False, env=provost.env)
+
+    done = check()
+    assert done.returncode == 0, done.stdout + done.stderr
+    granted["exec"][0] = str(described / "adapter")
+    provost.configure(config)
+    done = check()
+    assert done.returncode != 0 and "adapter.json: Permission denied; grant its folder" in done.stdout + done.stderr
+
+
 def test_what_was_not_granted_cannot_be_written(make_provost, anybodys):
     options = example(anybodys, grants=grants(anybodys))
     options["plugins"]["scripts"]["settings"]["repeatable"] = False

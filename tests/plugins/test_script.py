@@ -314,6 +314,20 @@ def test_actions_and_their_forms(script):
     assert done["result"] == {"message": "example.com add_domain"}
 
 
+def test_what_was_ordered_is_kept_for_later_runs(script):
+    script.describe(checkout=[{"name": "region", "type": "string", "required": True}],
+                    operations={"create": [{"name": "create"}], "suspend": [{"name": "suspend"}]},
+                    instance_queries=[{"name": "test"}])
+    script.python("say(state={'seen': given['params']['region']}) if given['call'] == 'run' else say(result={'ok': True})")
+    assert script.run("", "--query", "test")["result"] == {"ok": True}
+    done = script.call("run", str(script.build / "plugins/script.so"), "suspend", json_out=False)
+    assert done.returncode == 2
+    event = {"id": "1", "type": "service.create", "customer": {"email": "a@example.com"},
+             "service": {"id": "1", "product": "p", "plan": "b", "params": {"region": "north"}}}
+    assert script.run("create", event=event)["state"] == {"seen": "north"}
+    assert script.run("suspend")["state"] == {"seen": "north"}
+
+
 def test_a_query_changes_nothing(script):
     script.describe(service_queries=[{"name": "view"}]).python("say(state={'a': 1}, result={})")
     said, text = script.first("", "--query", "view")
