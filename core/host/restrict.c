@@ -43,7 +43,8 @@ int pv_host_read_reach(struct pv_reach *ret_reach, struct pv_err *err)
         return pv_err_set(err, PV_EINVAL, "descriptor %d is no reach of a host", PV_REACH_FD);
     }
     size_t size = (size_t)st.st_size;
-    char *bytes = pv_malloc(size); /* the reach borrows from it, as long as the process lives */
+    static char *bytes; /* the reach borrows from it, as long as the process lives */
+    bytes = pv_malloc(size);
     if (bytes == NULL) {
         return pv_err_set(err, PV_ENOMEM, "out of memory");
     }
