@@ -4,6 +4,8 @@
 #include "core/api/cloudevent.h"
 #include "core/api/internal.h"
 
+#include "core/config/json.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -70,8 +72,7 @@ int pv_event_check_config(const struct pv_config *config, const struct pv_json_d
     json_t *params = NULL;
     if (event->params != NULL && event->params->count > 0) {
         struct pv_str raw = pv_json_raw(doc, event->params);
-        params = json_loadb(raw.ptr, raw.len, 0, NULL);
-        if (params == NULL) {
+        if (pv_json_load(raw, 0, &params, NULL) != 0) {
             return PV_ENOMEM;
         }
     }

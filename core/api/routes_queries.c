@@ -61,8 +61,7 @@ static bool read_params(struct pv_call *call)
         return false;
     }
     struct pv_str raw = pv_json_raw(&call->body, root);
-    call->json = json_loadb(raw.ptr, raw.len, 0, NULL);
-    if (call->json == NULL) {
+    if (pv_json_load(raw, 0, &call->json, NULL) != 0) {
         pv_call_fail_status(call, PV_ENOMEM, NULL, "");
         return false;
     }

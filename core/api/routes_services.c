@@ -2,6 +2,8 @@
 /* Services: lists, one of them, its operations, its actions. */
 #include "core/api/internal.h"
 
+#include "core/config/json.h"
+
 #include <string.h>
 
 /* ---- one service ---- */
@@ -228,8 +230,8 @@ static void action_accepted(struct pv_req *req)
 static bool check_form(struct pv_call *call, const struct pv_config_action *found,
                        struct pv_str form)
 {
-    json_t *given = form.len > 0 ? json_loadb(form.ptr, form.len, 0, NULL) : NULL;
-    if (form.len > 0 && given == NULL) {
+    json_t *given = NULL;
+    if (form.len > 0 && pv_json_load(form, 0, &given, NULL) != 0) {
         pv_call_fail_status(call, PV_ENOMEM, NULL, "");
         return false;
     }

@@ -56,6 +56,12 @@ static const struct pv_config_product *check_product(const struct pv_config *con
     return product;
 }
 
+/* A problem that could not be kept must not look like none. */
+static int refused(const struct pv_problems *problems)
+{
+    return problems->status != PV_OK ? problems->status : PV_EINVAL;
+}
+
 static int check_plan(const struct pv_config_product *product, struct pv_str name, const char *base,
                       struct pv_problems *problems)
 {
@@ -66,7 +72,7 @@ static int check_plan(const struct pv_config_product *product, struct pv_str nam
     snprintf(text, sizeof(text), "product \"%.*s\" has no plan \"%.*s\"", PV_STR_ARG(product->name),
              name.len > 100 ? 100 : (int)name.len, name.ptr ? name.ptr : "");
     problem(problems, base, "/service/plan", "unknown_plan", text, nearest_plan(product, name));
-    return PV_EINVAL;
+    return refused(problems);
 }
 
 static int check_params(const struct pv_config_product *product, const json_t *params,
@@ -87,11 +93,11 @@ int pv_config_check_create(const struct pv_config *config, struct pv_str product
 {
     const struct pv_config_product *found = check_product(config, product, base, problems);
     if (!found) {
-        return PV_EINVAL;
+        return refused(problems);
     }
     int status = check_plan(found, plan, base, problems);
     int checked = check_params(found, params, base, 0, problems);
-    return checked != PV_OK ? checked : status;
+    return status == PV_ENOMEM || checked == PV_OK ? status : checked;
 }
 
 /* Without the product: is there any that has such a plan? */
@@ -110,7 +116,7 @@ static int check_any_plan(const struct pv_config *config, struct pv_str plan, co
     snprintf(text, sizeof(text), "no product has a plan \"%.*s\"",
              plan.len > 100 ? 100 : (int)plan.len, plan.ptr ? plan.ptr : "");
     problem(problems, base, "/service/plan", "unknown_plan", text, nearest);
-    return PV_EINVAL;
+    return refused(problems);
 }
 
 int pv_config_check_upgrade(const struct pv_config *config, struct pv_str product,
@@ -122,11 +128,11 @@ int pv_config_check_upgrade(const struct pv_config *config, struct pv_str produc
     }
     const struct pv_config_product *found = check_product(config, product, base, problems);
     if (!found) {
-        return PV_EINVAL;
+        return refused(problems);
     }
     int status = check_plan(found, plan, base, problems);
     int checked = check_params(found, params, base, PV_CHECK_PARTIAL, problems);
-    return checked != PV_OK ? checked : status;
+    return status == PV_ENOMEM || checked == PV_OK ? status : checked;
 }
 
 /* ---- actions ---- */

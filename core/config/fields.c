@@ -559,5 +559,6 @@ int pv_fields_check(const json_t *given, const struct pv_fields *fields,
 {
     struct pv_check check = {.at = at, .flags = flags, .problems = problems};
     struct pv_value value = pv_value_of_json(given);
-    return pv_check_object(&check, &value, fields, ret_checked);
+    int status = pv_check_object(&check, &value, fields, ret_checked);
+    return status == PV_EINVAL && problems->status != PV_OK ? problems->status : status;
 }

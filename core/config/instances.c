@@ -262,8 +262,9 @@ static int describe_own(struct pv_loading *loading, const struct pv_raw_instance
 /* JSON for people: what is secret is replaced. */
 static int show_settings(struct pv_loading *loading, struct pv_config_instance *instance)
 {
-    json_t *shown = json_copy(instance->settings);
-    int failed = shown ? 0 : -1;
+    json_t *shown = json_object();
+    /* not json_copy: that leaves out members that it finds no memory for */
+    int failed = shown ? json_object_update(shown, instance->settings) : -1;
     for (size_t i = 0; i < instance->secret_count && !failed; i++) {
         failed = json_object_setn_new(shown, instance->secrets[i].field.ptr,
                                       instance->secrets[i].field.len, json_string("********"));

@@ -63,10 +63,11 @@ int pv_json_load(struct pv_str text, size_t flags, json_t **ret_json, struct pv_
     json_error_t error;
     out_of_memory = false;
     json_t *json = json_loadb(text.ptr ? text.ptr : "", text.len, flags, &error);
-    if (json) {
+    if (json && !out_of_memory) {
         *ret_json = json;
         return PV_OK;
     }
+    json_decref(json); /* jansson leaves out of a text what it found no room for, and goes on */
     if (out_of_memory || json_error_code(&error) == json_error_out_of_memory) {
         return pv_err_set(err, PV_ENOMEM, "%s", pv_status_text(PV_ENOMEM));
     }

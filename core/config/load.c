@@ -376,8 +376,9 @@ static int load_file(const char *path, const struct pv_describe *describe,
         pv_plugin_unref(loading.plugins[i]);
     }
     pv_free(loading.plugins);
-    if (status == PV_OK) {
-        status = pv_problems_status(problems);
+    if (status != PV_ENOMEM) {
+        int said = pv_problems_status(problems); /* PV_ENOMEM: not every one could be kept */
+        status = said != PV_OK ? said : status;
     }
     if (status != PV_OK) {
         pv_config_free(config);

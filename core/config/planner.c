@@ -342,11 +342,15 @@ static int upgrade_component(struct pv_planning *planning, struct pv_plan_compon
 /* `changes` over `base`, member by member; a new object, NULL when out of memory. */
 static json_t *overlay(const json_t *base, const json_t *changes)
 {
-    json_t *merged = json_is_object(base) ? json_copy((json_t *)(uintptr_t)base) : json_object();
-    if (merged && json_is_object(changes) &&
-        json_object_update(merged, (json_t *)(uintptr_t)changes) != 0) {
-        json_decref(merged);
-        return NULL;
+    json_t *merged = json_object();
+    const json_t *parts[] = {base, changes};
+    for (size_t i = 0; i < 2 && merged; i++) {
+        /* not json_copy: that leaves out members that it finds no memory for */
+        if (json_is_object(parts[i]) &&
+            json_object_update(merged, (json_t *)(uintptr_t)parts[i]) != 0) {
+            json_decref(merged);
+            merged = NULL;
+        }
     }
     return merged;
 }
