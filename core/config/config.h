@@ -120,6 +120,7 @@ struct pv_config_instance {
     struct pv_instance_limits limits;
     struct pv_retry retry;  /* what it sets itself; 0: as the product */
     int64_t stuck_after_ms; /* a loop that does not turn for so long is stuck */
+    int64_t cpu_time_ms;    /* of its threads and programs, without a pause; 0: no limit */
     uint64_t memory_bytes;  /* resident memory of its host; 0: no limit */
     struct pv_config_grants grants;
     bool confined;      /* false: its host may do what provostd's user may */

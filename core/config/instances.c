@@ -489,9 +489,10 @@ static int fingerprint(struct pv_loading *loading, struct pv_config_instance *in
         memset(&st, 0, sizeof(st)); /* its description came from elsewhere than a file */
     }
     char file[128];
-    snprintf(file, sizeof(file), "%lld.%ld %lld %llu %lld %llu", (long long)st.st_mtim.tv_sec,
+    snprintf(file, sizeof(file), "%lld.%ld %lld %llu %lld %lld %llu", (long long)st.st_mtim.tv_sec,
              st.st_mtim.tv_nsec, (long long)st.st_size, (unsigned long long)st.st_ino,
-             (long long)instance->stuck_after_ms, (unsigned long long)instance->memory_bytes);
+             (long long)instance->stuck_after_ms, (long long)instance->cpu_time_ms,
+             (unsigned long long)instance->memory_bytes);
     struct pv_buf grants;
     pv_buf_init(&grants, MAX_SETTINGS);
     put_paths(&grants, &instance->grants.read);
@@ -519,6 +520,7 @@ static int load_instance(struct pv_loading *loading, const struct pv_raw_instanc
     instance->base_dir = loading->base_dir;
     instance->confined = raw->confine;
     instance->stuck_after_ms = raw->stuck_after;
+    instance->cpu_time_ms = raw->cpu_time;
     instance->memory_bytes = (uint64_t)raw->memory;
     instance->limits = (struct pv_instance_limits){
         .max_in_flight = (uint32_t)raw->max_in_flight,

@@ -106,6 +106,7 @@ struct pv_raw_instance {
     struct pv_raw_breaker breaker;
     struct pv_raw_retry retry;
     int64_t stuck_after;
+    int64_t cpu_time;
     int64_t memory;
     struct pv_raw_grants grants;
     bool confine;

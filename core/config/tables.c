@@ -300,15 +300,25 @@ static const struct pv_option instance_options[] = {
      .min = 1000,
      .max = 3600000,
      .doc = "A plugin that does not let its host's loop turn for so long is stopped."},
+    {.name = "cpu_time",
+     .kind = PV_T_DURATION,
+     AT(pv_raw_instance, cpu_time),
+     .fallback = "30m",
+     .min = 0,
+     .max = 86400000,
+     .doc =
+         "Most processor time that threads and programs of the plugin may use without a pause (a "
+         "second in which they need less than a tenth of a processor); one that takes more is "
+         "stopped. 0: no limit."},
     {.name = "memory",
      .kind = PV_T_SIZE,
      AT(pv_raw_instance, memory),
      .fallback = "1GiB",
      .min = 0,
      .max = INT64_MAX,
-     .doc = "Most memory that the plugin's host process may have resident; one that takes more is "
-            "stopped. "
-            "0: no limit."},
+     .doc = "Most memory that the plugin's host process and the programs it started may have "
+            "resident; "
+            "one that takes more is stopped. 0: no limit."},
     {.name = "confine",
      .kind = PV_T_BOOL,
      AT(pv_raw_instance, confine),

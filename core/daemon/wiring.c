@@ -194,6 +194,7 @@ static int instance_spec(void *ctx, struct pv_str name, struct pv_instance_spec 
     ret_spec->callback_base = pv_str(callback_base(daemon));
     ret_spec->max_in_flight = instance->limits.max_in_flight;
     ret_spec->stuck_after_ms = instance->stuck_after_ms;
+    ret_spec->cpu_max_ms = instance->cpu_time_ms;
     ret_spec->memory_max = instance->memory_bytes;
     return 0;
 }

@@ -5,7 +5,9 @@
 
 #include "core/host/crash.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 
 struct work {
     struct pv_wait wait;
@@ -23,9 +25,13 @@ static void on_thread(uv_work_t *req)
     }
     struct work *work = req->data;
     struct pv_call *call = work->wait.call;
+    char name[16];
+    snprintf(name, sizeof(name), PV_PAGE_THREAD_NAME, call->slot);
+    prctl(PR_SET_NAME, name);
     pv_crash_enter(call->host->page, call->id, call->label);
     work->fn(work->arg);
     pv_crash_enter(NULL, 0, NULL);
+    prctl(PR_SET_NAME, "blocking");
 }
 
 static void on_work_done(uv_work_t *req, int status)

@@ -111,11 +111,11 @@ int pv_host_configure(struct pv_hosts *hosts, const struct instance *instance,
         return pv_err_set(err, PV_ENOTFOUND, "module %.*s: %s", PV_STR_ARG(spec.module),
                           strerror(errno));
     }
-    const int64_t numbers[] = {(int64_t)spec.max_in_flight, (int64_t)spec.max_queries,
-                               spec.stuck_after_ms,         spec.idle_after_ms,
-                               (int64_t)spec.memory_max,    (int64_t)st.st_dev,
-                               (int64_t)st.st_ino,          (int64_t)st.st_size,
-                               (int64_t)st.st_mtim.tv_sec,  (int64_t)st.st_mtim.tv_nsec};
+    const int64_t numbers[] = {
+        (int64_t)spec.max_in_flight, (int64_t)spec.max_queries,  spec.stuck_after_ms,
+        spec.idle_after_ms,          (int64_t)spec.memory_max,   spec.cpu_max_ms,
+        (int64_t)st.st_dev,          (int64_t)st.st_ino,         (int64_t)st.st_size,
+        (int64_t)st.st_mtim.tv_sec,  (int64_t)st.st_mtim.tv_nsec};
     struct pv_buf reach;
     pv_buf_init(&reach, PV_REACH_BYTES_MAX);
     pv_reach_put(&reach, spec.reach);
@@ -310,6 +310,8 @@ static void describe(const struct host *host, enum pv_host_end end, char *out, s
         [PV_END_STUCK] = host->ready ? "the plugin did not yield and its host was killed"
                                      : "the plugin's host was not ready in time",
         [PV_END_MEMORY] = "the plugin's host grew over its memory limit and was killed",
+        [PV_END_BUSY] =
+            "threads or programs of the plugin kept a processor busy and its host was killed",
         [PV_END_GARBAGE] = "the plugin's host sent what makes no sense and was killed",
         [PV_END_OVERDUE] = "a call did not end when its time was over and its host was killed",
         [PV_END_KILLED] = "the plugin's host was killed from outside",

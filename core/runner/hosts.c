@@ -403,7 +403,7 @@ void pv_hosts_each(struct pv_hosts *hosts,
             .solo = host->solo,
             .in_flight = host->in_flight,
             .restarts = instance->restarts,
-            .rss_bytes = host->pid ? pv_hosts_resident(host->pid) : 0,
+            .rss_bytes = host->pid ? pv_hosts_resident(host->pid) + host->below_bytes : 0,
             .started_mono_ms = host->started_ms,
             .fault = instance->fault[0] ? pv_str(instance->fault) : (struct pv_str){0},
         };

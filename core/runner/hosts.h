@@ -28,6 +28,7 @@ struct pv_instance_spec {
     int64_t stuck_after_ms;   /* without a heartbeat; 0: 30,000 */
     int64_t idle_after_ms;    /* without a call; 0: 600,000 */
     uint64_t memory_max;      /* resident bytes; 0: no limit */
+    int64_t cpu_max_ms;       /* processor time without a pause, beside the loop; 0: no limit */
 };
 
 /* What a query asks for, and of what. Strings are borrowed until the callback returns. */
@@ -108,8 +109,8 @@ struct pv_host_status {
     enum pv_host_state state;
     bool solo;
     uint32_t in_flight;
-    uint64_t restarts; /* of the instance: ends nobody asked for, since provostd started */
-    uint64_t rss_bytes;
+    uint64_t restarts;  /* of the instance: ends nobody asked for, since provostd started */
+    uint64_t rss_bytes; /* with the programs it started */
     int64_t started_mono_ms;
     struct pv_str fault; /* of the instance: why its last host ended or could not start; or none */
 };

@@ -98,6 +98,11 @@ struct host {
     int64_t eof_since_ms;
     int64_t heartbeat_ms; /* newest believable one */
     int64_t memory_at_ms; /* when memory was looked at */
+    int64_t usage_at_ms;  /* when threads and programs were looked at */
+    uint64_t below_bytes; /* memory of the programs it started: the less of the last two looks */
+    uint64_t below_seen;  /* the same, at the last look */
+    int64_t cpu_ms;       /* used until then, without the loop's */
+    int64_t busy_ms;      /* of it since the last pause */
     struct pv_hash fingerprint;
     struct pv_instance_spec spec; /* numbers only */
     char fault[240];

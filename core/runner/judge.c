@@ -13,6 +13,9 @@ uint64_t pv_judge_culprit(const struct pv_page *page, const struct pv_verdict_of
     if (verdict->named != 0) {
         return verdict->named;
     }
+    if (verdict->end == PV_END_BUSY) {
+        return 0; /* another thread than the loop's, whatever is on that one */
+    }
     uint64_t crashed = atomic_load_explicit(&page->crashed, memory_order_relaxed);
     return crashed != 0 ? crashed : atomic_load_explicit(&page->current, memory_order_relaxed);
 }

@@ -17,6 +17,7 @@ enum pv_host_end {
     PV_END_KILLED = 6,  /* SIGKILL from outside: the kernel, short of memory, or a person */
     PV_END_OUTSIDE = 7, /* another signal from outside, a stop, the spawner's death: nobody's fault
                          */
+    PV_END_BUSY = 8,    /* killed over its processor time */
 };
 
 struct pv_verdict_of_end {

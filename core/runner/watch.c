@@ -1,43 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is looked at a few times a second while there are hosts: hearts that stopped beating,
- * memory, starts and stops that take too long, hosts that nobody needs any more, calls that are
- * overdue. */
+/* What is looked at while there are hosts, some of it a few times a second: hearts that stopped
+ * beating, memory, processor time, starts and stops that take too long, hosts that nobody needs any
+ * more, calls that are overdue. */
 #include "core/runner/internal.h"
 
 #include "core/base/log.h"
+#include "core/runner/usage.h"
 
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #define MEMORY_EVERY_MS 200
+#define USAGE_EVERY_MS 1000
+#define PAUSE_SHARE 10 /* one in so many: less of the time on a processor is a pause */
 #define EOF_GRACE_MS 1000
-
-uint64_t pv_hosts_resident(int pid)
-{
-    char path[64];
-    char text[128];
-    snprintf(path, sizeof(path), "/proc/%d/statm", pid);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
-        return 0;
-    }
-    ssize_t n = read(fd, text, sizeof(text) - 1);
-    close(fd);
-    if (n <= 0) {
-        return 0;
-    }
-    text[n] = '\0';
-    unsigned long long total = 0;
-    unsigned long long resident = 0;
-    if (sscanf(text, "%llu %llu", &total, &resident) != 2) {
-        return 0;
-    }
-    return (uint64_t)resident * (uint64_t)sysconf(_SC_PAGESIZE);
-}
 
 static void watch_heart(struct host *host, int64_t now_ms)
 {
@@ -57,24 +33,69 @@ static void watch_heart(struct host *host, int64_t now_ms)
 
 static void watch_memory(struct host *host, int64_t now_ms)
 {
-    if (host->spec.memory_max == 0 || host->pid == 0 ||
-        now_ms - host->memory_at_ms < MEMORY_EVERY_MS) {
+    if (host->spec.memory_max == 0 || now_ms - host->memory_at_ms < MEMORY_EVERY_MS) {
         return;
     }
     host->memory_at_ms = now_ms;
-    uint64_t resident = pv_hosts_resident(host->pid);
+    uint64_t resident = pv_hosts_resident(host->pid) + host->below_bytes;
     if (resident > host->spec.memory_max) {
         snprintf(host->fault, sizeof(host->fault),
-                 "%" PRIu64 " MiB resident, its limit is %" PRIu64 " MiB", resident >> 20,
+                 "%" PRIu64 " MiB resident%s, its limit is %" PRIu64 " MiB", resident >> 20,
+                 host->below_bytes > 0 ? " with the programs it started" : "",
                  host->spec.memory_max >> 20);
         pv_host_kill(host, PV_END_MEMORY, 0);
     }
 }
 
+/* The call in that slot of the page, 0 when the host has none there. */
+static uint64_t call_in_slot(struct host *host, uint32_t slot)
+{
+    if (slot == PV_USAGE_NO_SLOT) {
+        return 0;
+    }
+    uint64_t id = atomic_load_explicit(&host->page->slot[slot].call, memory_order_relaxed);
+    const struct call *call = pv_calls_find(host->hosts, id);
+    return call && call->host == host && call->slot == slot ? id : 0;
+}
+
+static void watch_processor(struct host *host, const struct pv_usage *usage, int64_t since_ms)
+{
+    int64_t cpu_ms = (int64_t)usage->cpu_ms;
+    int64_t used_ms = cpu_ms > host->cpu_ms ? cpu_ms - host->cpu_ms : 0;
+    host->cpu_ms = cpu_ms;
+    host->busy_ms = used_ms * PAUSE_SHARE < since_ms ? 0 : host->busy_ms + used_ms;
+    if (host->spec.cpu_max_ms > 0 && host->busy_ms > host->spec.cpu_max_ms) {
+        snprintf(host->fault, sizeof(host->fault),
+                 "%" PRId64 " ms of processor time without a pause, its limit is %" PRId64 " ms",
+                 host->busy_ms, host->spec.cpu_max_ms);
+        pv_host_kill(host, PV_END_BUSY, call_in_slot(host, usage->slot));
+    }
+}
+
+/* Threads, and the programs it started. */
+static void watch_usage(struct host *host, int64_t now_ms)
+{
+    int64_t since_ms = now_ms - host->usage_at_ms;
+    if (since_ms < USAGE_EVERY_MS) {
+        return;
+    }
+    host->usage_at_ms = now_ms;
+    struct pv_usage usage;
+    pv_usage_read(host->pid, &usage);
+    /* Between fork and exec a program looks as large as its host: only what was there the last
+     * time as well counts. */
+    host->below_bytes = usage.below_bytes < host->below_seen ? usage.below_bytes : host->below_seen;
+    host->below_seen = usage.below_bytes;
+    watch_processor(host, &usage, since_ms);
+}
+
 static void watch_running(struct host *host, int64_t now_ms)
 {
     watch_heart(host, now_ms);
-    if (host->state != PV_HOST_STOPPING) {
+    if (host->state != PV_HOST_STOPPING && host->pid != 0) {
+        watch_usage(host, now_ms);
+    }
+    if (host->state != PV_HOST_STOPPING && host->pid != 0) {
         watch_memory(host, now_ms);
     }
     if (host->state == PV_HOST_STOPPING || host->in_flight > 0) {

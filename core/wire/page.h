@@ -12,6 +12,8 @@
 
 #define PV_PAGE_MAGIC 0x50565047u
 #define PV_PAGE_SLOTS 4096u
+/* What a thread is called while it works for the call in that slot. */
+#define PV_PAGE_THREAD_NAME "slot %u"
 
 enum pv_slot_mark {
     PV_SLOT_FREE = 0,

@@ -17,9 +17,9 @@ def misbehaving(make_provost, backend):  # noqa: F811
     its name whose plans are the ways to misbehave."""
     plans = {how: {"how": how} for how in (
         "well", "wait", "crash", "crash_after_send", "loop", "number", "garbage", "overflow", "exit",
-        "deaf", "grow")}
+        "deaf", "grow", "spin")}
     instance = {"module": "misbehave", "settings": {"url": backend.url}, "stuck_after": "1s",
-                "memory": "400MiB"}
+                "memory": "400MiB", "cpu_time": "500ms"}
     products = {name: {"components": [{"name": "thing", "plugin": name}], "plans": plans,
                        "retry": {"initial": "100ms", "cap": "1s"}}
                 for name in ("bad", "good")}

@@ -5,7 +5,7 @@ neighbours are done."""
 
 import pytest
 
-WAYS = ["crash", "loop", "garbage", "overflow", "exit", "deaf", "grow"]
+WAYS = ["crash", "loop", "garbage", "overflow", "exit", "deaf", "grow", "spin"]
 
 
 @pytest.mark.parametrize("how", WAYS)

@@ -72,6 +72,12 @@ static int grow(struct provost_call *call)
     return PROVOST_OK;
 }
 
+static void spin(void *unused)
+{
+    (void)unused;
+    for (volatile unsigned long turns = 0;; turns++) {}
+}
+
 static int act(struct provost_call *call)
 {
     char how[32];
@@ -95,6 +101,8 @@ static int act(struct provost_call *call)
         exit(0);
     } else if (strcmp(how, "grow") == 0) {
         return grow(call);
+    } else if (strcmp(how, "spin") == 0) {
+        call->host->blocking(call, spin, NULL); /* the loop goes on */
     } else if (strcmp(how, "wait") == 0) {
         return call_backend(call, "wait"); /* answered when the test says so */
     }

@@ -84,6 +84,7 @@ static void a_whole_file(void **state)
     assert_int_equal(node->limits.breaker_open_ms, 1000);
     assert_int_equal(node->limits.breaker_open_cap_ms, 60000);
     assert_int_equal(node->stuck_after_ms, 30000);
+    assert_int_equal(node->cpu_time_ms, 1800000);
     assert_int_equal(node->plugin->needs, PV_NEEDS_EXEC);
     assert_null(pv_config_instance(config, PV_STR("node-2")));
 

@@ -78,6 +78,7 @@ static void full(void **state)
     assert_int_equal(pdns->limits.breaker_open_cap_ms, 30000);
     assert_int_equal(pdns->memory_bytes, 256u << 20);
     assert_int_equal(pdns->stuck_after_ms, 20000);
+    assert_int_equal(pdns->cpu_time_ms, 300000);
     assert_int_equal(config->engine.retry.factor, 3);
     assert_false(config->migrate);
     pv_config_free(config);

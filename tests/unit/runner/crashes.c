@@ -174,6 +174,54 @@ static void memory_has_a_limit(void **state)
     fixture_end(&f);
 }
 
+static void memory_of_programs_counts(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_start(&f, NULL);
+    f.memory_max = 48u << 20;
+    assert_int_equal(start_step(&f, 1, "grow_below", false, 60000), 0);
+    until(&f, &f.told[1].over);
+    assert_true(f.told[1].lost);
+    assert_int_equal(f.told[1].code, PV_LOST_CULPRIT_UNTOUCHED);
+    assert_non_null(strstr(f.told[1].text, "with the programs it started, its limit is 48 MiB"));
+    fixture_end(&f);
+}
+
+static void a_thread_that_spins_costs_its_call(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_start(&f, NULL);
+    f.cpu_max_ms = 200;
+    assert_int_equal(start_step(&f, 1, "touched_wait", false, 60000), 0);
+    assert_int_equal(start_step(&f, 2, "spin", false, 60000), 0);
+    until(&f, &f.told[1].over);
+    until(&f, &f.told[2].over);
+    assert_int_equal(f.told[1].code, PV_LOST_TOUCHED);
+    assert_int_equal(f.told[2].code, PV_LOST_CULPRIT_UNTOUCHED);
+    assert_non_null(strstr(f.told[2].text, "its limit is 200 ms"));
+    fixture_end(&f);
+}
+
+static void a_thread_that_names_no_call_blames_who_is_alone(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_start(&f, NULL);
+    f.cpu_max_ms = 200;
+    assert_int_equal(start_step(&f, 1, "spin_unnamed", false, 60000), 0);
+    until(&f, &f.told[1].over);
+    assert_int_equal(f.told[1].code, PV_LOST_CULPRIT_UNTOUCHED);
+    assert_int_equal(start_step(&f, 2, "wait", false, 60000), 0);
+    assert_int_equal(start_step(&f, 3, "spin_unnamed", false, 60000), 0);
+    until(&f, &f.told[2].over);
+    until(&f, &f.told[3].over);
+    assert_int_equal(f.told[2].code, PV_LOST_UNTOUCHED);
+    assert_int_equal(f.told[3].code, PV_LOST_UNTOUCHED);
+    fixture_end(&f);
+}
+
 static void busy_hosts_are_killed_on_request(void **state)
 {
     (void)state;
@@ -216,6 +264,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_kill_during_the_start_is_no_fault_at_first),
         cmocka_unit_test(a_call_that_does_not_end_costs_its_host),
         cmocka_unit_test(memory_has_a_limit),
+        cmocka_unit_test(memory_of_programs_counts),
+        cmocka_unit_test(a_thread_that_spins_costs_its_call),
+        cmocka_unit_test(a_thread_that_names_no_call_blames_who_is_alone),
         cmocka_unit_test(busy_hosts_are_killed_on_request),
         cmocka_unit_test(the_end_of_the_spawner_is_told),
     };

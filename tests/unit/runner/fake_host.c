@@ -7,10 +7,13 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -71,6 +74,37 @@ static void stay_busy(void)
     for (volatile unsigned long turns = 0;; turns++) {}
 }
 
+static void *on_spinning(void *unused)
+{
+    (void)unused;
+    stay_busy();
+    return NULL;
+}
+
+/* A thread that works for the call in that slot, or for none that it says. */
+static void spin(uint32_t slot, bool named)
+{
+    char name[16];
+    pthread_t thread;
+    snprintf(name, sizeof(name), PV_PAGE_THREAD_NAME, slot);
+    if (pthread_create(&thread, NULL, on_spinning, NULL) != 0 ||
+        (named && pthread_setname_np(thread, name) != 0)) {
+        abort();
+    }
+}
+
+/* A program that is as large as `grow`. */
+static void grow_below(void)
+{
+    pid_t pid = fork();
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        grow();
+        pause();
+        _exit(0);
+    }
+}
+
 static void on_step(uint64_t call, const struct pv_wire_step *step)
 {
     struct pv_str name = step->step;
@@ -93,6 +127,12 @@ static void on_step(uint64_t call, const struct pv_wire_step *step)
         deaf[step->slot] = true;
     } else if (pv_str_eq_c(name, "grow")) {
         grow();
+        wait_for_cancel(step->slot, call);
+    } else if (pv_str_eq_c(name, "grow_below")) {
+        grow_below();
+        wait_for_cancel(step->slot, call);
+    } else if (pv_str_eq_c(name, "spin") || pv_str_eq_c(name, "spin_unnamed")) {
+        spin(step->slot, pv_str_eq_c(name, "spin"));
         wait_for_cancel(step->slot, call);
     } else if (pv_str_eq_c(name, "garbage")) {
         flush_out();

@@ -66,6 +66,7 @@ static int read_instance(void *ctx, struct pv_str name, struct pv_instance_spec 
     f->reach.module = ret_spec->module;
     ret_spec->reach = &f->reach;
     ret_spec->memory_max = f->memory_max;
+    ret_spec->cpu_max_ms = f->cpu_max_ms;
     ret_spec->idle_after_ms = f->idle_after_ms;
     ret_spec->stuck_after_ms = f->stuck_after_ms;
     ret_spec->start_timeout_ms = f->start_timeout_ms;

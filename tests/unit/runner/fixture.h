@@ -33,6 +33,7 @@ struct fixture {
     char settings[256];    /* of the same */
     struct pv_reach reach; /* what the function that reads an instance gives */
     uint64_t memory_max;
+    int64_t cpu_max_ms;
     int64_t idle_after_ms;
     int64_t stuck_after_ms;
     int64_t start_timeout_ms;
