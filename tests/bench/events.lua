@@ -1,12 +1,15 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- wrk: POST /v1/events, each a create of a service of its own. From the environment: BENCH_PREFIX
--- (unique to the run), BENCH_TOKEN, BENCH_PRODUCT, BENCH_WAIT (seconds of Prefer: wait; empty: none).
+-- (unique to the run), BENCH_TOKEN, BENCH_PRODUCT, BENCH_WAIT (seconds of Prefer: wait; empty: none),
+-- BENCH_ARRAY (events in a request, as an array; empty: one, by itself).
 -- The last line it prints is one JSON object.
 
 local prefix = os.getenv("BENCH_PREFIX") or "bench"
 local token = os.getenv("BENCH_TOKEN") or ""
 local product = os.getenv("BENCH_PRODUCT") or "support"
 local wait = os.getenv("BENCH_WAIT") or ""
+local array = tonumber(os.getenv("BENCH_ARRAY") or "")
+local parts = {}
 local threads = 0
 local head, before, between, after
 local count = 0
@@ -29,9 +32,22 @@ function init(args)
         .. '"email":"customer@example.com","firstname":"Ada","lastname":"Lovelace"}}'
 end
 
+local function events()
+    for i = 1, array do
+        count = count + 1
+        parts[i] = before .. count .. between .. count .. after
+    end
+    return "[" .. table.concat(parts, ",") .. "]"
+end
+
 function request()
-    count = count + 1
-    local body = before .. count .. between .. count .. after
+    local body
+    if array then
+        body = events()
+    else
+        count = count + 1
+        body = before .. count .. between .. count .. after
+    end
     return head .. #body .. "\r\n\r\n" .. body
 end
 

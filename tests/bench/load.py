@@ -27,11 +27,12 @@ OPTIONS = {
 
 
 class Load(provost.Provost):
-    """A provostd with the `support` plugin and an empty database in a folder of its own."""
+    """A provostd with one instance, `keys`, and an empty database in a folder of its own. The instance is
+    of the `support` plugin unless `options` say otherwise."""
 
-    def __init__(self, build, folder):
+    def __init__(self, build, folder, options=None):
         Path(folder).mkdir(parents=True)
-        super().__init__(build, folder, OPTIONS)
+        super().__init__(build, folder, options or OPTIONS)
         self.bursts = 0
         self.ready_ms = None
 
@@ -72,13 +73,13 @@ class Load(provost.Provost):
                 return now
             assert time.monotonic() < deadline, f"operations do not end: {now}"
 
-    def burst(self, seconds, finish=True, wait_s=None):
-        """wrk for so long, and with `finish` until all of it has ended. A dict: accepted and done a
-        second, latencies, processor time by thread."""
+    def burst(self, seconds, finish=True, wait_s=None, array=None):
+        """wrk for so long, with single events or arrays of so many, and with `finish` until all of it has
+        ended. A dict: accepted and done a second, latencies, processor time by thread."""
         self.bursts += 1
         before, cpu = self.counters(), self.cpu()
         begin = time.monotonic()
-        wrk = run_wrk(self.port, seconds, token=self.token, wait_s=wait_s,
+        wrk = run_wrk(self.port, seconds, token=self.token, wait_s=wait_s, array=array,
                       prefix=f"{os.getpid()}.{self.bursts}.{time.time_ns():x}")
         accept_s = time.monotonic() - begin
         after = self.drain() if finish else self.counters()
@@ -140,10 +141,10 @@ class Load(provost.Provost):
                    for pid in pids) * 1024
 
 
-def run_wrk(port, seconds, token="", wait_s=None, prefix="bare"):
+def run_wrk(port, seconds, token="", wait_s=None, array=None, prefix="bare"):
     """wrk with 64 connections; what events.lua prints, and the processor time wrk took itself."""
     env = dict(os.environ, BENCH_TOKEN=token, BENCH_PREFIX=prefix, BENCH_PRODUCT="support",
-               BENCH_WAIT=str(wait_s or ""))
+               BENCH_WAIT=str(wait_s or ""), BENCH_ARRAY=str(array or ""))
     command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--timeout", "60s", "-s",
                str(HERE / "events.lua"), f"http://127.0.0.1:{port}/v1/events"]
     before = os.times()
@@ -157,10 +158,17 @@ def run_wrk(port, seconds, token="", wait_s=None, prefix="bare"):
     return found
 
 
+def program(build, name, *arguments):
+    """What a program of this folder prints: numbers."""
+    ran = subprocess.run([build / "tests/bench" / name, *map(str, arguments)], capture_output=True,
+                         text=True, timeout=300)
+    if ran.returncode != 0:
+        raise AssertionError(f"{name}: {ran.stdout}{ran.stderr}")
+    return [float(word) for word in ran.stdout.split()]
+
+
 def fdatasync_rate(build, folder, seconds, size=4096):
-    ran = subprocess.run([build / "tests/bench/fdatasync_rate", folder, str(seconds), str(size)],
-                         capture_output=True, text=True, check=True)
-    return float(ran.stdout)
+    return program(build, "fdatasync_rate", folder, seconds, size)[0]
 
 
 def responder_rate(build, seconds):
