@@ -44,9 +44,10 @@ static bool path_matches(const char *pattern, struct pv_str path, struct pv_str 
 }
 
 static const struct pv_route *const tables[] = {
-    pv_routes_events, pv_routes_services, pv_routes_operations, pv_routes_queries, pv_routes_info,
-    pv_routes_stream, pv_routes_metrics,  pv_routes_admin,      pv_routes_explain, pv_routes_verify,
-    pv_routes_compat, pv_routes_sessions, pv_routes_webhooks,
+    pv_routes_events,   pv_routes_services, pv_routes_operations, pv_routes_queries,
+    pv_routes_info,     pv_routes_stream,   pv_routes_metrics,    pv_routes_admin,
+    pv_routes_keys,     pv_routes_explain,  pv_routes_verify,     pv_routes_compat,
+    pv_routes_sessions, pv_routes_webhooks,
 };
 
 struct match {

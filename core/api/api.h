@@ -22,6 +22,12 @@ struct pv_api_reload {
     void *user;
 };
 
+/* A new key that somebody waits for. */
+struct pv_api_rotate {
+    /* Exactly once, later. 0 and the id of the key that seals now, or why nothing has changed. */
+    void (*done)(struct pv_api_rotate *rotate, int status, uint32_t id, const struct pv_err *err);
+};
+
 /* What lies outside of the API's reach; filled in by the daemon. Any function may be NULL. */
 struct pv_api_daemon {
     void *ctx;
@@ -50,6 +56,10 @@ struct pv_api_daemon {
     int (*session_seal)(void *ctx, struct pv_str plain, struct pv_buf *out);
     int (*session_unseal)(void *ctx, struct pv_str sealed, struct pv_arena *arena,
                           struct pv_str *ret_plain);
+    /* Makes a new key; 0 when done will be called. PV_EBUSY: one is being made. */
+    int (*keys_rotate)(void *ctx, struct pv_api_rotate *rotate);
+    /* Appends the object that GET /v1/keys answers. */
+    void (*keys_show)(void *ctx, struct pv_buf *out);
 };
 
 struct pv_api_options {

@@ -142,6 +142,7 @@ extern const struct pv_route pv_routes_stream[];
 extern const struct pv_route pv_routes_webhooks[];
 extern const struct pv_route pv_routes_metrics[];
 extern const struct pv_route pv_routes_admin[];
+extern const struct pv_route pv_routes_keys[];
 extern const struct pv_route pv_routes_explain[];
 extern const struct pv_route pv_routes_verify[];
 extern const struct pv_route pv_routes_compat[];

@@ -42,6 +42,7 @@ const struct pv_cli_group pv_cli_groups[] = {
     {"config", "check a configuration", pv_cli_config},
     {"reload", "read the configuration again", pv_cli_reload},
     {"db", "the database's schema", pv_cli_db},
+    {"key", "the keys that the database is sealed with", pv_cli_key},
     {"doctor", "whether everything is in order", pv_cli_doctor},
     {"support-bundle", "what somebody who helps needs to see", pv_cli_support_bundle},
     {"moves", "the table of legal moves", pv_cli_moves},

@@ -12,6 +12,7 @@ extern const struct pv_cli_command pv_cli_doctor[];
 extern const struct pv_cli_command pv_cli_event[];
 extern const struct pv_cli_command pv_cli_explain[];
 extern const struct pv_cli_command pv_cli_instance[];
+extern const struct pv_cli_command pv_cli_key[];
 extern const struct pv_cli_command pv_cli_moves[];
 extern const struct pv_cli_command pv_cli_operation[];
 extern const struct pv_cli_command pv_cli_plugin[];

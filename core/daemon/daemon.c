@@ -230,6 +230,7 @@ static void on_hosts_stopped(void *user)
                                            */
     pv_engine_free(daemon->engine);
     daemon->engine = NULL;
+    pv_keys_close(&daemon->keys);
     daemon->store->ops->close(daemon->store, on_store_closed, daemon);
 }
 
@@ -320,6 +321,10 @@ static int start_parts(struct pv_daemon *daemon)
     }
     if (status == 0) {
         status = pv_engine_start(daemon->engine);
+    }
+    if (status == 0) {
+        status = pv_keys_open(&daemon->keys, &daemon->loop, daemon->keyring,
+                              daemon->live.config->keys.ptr, daemon->store);
     }
     if (status != 0) {
         pv_err_set(&err, status, "the engine does not start: %s", pv_status_text(status));

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A running provostd: everything main.c wired, and the order in which it starts, reloads and stops.
  *
- *   start: lock of the hosts, keys, store, hosts, webhooks, engine, api, signals, READY=1
- *   stop:  STOPPING=1; api, engine and webhooks side by side; hosts; store; the loop runs dry
+ *   start: lock of the hosts, keys, store, hosts, webhooks, engine, resealing, api, signals,
+ * READY=1 stop:  STOPPING=1; api, engine and webhooks side by side; hosts; store; the loop runs dry
  *
  * Loop thread. */
 #ifndef PV_DAEMON_DAEMON_H
@@ -10,6 +10,7 @@
 
 #include "core/api/api.h"
 #include "core/config/config.h"
+#include "core/daemon/keys.h"
 #include "core/daemon/notify.h"
 #include "core/daemon/options.h"
 #include "core/daemon/webhooks.h"
@@ -37,6 +38,7 @@ struct pv_daemon {
     struct pv_api *api;
     struct pv_notify notify;
     struct pv_webhooks webhooks;
+    struct pv_keys keys;
     uv_loop_t loop;
     uv_signal_t signals[PV_SIGNALS];
     uv_timer_t engine_timer;

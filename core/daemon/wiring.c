@@ -319,6 +319,18 @@ static int session_unseal(void *ctx, struct pv_str sealed, struct pv_arena *aren
     return pv_keyring_session_unseal(daemon->keyring, sealed, arena, ret_plain);
 }
 
+static int keys_rotate(void *ctx, struct pv_api_rotate *rotate)
+{
+    struct pv_daemon *daemon = ctx;
+    return pv_keys_rotate(&daemon->keys, rotate);
+}
+
+static void keys_show(void *ctx, struct pv_buf *out)
+{
+    const struct pv_daemon *daemon = ctx;
+    pv_keys_show(&daemon->keys, out);
+}
+
 struct pv_api_options pv_daemon_api_options(struct pv_daemon *daemon)
 {
     const struct pv_config *config = daemon->live.config;
@@ -339,6 +351,8 @@ struct pv_api_options pv_daemon_api_options(struct pv_daemon *daemon)
                    .not_ready = not_ready,
                    .lacks = lacks,
                    .is_host = is_host,
+                   .keys_rotate = keys_rotate,
+                   .keys_show = keys_show,
                    .signal_key = signal_key,
                    .session_seal = session_seal,
                    .session_unseal = session_unseal},

@@ -32,6 +32,7 @@ enum pv_req_kind {
     PV_REQ_OUTBOX,     /* struct pv_outbox_req of outbox.h */
     PV_REQ_FEED,       /* struct pv_feed of outbox.h */
     PV_REQ_STATS,      /* struct pv_stats */
+    PV_REQ_RESEAL,     /* struct pv_reseal */
 };
 
 struct pv_req {
@@ -524,6 +525,21 @@ struct pv_stats {
     int64_t ret_oldest_ready_ms;        /* accepted_ms of the oldest READY one; 0: none */
     struct pv_hist ret_commit_requests; /* of each commit, how many requests it had */
     struct pv_hist ret_commit_us;       /* and how long it took, applying them included */
+};
+
+/* ---- keys
+ * ------------------------------------------------------------------------------------------- */
+
+/* A slice of writing what older keys sealed again, under the newest key. The store knows how far it
+ * is, also after a restart; a newer key begins it anew. Asked for again until ret_done. */
+struct pv_reseal {
+    struct pv_req req;
+    size_t limit;            /* rows to look at, at most */
+    uint32_t ret_key;        /* the newest one's id; 0: the store seals nothing */
+    bool ret_done;           /* nothing is sealed with an older key */
+    uint64_t ret_looked;     /* these three: since it began with this key */
+    uint64_t ret_resealed;   /* values */
+    uint64_t ret_unreadable; /* values that no key opens: left as they are */
 };
 
 /* ---- the store ----------------------------------------------------------------------------------

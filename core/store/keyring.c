@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The keys of a store: a text file of "key ID HEX64" and "mac HEX64" lines, 0600, made at the first
- * start. The last key seals; every key unseals. Read-only once open, so any thread may use it. */
+ * start. The last key seals; every key unseals. Once it is open any thread may use it: keys are
+ * only ever added, each is whole before `count` says that it is there, and one thread adds. */
 #include "core/store/logic.h"
 
 #include "core/base/alloc.h"
 #include "core/base/buf.h"
+#include "core/base/fault.h"
 #include "core/base/secret.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sodium.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,12 +36,18 @@ struct key {
 
 struct pv_keyring {
     struct key keys[MAX_KEYS];
-    size_t count;
+    _Atomic size_t count;
     bool has_mac;
     uint8_t mac[32];
 };
 
 _Static_assert(KEY_BYTES == 32, "a line of the file holds 32 bytes");
+
+/* Acquires what pv_keyring_rotate released: keys below it are whole. */
+static size_t count_of(const struct pv_keyring *keyring)
+{
+    return atomic_load_explicit(&keyring->count, memory_order_acquire);
+}
 
 static struct pv_keyring *keyring_new(void)
 {
@@ -65,6 +75,21 @@ int pv_keyring_fixed(const uint8_t bytes[64], struct pv_keyring **ret_keyring)
     keyring->has_mac = true;
     *ret_keyring = keyring;
     return PV_OK;
+}
+
+size_t pv_keyring_count(const struct pv_keyring *keyring)
+{
+    return count_of(keyring);
+}
+
+uint32_t pv_keyring_id(const struct pv_keyring *keyring, size_t at)
+{
+    return keyring->keys[at].id;
+}
+
+uint32_t pv_keyring_newest(const struct pv_keyring *keyring)
+{
+    return keyring->keys[count_of(keyring) - 1].id;
 }
 
 /* ---- the file ---- */
@@ -142,7 +167,9 @@ static int errno_err(struct pv_err *err, const char *what, const char *path)
                       strerror(errnum));
 }
 
-static int read_file(int fd, const char *path, struct pv_keyring *keyring, struct pv_err *err)
+/* Reads all of it into `text`, and the keys in it. */
+static int read_text(int fd, const char *path, struct pv_keyring *keyring, char text[MAX_FILE],
+                     size_t *ret_len, struct pv_err *err)
 {
     struct stat st;
     if (fstat(fd, &st) != 0) {
@@ -152,15 +179,22 @@ static int read_file(int fd, const char *path, struct pv_keyring *keyring, struc
         return pv_err_set(err, PV_EDENIED,
                           "keys file %s can be read by others than its owner: chmod 600 it", path);
     }
-    char text[MAX_FILE];
     size_t len = 0;
     ssize_t got = 0;
     do {
-        got = read(fd, text + len, sizeof(text) - len);
+        got = read(fd, text + len, MAX_FILE - len);
         len += got > 0 ? (size_t)got : 0;
-    } while ((got > 0 && len < sizeof(text)) || (got < 0 && errno == EINTR));
-    int status = got < 0 ? errno_err(err, "read", path)
-                         : parse(keyring, path, (struct pv_str){text, len}, err);
+    } while ((got > 0 && len < MAX_FILE) || (got < 0 && errno == EINTR));
+    *ret_len = len;
+    return got < 0 ? errno_err(err, "read", path)
+                   : parse(keyring, path, (struct pv_str){text, len}, err);
+}
+
+static int read_file(int fd, const char *path, struct pv_keyring *keyring, struct pv_err *err)
+{
+    char text[MAX_FILE];
+    size_t len = 0;
+    int status = read_text(fd, path, keyring, text, &len, err);
     pv_wipe(text, sizeof(text));
     return status;
 }
@@ -254,6 +288,170 @@ int pv_keyring_open(const char *path, struct pv_keyring **ret_keyring, struct pv
     return PV_OK;
 }
 
+/* ---- one key more ---- */
+
+static int changed(const char *path, struct pv_err *err)
+{
+    return pv_err_set(err, PV_ECONFLICT,
+                      "keys file %s is not what provostd read: the key that seals has to be its "
+                      "last one; put it right and restart provostd",
+                      path);
+}
+
+/* The file as it stands, which has to end with the key that seals, and the id of the next key. */
+static int read_again(const struct pv_keyring *keyring, const char *path, char text[MAX_FILE],
+                      size_t *ret_len, uint32_t *ret_id, struct pv_err *err)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        return errno_err(err, "open", path);
+    }
+    struct pv_keyring *found = keyring_new();
+    int status = found ? read_text(fd, path, found, text, ret_len, err)
+                       : pv_err_set(err, PV_ENOMEM, "keys file %s: out of memory", path);
+    close(fd);
+    size_t count = count_of(keyring);
+    const struct key *last = &keyring->keys[count - 1];
+    uint32_t highest = 0;
+    for (size_t i = 0; i < count; i++) {
+        highest = keyring->keys[i].id > highest ? keyring->keys[i].id : highest;
+    }
+    if (!status) {
+        const struct key *theirs = &found->keys[found->count - 1];
+        for (size_t i = 0; i < found->count; i++) {
+            highest = found->keys[i].id > highest ? found->keys[i].id : highest;
+        }
+        if (theirs->id != last->id || memcmp(theirs->bytes, last->bytes, KEY_BYTES) != 0 ||
+            memcmp(found->mac, keyring->mac, sizeof(keyring->mac)) != 0) {
+            status = changed(path, err);
+        }
+    }
+    if (!status && (count == MAX_KEYS || found->count == MAX_KEYS || *ret_len > MAX_FILE - 128 ||
+                    highest == UINT32_MAX)) {
+        status = pv_err_set(err, PV_ETOOBIG,
+                            "keys file %s: there is no room for one key more: take out the lines "
+                            "of keys that nothing is sealed with any more (provost key list) and "
+                            "restart provostd",
+                            path);
+    }
+    pv_keyring_free(found);
+    *ret_id = highest + 1;
+    return status;
+}
+
+static bool write_all(int fd, const char *text, size_t len)
+{
+    while (len > 0) {
+        ssize_t done = write(fd, text, len);
+        if (done < 0 && errno != EINTR) {
+            return false;
+        }
+        text += done > 0 ? done : 0;
+        len -= done > 0 ? (size_t)done : 0;
+    }
+    return true;
+}
+
+/* Into `name`, which is new, synced, with the owner of the file at `path`. */
+static bool write_beside(const char *name, const char *path, const char *text, size_t len)
+{
+    struct stat st;
+    unlink(name); /* what a process that was killed left */
+    int fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0) {
+        return false;
+    }
+    bool good = stat(path, &st) == 0 && fchmod(fd, 0600) == 0 &&
+                (st.st_uid == geteuid() || fchown(fd, st.st_uid, st.st_gid) == 0) &&
+                write_all(fd, text, len) && fsync(fd) == 0;
+    int errnum = errno;
+    close(fd);
+    if (!good) {
+        unlink(name);
+    }
+    errno = errnum;
+    return good;
+}
+
+static bool sync_replaced(const char *path)
+{
+    if (PV_FAULT_FAILS("keys.sync")) {
+        errno = EIO;
+        return false;
+    }
+    return pv_folder_sync(path) == 0;
+}
+
+/* The old file keeps a second name until the new one is durable: it comes back when that fails. */
+static bool replace(const char *path, const char *fresh, const char *kept)
+{
+    unlink(kept);
+    if (link(path, kept) != 0) {
+        return false;
+    }
+    PV_FAULT("keys.rename.before");
+    bool renamed = rename(fresh, path) == 0;
+    PV_FAULT("keys.rename.after");
+    bool good = renamed && sync_replaced(path);
+    int errnum = errno;
+    if (!good && renamed && rename(kept, path) == 0) {
+        (void)pv_folder_sync(path);
+    } else {
+        unlink(kept);
+    }
+    errno = errnum;
+    return good;
+}
+
+static int replace_file(const char *path, const char *text, size_t len, struct pv_err *err)
+{
+    /* Where `path` is a link, what it leads to is replaced, not the link. */
+    char real[PATH_MAX];
+    char fresh[PATH_MAX + 8];
+    char kept[PATH_MAX + 8];
+    if (!realpath(path, real)) {
+        return errno_err(err, "replace", path);
+    }
+    snprintf(fresh, sizeof(fresh), "%s.new", real);
+    snprintf(kept, sizeof(kept), "%s.old", real);
+    if (!write_beside(fresh, real, text, len)) {
+        return errno_err(err, "replace", path);
+    }
+    int status = replace(real, fresh, kept) ? PV_OK : errno_err(err, "replace", path);
+    if (status) {
+        unlink(fresh);
+    }
+    return status;
+}
+
+int pv_keyring_rotate(struct pv_keyring *keyring, const char *path, uint32_t *ret_id,
+                      struct pv_err *err)
+{
+    char text[MAX_FILE];
+    char hex[2 * KEY_BYTES + 1];
+    size_t len = 0;
+    struct key key;
+    int status = read_again(keyring, path, text, &len, &key.id, err);
+    if (!status) {
+        randombytes_buf(key.bytes, sizeof(key.bytes));
+        pv_hex(key.bytes, sizeof(key.bytes), hex);
+        const char *end = len > 0 && text[len - 1] != '\n' ? "\n" : "";
+        int more = snprintf(text + len, sizeof(text) - len, "%skey %lu %s\n", end,
+                            (unsigned long)key.id, hex);
+        status = replace_file(path, text, len + (size_t)more, err);
+    }
+    if (!status) {
+        size_t count = count_of(keyring);
+        keyring->keys[count] = key;
+        atomic_store_explicit(&keyring->count, count + 1, memory_order_release);
+        *ret_id = key.id;
+    }
+    pv_wipe(&key, sizeof(key));
+    pv_wipe(hex, sizeof(hex));
+    pv_wipe(text, sizeof(text));
+    return status;
+}
+
 /* ---- use ---- */
 
 struct pv_hash pv_keyring_mac(const struct pv_keyring *keyring, struct pv_str canonical)
@@ -289,7 +487,7 @@ void pv_keyring_signal_key(const struct pv_keyring *keyring, struct pv_id op,
 int pv_keyring_seal(const struct pv_keyring *keyring, struct pv_str identity, struct pv_str plain,
                     struct pv_buf *out)
 {
-    const struct key *key = &keyring->keys[keyring->count - 1];
+    const struct key *key = &keyring->keys[count_of(keyring) - 1];
     size_t bytes = ID_BYTES + NONCE_BYTES + plain.len + TAG_BYTES;
     unsigned char *to = plain.len < MAX_SEALED ? (unsigned char *)pv_buf_reserve(out, bytes) : NULL;
     if (!to) {
@@ -310,7 +508,7 @@ int pv_keyring_seal(const struct pv_keyring *keyring, struct pv_str identity, st
 
 static const struct key *key_by_id(const struct pv_keyring *keyring, uint32_t id)
 {
-    for (size_t i = keyring->count; i-- > 0;) {
+    for (size_t i = count_of(keyring); i-- > 0;) {
         if (keyring->keys[i].id == id) {
             return &keyring->keys[i];
         }

@@ -146,6 +146,8 @@ static int dispatch(struct pv_logic *logic, struct pv_req *req)
         return pv_logic_feed(logic, PV_CONTAINER(req, struct pv_feed, req));
     case PV_REQ_STATS:
         return pv_logic_stats(logic, PV_CONTAINER(req, struct pv_stats, req));
+    case PV_REQ_RESEAL:
+        return logic->rows->ops->reseal(logic->rows, PV_CONTAINER(req, struct pv_reseal, req));
     }
     return pv_logic_refuse(req, PV_EINVAL, "the store knows no request %d", (int)req->kind);
 }

@@ -294,6 +294,9 @@ struct pv_rows_ops {
     int (*pause_list)(struct pv_rows *rows, struct pv_arena *arena, struct pv_str **ret,
                       size_t *ret_count);
 
+    /* A slice: see struct pv_reseal. Its results only. */
+    int (*reseal)(struct pv_rows *rows, struct pv_reseal *in);
+
     /* A page: numbers of services or operations. *ret_stopped: 0; or the row at which it stopped
      * looking for more. */
     int (*list)(struct pv_rows *rows, const struct pv_filter *filter, int64_t *ret_n,

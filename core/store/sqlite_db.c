@@ -375,6 +375,39 @@ struct pv_identity pv_identity_id(const char *table, struct pv_id id)
     return identity;
 }
 
+struct pv_identity pv_identity_named(const char *table, int64_t n, struct pv_str name)
+{
+    struct pv_identity identity = pv_identity_n(table, n);
+    pv_identity_add(&identity, name);
+    return identity;
+}
+
+struct pv_identity pv_identity_kv(struct pv_str scope, struct pv_str name)
+{
+    struct pv_identity identity = pv_identity_n("kv", 0);
+    pv_identity_add(&identity, scope);
+    pv_identity_add(&identity, name);
+    return identity;
+}
+
+struct pv_identity pv_identity_grant(const struct pv_grant *grant)
+{
+    struct pv_identity identity = pv_identity_n("grant", grant->op_n);
+    char run = (char)('0' + grant->run % 64);
+    pv_identity_add(&identity, (struct pv_str){&run, 1});
+    pv_identity_add(&identity, grant->component);
+    pv_identity_add(&identity, grant->step);
+    pv_identity_add(&identity, grant->name);
+    return identity;
+}
+
+struct pv_identity pv_identity_outbox(struct pv_id op, struct pv_str subscriber)
+{
+    struct pv_identity identity = pv_identity_id("outbox", op);
+    pv_identity_add(&identity, subscriber);
+    return identity;
+}
+
 struct pv_str pv_identity_str(const struct pv_identity *identity)
 {
     return (struct pv_str){identity->b, identity->len};

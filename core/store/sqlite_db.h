@@ -176,6 +176,10 @@ struct pv_identity {
 };
 struct pv_identity pv_identity_n(const char *table, int64_t n);
 struct pv_identity pv_identity_id(const char *table, struct pv_id id);
+struct pv_identity pv_identity_named(const char *table, int64_t n, struct pv_str name);
+struct pv_identity pv_identity_kv(struct pv_str scope, struct pv_str name);
+struct pv_identity pv_identity_grant(const struct pv_grant *grant); /* by its key */
+struct pv_identity pv_identity_outbox(struct pv_id op, struct pv_str subscriber);
 void pv_identity_add(struct pv_identity *identity, struct pv_str part);
 struct pv_str pv_identity_str(const struct pv_identity *identity);
 
@@ -218,5 +222,19 @@ void pv_sqlite_reserves(struct pv_rows_ops *ops);
 void pv_sqlite_things(struct pv_rows_ops *ops);
 void pv_sqlite_pages(struct pv_rows_ops *ops);
 void pv_sqlite_outbox(struct pv_rows_ops *ops);
+
+/* sqlite_reseal.c: a slice of writing what older keys sealed under the newest one. */
+int pv_sqlite_reseal(struct pv_rows *rows, struct pv_reseal *in) PV_MUST_CHECK;
+/* sqlite_meta.c: single values by name. PV_ENOTFOUND. */
+int pv_sqlite_meta_get(struct pv_sqlite_db *db, const char *name, struct pv_arena *arena,
+                       struct pv_str *ret) PV_MUST_CHECK;
+int pv_sqlite_meta_put(struct pv_sqlite_db *db, const char *name,
+                       struct pv_str value) PV_MUST_CHECK;
+int pv_sqlite_meta_drop(struct pv_sqlite_db *db, const char *name) PV_MUST_CHECK;
+/* A proof of the keys, sealed with the newest one. */
+int pv_sqlite_put_proof(struct pv_sqlite_db *db, const char *name) PV_MUST_CHECK;
+/* The proof that these are the keys that the database was made with: made where there is none.
+ * PV_ECRYPTO: they are not. */
+int pv_sqlite_check_keys(struct pv_sqlite_db *db, struct pv_arena *arena) PV_MUST_CHECK;
 
 #endif

@@ -108,38 +108,6 @@ static int query_i64(struct pv_sqlite_db *db, const char *sql, int64_t *ret)
     return status;
 }
 
-static int meta_get(struct pv_sqlite_db *db, const char *name, struct pv_arena *arena,
-                    struct pv_str *ret)
-{
-    sqlite3_stmt *stmt = NULL;
-    int code = sqlite3_prepare_v2(db->db, "SELECT value FROM meta WHERE name=?1", -1, &stmt, NULL);
-    int status = pv_sqlite_status(db, code);
-    if (!status) {
-        pv_bind_str(stmt, 1, pv_str(name));
-        status = pv_sqlite_one(db, stmt);
-    }
-    if (!status) {
-        pv_column_str(stmt, 0, arena, ret, &status);
-    }
-    sqlite3_finalize(stmt);
-    return status;
-}
-
-static int meta_put(struct pv_sqlite_db *db, const char *name, struct pv_str value)
-{
-    sqlite3_stmt *stmt = NULL;
-    int code =
-        sqlite3_prepare_v2(db->db, "INSERT OR REPLACE INTO meta VALUES(?1,?2)", -1, &stmt, NULL);
-    int status = pv_sqlite_status(db, code);
-    if (!status) {
-        pv_bind_str(stmt, 1, pv_str(name));
-        pv_bind_blob(stmt, 2, value);
-        status = pv_sqlite_run(db, stmt);
-    }
-    sqlite3_finalize(stmt);
-    return status;
-}
-
 /* ---- migrations ---- */
 
 /* 0: an empty database. */
@@ -225,28 +193,14 @@ int pv_sqlite_schema_status(const char *path, int *ret_found, int *ret_wanted, s
 
 /* ---- keys, deployment, epoch ---- */
 
-/* The proof that these are the keys that the database was made with: the MAC of a word, sealed. */
 static int check_keys(struct pv_sqlite_db *db, struct pv_arena *arena, const char *path,
                       struct pv_err *err)
 {
-    struct pv_hash mac = pv_keyring_mac(db->keyring, PV_STR("provost"));
-    struct pv_str proof = {(const char *)mac.b, sizeof(mac.b)};
-    struct pv_str sealed = {NULL, 0};
-    int status = meta_get(db, "key_check", arena, &sealed);
-    if (status == PV_ENOTFOUND) {
-        struct pv_buf *buf = &db->seals[0];
-        pv_buf_clear(buf);
-        status = pv_keyring_seal(db->keyring, PV_STR("key_check"), proof, buf);
-        status = status ? status : meta_put(db, "key_check", pv_buf_view(buf));
-        return status ? fail(db, path, status, err) : PV_OK;
-    }
-    struct pv_str found = {NULL, 0};
-    status = status ? status
-                    : pv_keyring_unseal(db->keyring, PV_STR("key_check"), sealed, arena, &found);
-    if (status == PV_ECRYPTO || (!status && !pv_str_eq(found, proof))) {
+    int status = pv_sqlite_check_keys(db, arena);
+    if (status == PV_ECRYPTO) {
         return pv_err_set(err, PV_ECRYPTO,
-                          "database %s was made with other keys: put back the keys file that "
-                          "belongs to it",
+                          "database %s needs other keys: put back the keys file that belongs to "
+                          "it, with every key that values are still sealed with",
                           path);
     }
     return status ? fail(db, path, status, err) : PV_OK;
@@ -255,10 +209,10 @@ static int check_keys(struct pv_sqlite_db *db, struct pv_arena *arena, const cha
 static int load_deployment(struct pv_sqlite_db *db, struct pv_logic *logic, struct pv_arena *arena)
 {
     struct pv_str found = {NULL, 0};
-    int status = meta_get(db, "deployment", arena, &found);
+    int status = pv_sqlite_meta_get(db, "deployment", arena, &found);
     if (status == PV_ENOTFOUND) {
         randombytes_buf(logic->deployment.b, sizeof(logic->deployment.b));
-        return meta_put(
+        return pv_sqlite_meta_put(
             db, "deployment",
             (struct pv_str){(const char *)logic->deployment.b, sizeof(logic->deployment.b)});
     }
@@ -372,6 +326,7 @@ void pv_sqlite_db_init(struct pv_sqlite_db *db, const struct pv_keyring *keyring
     pv_sqlite_reserves(&db->ops);
     pv_sqlite_pages(&db->ops);
     pv_sqlite_outbox(&db->ops);
+    db->ops.reseal = pv_sqlite_reseal;
     db->rows.ops = &db->ops;
     pv_tail_init(&db->tail);
     for (size_t i = 0; i < PV_SEALS; i++) {

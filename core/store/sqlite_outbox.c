@@ -2,13 +2,6 @@
 /* The SQLite store's rows: notifications and who gets them. */
 #include "core/store/sqlite_db.h"
 
-static struct pv_identity identity_of(const struct pv_outbox_row *row)
-{
-    struct pv_identity identity = pv_identity_id("outbox", row->op);
-    pv_identity_add(&identity, row->subscriber);
-    return identity;
-}
-
 static void bind_due(sqlite3_stmt *stmt, int at, int64_t due_ms)
 {
     if (due_ms == PV_NEVER) {
@@ -26,7 +19,7 @@ static int sql_outbox_add(struct pv_rows *rows, const struct pv_outbox_row *row)
     if (!stmt) {
         return status;
     }
-    struct pv_identity identity = identity_of(row);
+    struct pv_identity identity = pv_identity_outbox(row->op, row->subscriber);
     pv_bind_str(stmt, 1, row->subscriber);
     sqlite3_bind_int64(stmt, 2, row->service_n);
     sqlite3_bind_int64(stmt, 3, (int64_t)row->audit_n);
@@ -141,7 +134,7 @@ static int read_rows(struct pv_sqlite_db *db, sqlite3_stmt *stmt, size_t limit, 
         struct pv_outbox_row *out = &list[count++];
         status = read_row(stmt, arena, out);
         if (!status && out->due_ms <= now_ms) {
-            struct pv_identity identity = identity_of(out);
+            struct pv_identity identity = pv_identity_outbox(out->op, out->subscriber);
             pv_column_sealed(db, stmt, 13, pv_identity_str(&identity), arena, &out->body, &status);
         }
     }

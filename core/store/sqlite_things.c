@@ -39,13 +39,6 @@ int pv_sqlite_drop_n(struct pv_rows *rows, enum pv_stmt which, int64_t n)
 
 /* ---- documents, steps, signals ---- */
 
-static struct pv_identity named(const char *table, int64_t n, struct pv_str name)
-{
-    struct pv_identity identity = pv_identity_n(table, n);
-    pv_identity_add(&identity, name);
-    return identity;
-}
-
 static int put_named(struct pv_rows *rows, enum pv_stmt which, const char *table, int64_t n,
                      struct pv_str name, struct pv_str value)
 {
@@ -55,7 +48,7 @@ static int put_named(struct pv_rows *rows, enum pv_stmt which, const char *table
     if (!stmt) {
         return status;
     }
-    struct pv_identity identity = named(table, n, name);
+    struct pv_identity identity = pv_identity_named(table, n, name);
     sqlite3_bind_int64(stmt, 1, n);
     pv_bind_str(stmt, 2, or_empty(name));
     status = pv_bind_sealed(db, stmt, 3, 0, pv_identity_str(&identity), or_empty(value));
@@ -87,7 +80,7 @@ static int list_named(struct pv_rows *rows, enum pv_stmt which, const char *tabl
         if (!status) {
             struct pv_doc *doc = (struct pv_doc *)list + count++;
             pv_column_str(stmt, 0, arena, &doc->component, &status);
-            struct pv_identity identity = named(table, n, doc->component);
+            struct pv_identity identity = pv_identity_named(table, n, doc->component);
             pv_column_sealed(db, stmt, 1, pv_identity_str(&identity), arena, &doc->json, &status);
         }
     }
@@ -215,14 +208,6 @@ static int sql_step_list(struct pv_rows *rows, int64_t op_n, struct pv_arena *ar
 
 /* ---- kv ---- */
 
-static struct pv_identity kv_identity(struct pv_str scope, struct pv_str name)
-{
-    struct pv_identity identity = pv_identity_n("kv", 0);
-    pv_identity_add(&identity, scope);
-    pv_identity_add(&identity, name);
-    return identity;
-}
-
 /* Values of an instance are as many as its services, and their names may be random: each would
  * dirty a page of its own in a table sorted by name. They stand in the order they came in, and are
  * found through the index of keys. */
@@ -237,7 +222,7 @@ static int read_kv(struct pv_sqlite_db *db, sqlite3_stmt *stmt, struct pv_arena 
 {
     int status = pv_sqlite_one(db, stmt);
     if (!status) {
-        struct pv_identity identity = kv_identity(ret->scope, ret->name);
+        struct pv_identity identity = pv_identity_kv(ret->scope, ret->name);
         ret->version = (uint64_t)sqlite3_column_int64(stmt, 0);
         ret->erased = sqlite3_column_int(stmt, 1) != 0;
         pv_column_id(stmt, 2, &ret->writer);
@@ -279,7 +264,7 @@ static int sql_kv_get(struct pv_rows *rows, struct pv_str scope, struct pv_str n
 
 static int bind_value(struct pv_sqlite_db *db, sqlite3_stmt *stmt, int at, const struct pv_kv *kv)
 {
-    struct pv_identity identity = kv_identity(kv->scope, kv->name);
+    struct pv_identity identity = pv_identity_kv(kv->scope, kv->name);
     sqlite3_bind_int64(stmt, at, (int64_t)kv->version);
     sqlite3_bind_int(stmt, at + 1, kv->erased);
     pv_bind_id(stmt, at + 2, &kv->writer);
@@ -347,17 +332,6 @@ static void bind_grant(sqlite3_stmt *stmt, const struct pv_grant *grant)
     pv_bind_blob(stmt, 6, or_empty(grant->name));
 }
 
-static struct pv_identity grant_identity(const struct pv_grant *grant)
-{
-    struct pv_identity identity = pv_identity_n("grant", grant->op_n);
-    char run = (char)('0' + grant->run % 64);
-    pv_identity_add(&identity, (struct pv_str){&run, 1});
-    pv_identity_add(&identity, grant->component);
-    pv_identity_add(&identity, grant->step);
-    pv_identity_add(&identity, grant->name);
-    return identity;
-}
-
 static int sql_grant_get(struct pv_rows *rows, const struct pv_grant *key, struct pv_arena *arena,
                          struct pv_grant *ret)
 {
@@ -370,7 +344,7 @@ static int sql_grant_get(struct pv_rows *rows, const struct pv_grant *key, struc
     bind_grant(stmt, key);
     status = pv_sqlite_one(db, stmt);
     if (!status) {
-        struct pv_identity identity = grant_identity(key);
+        struct pv_identity identity = pv_identity_grant(key);
         *ret = *key;
         ret->number = sqlite3_column_int64(stmt, 0);
         pv_column_sealed(db, stmt, 1, pv_identity_str(&identity), arena, &ret->value, &status);
@@ -387,7 +361,7 @@ static int sql_grant_put(struct pv_rows *rows, const struct pv_grant *grant)
     if (!stmt) {
         return status;
     }
-    struct pv_identity identity = grant_identity(grant);
+    struct pv_identity identity = pv_identity_grant(grant);
     bind_grant(stmt, grant);
     sqlite3_bind_int64(stmt, 7, grant->number);
     status = pv_bind_sealed(db, stmt, 8, 0, pv_identity_str(&identity), grant->value);
@@ -434,7 +408,7 @@ static int sql_grant_list(struct pv_rows *rows, int64_t op_n, struct pv_arena *a
             pv_column_str(stmt, 3, arena, &grant->step, &status);
             pv_column_str(stmt, 4, arena, &grant->name, &status);
             grant->number = sqlite3_column_int64(stmt, 5);
-            struct pv_identity identity = grant_identity(grant);
+            struct pv_identity identity = pv_identity_grant(grant);
             pv_column_sealed(db, stmt, 6, pv_identity_str(&identity), arena, &grant->value,
                              &status);
         }

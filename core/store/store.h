@@ -15,6 +15,17 @@ int pv_keyring_open(const char *path, struct pv_keyring **ret_keyring,
 /* Keys from 64 bytes, for tests. */
 int pv_keyring_fixed(const uint8_t bytes[64], struct pv_keyring **ret_keyring) PV_MUST_CHECK;
 void pv_keyring_free(struct pv_keyring *keyring);
+/* Adds a random key, with the next id: to the file at `path`, which is replaced at one moment and
+ * durable, then to the keyring, where it seals from then on. A failure leaves both as they were.
+ * Blocks, on any thread, one call at a time. PV_ECONFLICT: the file's last key is not the one that
+ * seals; PV_ETOOBIG: there is no room for a key. */
+int pv_keyring_rotate(struct pv_keyring *keyring, const char *path, uint32_t *ret_id,
+                      struct pv_err *err) PV_MUST_CHECK;
+/* How many keys there are; their ids, the oldest first (`at` below the count); the one that seals.
+ */
+size_t pv_keyring_count(const struct pv_keyring *keyring);
+uint32_t pv_keyring_id(const struct pv_keyring *keyring, size_t at);
+uint32_t pv_keyring_newest(const struct pv_keyring *keyring);
 /* What lets its bearer send signals to this operation, and to no other. It lasts as long as the
  * keys file's line `mac`, which added keys leave as it is. */
 void pv_keyring_signal_key(const struct pv_keyring *keyring, struct pv_id op,

@@ -230,12 +230,16 @@ def admin_routes(call, token, svc):
     assert all("RateLimit" in answer.headers for answer in answers)
     call("DELETE", f"/v1/tokens/{made['id']}", None, 200, admin=True)
     call("DELETE", f"/v1/tokens/{NO_TOKEN}", None, 404, admin=True)
-    for path in ("/v1/tokens", "/v1/instances", "/v1/status", "/v1/audit/verify", f"/v1/explain/{svc}"):
+    for path in ("/v1/tokens", "/v1/instances", "/v1/status", "/v1/keys", "/v1/audit/verify",
+                 f"/v1/explain/{svc}"):
         call("GET", path, None, 200, admin=True)
         call("GET", path, None, 403, token=token)
     call("GET", f"/v1/explain/{NO_OP}", None, 404, admin=True)
     call("POST", "/v1/instances/support/test", {}, 200, admin=True)
     call("POST", "/v1/instances/nothing/test", {}, 404, admin=True)
+    call("POST", "/v1/keys/rotate", {}, 201, admin=True)
+    call("POST", "/v1/keys/rotate", {"id": 7}, 400, admin=True)
+    call("POST", "/v1/keys/rotate", {}, 403, token=token)
     call("POST", "/v1/reload", {}, 200, admin=True)
     good = call.one.config.read_text()
     call.one.config.write_text(good.replace('"module"', '"modul"'))
