@@ -11,6 +11,7 @@
 #define STEP_TIMEOUT_MS 60000u
 #define QUERY_TIMEOUT_MS 10000u
 #define OUTCOME_TEXT_MAX 1000u
+#define TOO_MANY "more calls at once than max_in_flight says: not begun"
 
 struct pv_str pv_host_key(const uint64_t *id)
 {
@@ -30,6 +31,12 @@ static int refuse(struct pv_host *host, uint64_t call, uint8_t code, const char 
     pv_wire_put_outcome(&host->out, call, &outcome);
     pv_host_sent(host);
     return 0;
+}
+
+/* What the daemon said it would have in flight at most is there. */
+static bool is_full(const struct pv_host *host)
+{
+    return host->max_in_flight != 0 && host->calls.count >= host->max_in_flight;
 }
 
 /* Takes the slot on the status page; the daemon must not use one twice at a time. */
@@ -184,6 +191,9 @@ int pv_host_on_step(struct pv_host *host, const struct pv_frame *frame)
     if (host->state != PV_HOST_OPEN) {
         return refuse(host, frame->call, PV_OUT_CANCELED, "the plugin host is stopping");
     }
+    if (is_full(host)) {
+        return refuse(host, frame->call, PV_OUT_TEMPORARY, TOO_MANY);
+    }
     const struct provost_step *step =
         pv_module_step(&host->module, w.operation, w.is_action == 1, w.step);
     provost_step_fn fn = pick(step, w.kind);
@@ -239,6 +249,9 @@ int pv_host_on_query(struct pv_host *host, const struct pv_frame *frame)
     }
     if (host->state != PV_HOST_OPEN) {
         return refuse(host, frame->call, PV_OUT_CANCELED, "the plugin host is stopping");
+    }
+    if (is_full(host)) {
+        return refuse(host, frame->call, PV_OUT_TEMPORARY, TOO_MANY);
     }
     const struct provost_query *query = pv_module_query(&host->module, w.of_service == 1, w.name);
     if (query == NULL) {

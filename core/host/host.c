@@ -190,6 +190,7 @@ static int on_hello(struct pv_host *host, const struct pv_frame *frame)
         return PV_ESYNTAX;
     }
     struct pv_err err = {0};
+    host->max_in_flight = hello.max_in_flight;
     if (hello.version != PV_WIRE_VERSION) {
         snprintf(err.text, sizeof(err.text),
                  "provostd speaks version %" PRIu32

@@ -65,7 +65,8 @@ struct pv_host {
 
     struct pv_page *page;
     struct pv_page *own_page;
-    int64_t lease_ms; /* 0: none yet, no limit */
+    int64_t lease_ms;       /* 0: none yet, no limit */
+    uint32_t max_in_flight; /* calls at once; 0: not said */
 
     struct pv_buf in;
     struct pv_buf out;

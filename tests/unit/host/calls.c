@@ -337,6 +337,37 @@ static void waiting_lets_others_run(void **state)
     assert_true(pv_mono_ms(&pv_clock_system) - begun < 9000); /* one after the other: 10 s */
 }
 
+static void more_than_max_in_flight_is_refused(void **state)
+{
+    (void)state;
+    static struct kit own;
+    const struct pv_wire_hello hello = {
+        .version = PV_WIRE_VERSION, .max_in_flight = 2, .settings = PV_STR("{}")};
+    kit_start_hello(&own, &plugin, &hello);
+    struct pv_wire_step step = kit_step("sleeps", "{}");
+    for (uint64_t call = 1; call <= 3; call++) {
+        step.slot = (uint32_t)call;
+        kit_send(&own, call, &step);
+    }
+    kit_query(&own, 4, true, "bad", "[0]");
+    for (uint64_t call = 3; call <= 4; call++) {
+        const struct kit_outcome *o = kit_wait(&own, call);
+        assert_int_equal(o->code, PV_OUT_TEMPORARY);
+        assert_int_equal(o->touched, 0);
+        assert_contains(o->text, "max_in_flight");
+    }
+    /* The two go on; where one has ended another one has room. */
+    kit_cancel(&own, 1);
+    assert_int_equal(kit_wait(&own, 1)->code, PV_OUT_CANCELED);
+    step = kit_step("echo", "{}");
+    step.slot = 3;
+    kit_send(&own, 5, &step);
+    assert_int_equal(kit_wait(&own, 5)->code, PV_OUT_OK);
+    kit_cancel(&own, 2);
+    assert_int_equal(kit_wait(&own, 2)->code, PV_OUT_CANCELED);
+    kit_stop(&own);
+}
+
 static void cancel_reaches_a_sleeper(void **state)
 {
     (void)state;
@@ -566,6 +597,7 @@ int main(void)
         WITH_HOST(nothing_leaves_after_the_lease),
         WITH_HOST(memory_of_a_call_is_bounded),
         WITH_HOST(input_may_come_in_pieces),
+        cmocka_unit_test(more_than_max_in_flight_is_refused),
         cmocka_unit_test(open_may_refuse),
         cmocka_unit_test(nonsense_ends_the_host),
         cmocka_unit_test(version_must_match),
