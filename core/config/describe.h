@@ -91,6 +91,7 @@ struct pv_describe_ask {
     const struct pv_str *exec; /* programs it may start, and read */
     size_t exec_count;
     bool unconfined; /* it may do what the caller may */
+    bool required;   /* a kernel that cannot confine it is an error */
 };
 
 /* How descriptions are obtained. */

@@ -118,7 +118,8 @@ static int pipes(int out[2], int errors[2], struct pv_err *err)
 static void reduced_environment(char *out[], size_t max)
 {
     static const char *const kept[] = {
-        "PATH=", "LD_LIBRARY_PATH=", "ASAN_OPTIONS=", "LSAN_OPTIONS=", "UBSAN_OPTIONS="};
+        "PATH=",         "LD_LIBRARY_PATH=", "ASAN_OPTIONS=",
+        "LSAN_OPTIONS=", "UBSAN_OPTIONS=",   "PROVOST_FAULTS_LANDLOCK_ABI="};
     size_t count = 0;
     for (char **variable = environ; *variable; variable++) {
         for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]) && count + 1 < max; i++) {
@@ -185,7 +186,22 @@ static bool add_reads(const struct pv_str *paths, size_t path_count,
     return true;
 }
 
-/* provost-host --describe MODULE [--settings] [--unconfined] [--read PATH ...], or --describe
+static void add_flags(const struct pv_describe_ask *ask, const char *argv[ARGUMENTS_MAX],
+                      size_t *count)
+{
+    if (ask->settings.len > 0) {
+        argv[(*count)++] = "--settings";
+    }
+    if (ask->unconfined) {
+        argv[(*count)++] = "--unconfined";
+    }
+    if (ask->required) {
+        argv[(*count)++] = "--required";
+    }
+}
+
+/* provost-host --describe MODULE [--settings] [--unconfined] [--required] [--read PATH ...], or
+ * --describe
  * --command PROGRAM ARGUMENT... */
 static bool command_line(const char *program, const struct pv_describe_ask *ask,
                          const char *argv[ARGUMENTS_MAX])
@@ -194,12 +210,7 @@ static bool command_line(const char *program, const struct pv_describe_ask *ask,
     argv[count++] = program;
     argv[count++] = "--describe";
     if (ask->command != NULL) {
-        if (ask->settings.len > 0) {
-            argv[count++] = "--settings";
-        }
-        if (ask->unconfined) {
-            argv[count++] = "--unconfined";
-        }
+        add_flags(ask, argv, &count);
         argv[count++] = "--command";
         for (size_t i = 0; ask->command[i] != NULL; i++) {
             if (count + 2 > ARGUMENTS_MAX) {
@@ -209,12 +220,7 @@ static bool command_line(const char *program, const struct pv_describe_ask *ask,
         }
     } else {
         argv[count++] = ask->module;
-        if (ask->settings.len > 0) {
-            argv[count++] = "--settings";
-        }
-        if (ask->unconfined) {
-            argv[count++] = "--unconfined";
-        }
+        add_flags(ask, argv, &count);
         if (!add_reads(ask->read, ask->read_count, argv, &count) ||
             !add_reads(ask->exec, ask->exec_count, argv, &count)) {
             return false;

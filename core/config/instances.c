@@ -129,7 +129,10 @@ static int describe_new(struct pv_loading *loading, struct pv_str path, struct p
                         struct pv_err *err)
 {
     struct pv_plugin *plugin = NULL;
-    int status = ask(loading, &(struct pv_describe_ask){.module = path.ptr}, &plugin, err);
+    int status = ask(loading,
+                     &(struct pv_describe_ask){.module = path.ptr,
+                                               .required = loading->config->isolation_required},
+                     &plugin, err);
     if (status != PV_OK) {
         return status;
     }
@@ -151,7 +154,8 @@ static int describe_command(struct pv_loading *loading, const struct pv_raw_inst
     struct pv_err err = {0};
     const struct pv_describe_ask asked = {.module = instance->module_path.ptr,
                                           .command = instance->command,
-                                          .unconfined = !instance->confined};
+                                          .unconfined = !instance->confined,
+                                          .required = loading->config->isolation_required};
     int status = ask(loading, &asked, &instance->plugin, &err);
     if (status != PV_OK && status != PV_ENOMEM) {
         pv_load_problem(loading, raw->head.node, raw->head.path, "command", "%s", err.text);
@@ -239,6 +243,7 @@ static int describe_own(struct pv_loading *loading, const struct pv_raw_instance
                                               .exec = instance->grants.exec.items,
                                               .exec_count = instance->grants.exec.count,
                                               .unconfined = !instance->confined,
+                                              .required = loading->config->isolation_required,
                                               .command = instance->command};
         status = ask(loading, &asked, &plugin, &err);
     } else {

@@ -291,8 +291,8 @@ static int read_settings(struct pv_buf *settings, struct pv_err *err)
     return status == 0 ? 0 : pv_err_set(err, status, "settings: %s", pv_status_text(status));
 }
 
-/* MODULE [--settings] [--unconfined] [--read PATH ...], or options before --command PROGRAM
- * ARGUMENT... */
+/* MODULE [--settings] [--unconfined] [--required] [--read PATH ...], or options before --command
+ * PROGRAM ARGUMENT... */
 static int describe_options(int argc, char **argv, struct pv_reach *reach, bool *with_settings,
                             char ***ret_words)
 {
@@ -307,6 +307,8 @@ static int describe_options(int argc, char **argv, struct pv_reach *reach, bool 
             *with_settings = true;
         } else if (strcmp(argv[i], "--unconfined") == 0) {
             reach->flags |= PV_REACH_UNCONFINED;
+        } else if (strcmp(argv[i], "--required") == 0) {
+            reach->flags &= ~(uint32_t)PV_REACH_BEST_EFFORT;
         } else if (strcmp(argv[i], "--read") == 0 && i + 1 < argc) {
             i++;
             if (pv_reach_add(&reach->read, pv_str(argv[i])) != 0) {
@@ -319,7 +321,7 @@ static int describe_options(int argc, char **argv, struct pv_reach *reach, bool 
     return first == 1 ? 0 : PV_EINVAL;
 }
 
-/* A kernel without isolation is judged where hosts are started. */
+/* Goes on where the kernel lacks something, unless --required says otherwise. */
 static struct pv_reach describing = {.flags = PV_REACH_BEST_EFFORT};
 
 static int restrict_program(char *const *words, struct pv_err *err)
@@ -384,15 +386,14 @@ int main(int argc, char **argv)
                         pv_str_to_i64(pv_str(argv[1] + 9), &parent) == 0 && parent > 0 &&
                         parent <= INT32_MAX;
     if (argc != 1 && !parent_given) {
-        fputs(
-            "usage: provost-host [--parent=PID] [--trace]\n"
-            "       provost-host --describe MODULE [--settings] [--unconfined] [--read PATH ...]\n"
-            "       provost-host --describe [--settings] [--unconfined] --command PROGRAM "
-            "ARGUMENT...\n"
-            "                                 (--settings: JSON on standard input)\n"
-            "provostd starts it, with a socket as descriptor 3, the status page as 4 and its "
-            "reach as 5.\n",
-            stderr);
+        fputs("usage: provost-host [--parent=PID] [--trace]\n"
+              "       provost-host --describe MODULE [OPTION...] [--read PATH ...]\n"
+              "       provost-host --describe [OPTION...] --command PROGRAM ARGUMENT...\n"
+              "                                 --settings: JSON on standard input; --unconfined;\n"
+              "                                 --required: not where it cannot be confined\n"
+              "provostd starts it, with a socket as descriptor 3, the status page as 4 and its "
+              "reach as 5.\n",
+              stderr);
         return EXIT_USAGE;
     }
     return serve((int)parent, trace);

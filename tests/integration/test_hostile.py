@@ -6,6 +6,7 @@ import json
 import os
 import pwd
 import shutil
+import subprocess
 import tempfile
 from pathlib import Path
 
@@ -135,6 +136,16 @@ def test_required_isolation_that_is_not_there_is_no_start(make_provost, build):
     one = without_landlock(make_provost, build, "required")
     with pytest.raises(AssertionError, match="no Landlock.*isolation: best-effort"):
         one.start()
+
+
+@pytest.mark.parametrize("isolation", ["required", "best-effort"])
+def test_a_check_loads_no_module_unconfined_where_isolation_is_required(make_provost, build, isolation):
+    one = without_landlock(make_provost, build, isolation)
+    done = subprocess.run([build / "provost", "-c", one.config, "config", "check"], text=True,
+                          capture_output=True, env=one.env)
+    said = done.stdout + done.stderr
+    assert (done.returncode == 0) == (isolation == "best-effort"), said
+    assert ("no Landlock" in said) == (isolation == "required"), said
 
 
 def test_best_effort_runs_and_says_what_is_missing(make_provost, build):
