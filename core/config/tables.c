@@ -266,7 +266,7 @@ static const struct pv_option instance_options[] = {
      AT(pv_raw_instance, max_in_flight),
      .fallback = "1000",
      .min = 1,
-     .max = 4000,
+     .max = 16000,
      .doc = "Steps that run at once."},
     {.name = "rate",
      .kind = PV_T_NUMBER,

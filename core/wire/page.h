@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #define PV_PAGE_MAGIC 0x50565047u
-#define PV_PAGE_SLOTS 4096u
+#define PV_PAGE_SLOTS 16384u
 /* What a thread is called while it works for the call in that slot. */
 #define PV_PAGE_THREAD_NAME "slot %u"
 

@@ -17,11 +17,14 @@ import steps  # noqa: E402
 RUN = Path(__file__).resolve().parent / "run"
 GATES = {"flat": "flat", "idle": "idle", "growth": "growth", "ready": "ready", "ready-loaded": "ready",
          "ready-waiting": "ready-waiting", "array": "array", "http": "http", "first-p50": "first-p50",
-         "first-p99": "first-p99"}
+         "first-p99": "first-p99", "flight-lag": "flight-lag", "flight-kib": "flight-kib", "cancel": "cancel",
+         "hostile": "hostile"}
 IMPOSSIBLE = {"flat": "1e9", "idle": "0.001", "growth": "-100000", "ready": "0.001", "ready-waiting": "0.001",
-              "array": "1e12", "http": "1e12", "first-p50": "0.001", "first-p99": "0.001"}
+              "array": "1e12", "http": "1e12", "first-p50": "0.001", "first-p99": "0.001",
+              "flight-lag": "-1e9", "flight-kib": "-1e9", "cancel": "-1", "hostile": "1e9"}
 GENEROUS = {"flat": "0", "idle": "1e9", "growth": "1e9", "ready": "1e9", "ready-waiting": "1e9",
-            "array": "0", "http": "0", "first-p50": "1e9", "first-p99": "1e9"}
+            "array": "0", "http": "0", "first-p50": "1e9", "first-p99": "1e9",
+            "flight-lag": "1e9", "flight-kib": "1e9", "cancel": "1", "hostile": "0"}
 
 
 def limits(values):
@@ -42,7 +45,7 @@ def saved(build, tmp_path_factory):
     folder = tmp_path_factory.mktemp("bench")
     ran = subprocess.run([RUN, "--build", build, "--folder", folder, "--json", folder / "figures",
                           "--rounds", "1", "--seconds", "1", "--warm", "10", "--loaded", "100", "--waiting", "50",
-                          "--singles", "10",
+                          "--singles", "10", "--flight", "50", "--crowd", "50",
                           *limits(IMPOSSIBLE)], capture_output=True, text=True, timeout=240)
     assert sorted(p.name for p in folder.iterdir()) == ["figures"], ran.stderr
     return ran, folder / "figures"
@@ -79,7 +82,8 @@ def test_what_was_measured_is_there(saved):
     figures = json.loads(saved[1].read_text())["figures"]
     for name in ("fdatasync_per_s", "bare_per_s", "accept_accepted_per_s", "done_done_per_s",
                  "done_loaded_done_per_s", "wait_done_per_s", "bulk_per_s", "array_accepted_per_s", "curl_per_s",
-                 "http_done_per_s", "onestep_done_per_s", "trip_p99_ms", "first_p99_ms"):
+                 "http_done_per_s", "onestep_done_per_s", "trip_p99_ms", "first_p99_ms", "flight_kib",
+                 "cancel_s", "hostile_ratio"):
         assert len(figures[name]) == 1 and figures[name][0] > 0, name
 
 
