@@ -159,6 +159,7 @@ static void on_ended(uv_poll_t *poll, int status, int events)
     } else if (!p->finished) {
         p->timer.fire = on_kill_time;
         if (pv_timer_start(p->host, &p->timer, pv_host_now(p->host) + DRAIN_MS) != 0) {
+            p->result = p->result != 0 ? p->result : PROVOST_E_LOST;
             finish(p);
         }
     }
@@ -186,7 +187,7 @@ static void on_output(uv_stream_t *stream, ssize_t got, const uv_buf_t *bytes)
     struct pv_buf *buf = stream == (uv_stream_t *)&p->out ? &p->output : &p->errors;
     bool fits = buf->status == 0 && pv_buf_put(buf, bytes->base, (size_t)got) == 0;
     if (!fits && p->result == 0) {
-        end_program(p, PROVOST_E_TOO_BIG);
+        end_program(p, buf->status == PV_ENOMEM ? PROVOST_E_LOST : PROVOST_E_TOO_BIG);
     }
 }
 
@@ -349,6 +350,9 @@ static int failure(struct pv_call *call, int code, const struct provost_exec_req
     if (code == PROVOST_E_TIMEOUT) {
         return pv_call_fail(call, code, "exec %s: not done in %u ms", req->argv[0],
                             req->timeout_ms);
+    }
+    if (code == PROVOST_E_LOST) {
+        return pv_call_fail(call, code, "exec %s: out of memory for its output", req->argv[0]);
     }
     if (code == PROVOST_E_TOO_BIG) {
         return pv_call_fail(call, code, "exec %s: more than %u bytes of output", req->argv[0],

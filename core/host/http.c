@@ -321,6 +321,10 @@ static int explain(struct request *r)
         return pv_call_fail(call, PROVOST_E_LOST,
                             "%s %s: the connection broke before an answer came", method, where);
     }
+    if (r->head.status == PV_ENOMEM || r->body.status == PV_ENOMEM) {
+        return pv_call_fail(call, PROVOST_E_LOST, "%s %s: out of memory for the answer", method,
+                            where);
+    }
     if (r->too_big) {
         return pv_call_fail(call, PROVOST_E_TOO_BIG, "%s %s: the answer is larger than %u bytes",
                             method, where, r->req.max_answer_bytes);
@@ -366,6 +370,9 @@ static int exchange(struct request *r)
         r->location = location != NULL ? pv_memory_str(&r->call->memory, pv_str(location)) : NULL;
         if (r->code != CURLE_OK) {
             code = explain(r);
+        } else if (location != NULL && r->location == NULL) {
+            code = pv_call_fail(r->call, PROVOST_E_LOST, "%s: out of memory for the answer",
+                                r->req.method);
         }
     }
     pv_multi_easy_free(multi, r->transfer.easy);

@@ -16,7 +16,9 @@ struct pv_multi {
     void *user;
     CURLM *curl;
     uv_timer_t timer;
-    unsigned handles; /* not closed yet, the timer included */
+    uv_timer_t relief;           /* runs while there are starved transfers */
+    struct pv_transfer *starved; /* there was no memory to watch a socket of theirs */
+    unsigned handles;            /* not closed yet, the timers included */
     bool closing;
     CURL *stock[EASY_KEPT];
     size_t stock_count;
@@ -54,6 +56,42 @@ static void on_timer_closed(uv_handle_t *handle)
     handle_gone(handle->data);
 }
 
+static void forget(struct pv_multi *multi, struct pv_transfer *transfer)
+{
+    struct pv_transfer **at = &multi->starved;
+    while (transfer->starved && *at != transfer) {
+        at = &(*at)->next;
+    }
+    if (transfer->starved) {
+        *at = transfer->next;
+        transfer->starved = false;
+    }
+}
+
+static void on_relief(uv_timer_t *timer)
+{
+    struct pv_multi *multi = timer->data;
+    while (multi->starved != NULL) {
+        struct pv_transfer *transfer = multi->starved;
+        forget(multi, transfer);
+        curl_multi_remove_handle(multi->curl, transfer->easy);
+        transfer->done(transfer, CURLE_OUT_OF_MEMORY);
+    }
+}
+
+/* Ends the transfer soon. libcurl must not learn of it: it would give up every other one too. */
+static void starve(struct pv_multi *multi, CURL *easy)
+{
+    struct pv_transfer *transfer = NULL;
+    curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&transfer);
+    if (transfer != NULL && !transfer->starved && !multi->closing) {
+        transfer->starved = true;
+        transfer->next = multi->starved;
+        multi->starved = transfer;
+        uv_timer_start(&multi->relief, on_relief, 0, 0);
+    }
+}
+
 static void reap(struct pv_multi *multi)
 {
     int more = 0;
@@ -66,6 +104,7 @@ static void reap(struct pv_multi *multi)
         struct pv_transfer *transfer = NULL;
         curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, (char **)&transfer);
         curl_multi_remove_handle(multi->curl, msg->easy_handle);
+        forget(multi, transfer);
         transfer->done(transfer, code);
     }
 }
@@ -125,7 +164,6 @@ static struct watch *new_watch(struct pv_multi *multi, curl_socket_t fd)
 
 static int on_socket_wanted(CURL *easy, curl_socket_t fd, int what, void *user, void *socket_data)
 {
-    (void)easy;
     struct pv_multi *multi = user;
     struct watch *watch = socket_data;
     if (what == CURL_POLL_REMOVE) {
@@ -139,7 +177,8 @@ static int on_socket_wanted(CURL *easy, curl_socket_t fd, int what, void *user, 
     if (watch == NULL) {
         watch = new_watch(multi, fd);
         if (watch == NULL) {
-            return -1; /* the transfer fails as out of memory */
+            starve(multi, easy);
+            return 0;
         }
         curl_multi_assign(multi->curl, fd, watch);
     }
@@ -170,7 +209,9 @@ int pv_multi_new(uv_loop_t *loop, struct pv_multi **ret_multi)
     curl_multi_setopt(curl, CURLMOPT_MAXCONNECTS, CONNECTIONS_KEPT);
     uv_timer_init(loop, &multi->timer);
     multi->timer.data = multi;
-    multi->handles = 1;
+    uv_timer_init(loop, &multi->relief);
+    multi->relief.data = multi;
+    multi->handles = 2;
     *ret_multi = multi;
     return 0;
 }
@@ -186,6 +227,7 @@ void pv_multi_close(struct pv_multi *multi, void (*closed)(void *user), void *us
     curl_multi_cleanup(multi->curl);
     curl_global_cleanup();
     uv_close((uv_handle_t *)&multi->timer, on_timer_closed);
+    uv_close((uv_handle_t *)&multi->relief, on_timer_closed);
 }
 
 CURL *pv_multi_easy(struct pv_multi *multi)
@@ -217,4 +259,5 @@ int pv_multi_add(struct pv_multi *multi, struct pv_transfer *transfer)
 void pv_multi_remove(struct pv_multi *multi, struct pv_transfer *transfer)
 {
     curl_multi_remove_handle(multi->curl, transfer->easy);
+    forget(multi, transfer);
 }

@@ -6,6 +6,7 @@
 #include "core/base/status.h"
 
 #include <curl/curl.h>
+#include <stdbool.h>
 #include <uv.h>
 
 struct pv_multi;
@@ -15,6 +16,9 @@ struct pv_multi;
 struct pv_transfer {
     CURL *easy;
     void (*done)(struct pv_transfer *transfer, CURLcode code);
+    /* private; zero before it is added */
+    bool starved;
+    struct pv_transfer *next;
 };
 
 int pv_multi_new(uv_loop_t *loop, struct pv_multi **ret_multi) PV_MUST_CHECK;
