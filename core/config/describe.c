@@ -207,12 +207,26 @@ static int check_secret(struct parse *parse, const struct pv_field *field)
     return PV_OK;
 }
 
+/* "secret": 1 must not pass for false. */
+static int check_flags(struct parse *parse, const json_t *json)
+{
+    static const char *const flags[] = {"required", "secret", "immutable", "file"};
+    for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
+        const json_t *flag = json_object_get(json, flags[i]);
+        if (flag && !json_is_boolean(flag)) {
+            return pv_err_set(parse->err, PV_EINVAL, "\"%s\" is neither true nor false", flags[i]);
+        }
+    }
+    return PV_OK;
+}
+
 static int parse_field(struct parse *parse, const json_t *json, struct pv_field *field)
 {
     int status = get_name(parse, json, &field->name);
     if (status != PV_OK) {
         return status;
     }
+    status = check_flags(parse, json);
     field->flags = (get_bool(json, "required") ? PV_F_REQUIRED : 0) |
                    (get_bool(json, "secret") ? PV_F_SECRET : 0) |
                    (get_bool(json, "immutable") ? PV_F_IMMUTABLE : 0) |

@@ -183,6 +183,9 @@ int pv_load_instances(struct pv_loading *loading) PV_MUST_CHECK;
 /* What the host of an instance may reach; the instance is described and has its settings. */
 int pv_load_grants(struct pv_loading *loading, const struct pv_raw_instance *raw,
                    struct pv_config_instance *instance) PV_MUST_CHECK;
+/* The aliases of one instance, whose plugin has been described. */
+int pv_load_aliases(struct pv_loading *loading, const struct pv_raw_instance *raw,
+                    struct pv_config_instance *instance) PV_MUST_CHECK;
 int pv_load_products(struct pv_loading *loading) PV_MUST_CHECK;
 int pv_load_sources(struct pv_loading *loading) PV_MUST_CHECK;
 int pv_load_subscribers(struct pv_loading *loading) PV_MUST_CHECK;

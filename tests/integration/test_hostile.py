@@ -142,7 +142,7 @@ def test_required_isolation_that_is_not_there_is_no_start(make_provost, build):
 def test_a_check_loads_no_module_unconfined_where_isolation_is_required(make_provost, build, isolation):
     one = without_landlock(make_provost, build, isolation)
     done = subprocess.run([build / "provost", "-c", one.config, "config", "check"], text=True,
-                          capture_output=True, env=one.env)
+                          capture_output=True, env=one.env, cwd=one.folder)
     said = done.stdout + done.stderr
     assert (done.returncode == 0) == (isolation == "best-effort"), said
     assert ("no Landlock" in said) == (isolation == "required"), said

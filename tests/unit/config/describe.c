@@ -43,6 +43,8 @@ static const struct {
      "description: settings: field f: \"min\" is not a number in its range"},
     {FIELD "\"type\":\"int\",\"default\":\"many\"}]}",
      "description: settings: field f: its default: expected a whole number, got \"many\""},
+    {FIELD "\"secret\":1}]}",
+     "description: settings: field f: \"secret\" is neither true nor false"},
     {FIELD "\"type\":\"json\",\"secret\":true}]}",
      "description: settings: field f: of type json and SECRET; a secret is a string, text, list or "
      "map"},
