@@ -119,7 +119,7 @@ static void write_event(struct pv_buf *out, const struct pv_feed_item *item, uns
         [PV_NOTICE_CANCELED] = PV_OPS_CANCELED,     [PV_NOTICE_ABANDONED] = PV_OPS_ABANDONED,
     };
     struct pv_notice notice = {
-        .type = k == 0 ? (enum pv_notice_type)item->type : PV_NOTICE_STATE,
+        .type = k == 0 ? item->type : (int)PV_NOTICE_STATE,
         .at_ms = item->at_ms,
         .op = op->id,
         .op_type = op->type,

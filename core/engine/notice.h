@@ -21,7 +21,7 @@ enum pv_notice_type {
 #define PV_NOTICE_MAX (64u * 1024) /* bytes of one */
 
 struct pv_notice {
-    enum pv_notice_type type;
+    int type;      /* enum pv_notice_type */
     int64_t at_ms; /* wall clock */
     /* The operation that ended or parked. */
     struct pv_id op;

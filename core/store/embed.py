@@ -15,10 +15,11 @@ for number, source in enumerate(sorted(sources, key=lambda name: Path(name).name
     name = Path(source).name
     if not name.startswith(f"{number:04d}_"):
         sys.exit(f"{name}: expected migration {number:04d}")
+    lines.append("    (")
     for line in Path(source).read_text(encoding="utf-8").splitlines():
         if line and not line.startswith("--"):
             escaped = line.replace("\\", "\\\\").replace('"', '\\"')
             lines.append(f'    "{escaped}\\n"')
-    lines.append("    ,")
+    lines.append("    ),")
 lines += ["};", f"const int pv_sqlite_schema = {len(sources)};", ""]
 Path(out).write_text("\n".join(lines), encoding="utf-8")

@@ -105,7 +105,7 @@ int pv_logic_notify(struct pv_logic *logic, const struct pv_svc *svc,
     struct pv_op op;
     int status = ops_of(logic)->op_by_n(logic->rows, end->op_n, &logic->scratch, &op);
     struct pv_notice notice = {
-        .type = (enum pv_notice_type)type,
+        .type = type,
         .at_ms = now_ms,
         .op = op.id,
         .op_type = op.type,

@@ -11,8 +11,8 @@ bool fuzz_seed(size_t n, struct pv_buf *out)
     static const char *const seeds[] = {
         "GET /v1/services?limit=3 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer provost_1\r\n\r\n",
         "POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}",
-        "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3;a=b\r\nabc\r\n0\r\nT: "
-        "x\r\n\r\n",
+        ("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3;a=b\r\nabc\r\n0\r\nT: "
+         "x\r\n\r\n"),
         "OPTIONS * HTTP/1.0\r\nConnection: keep-alive, close\r\nExpect: 100-continue\r\n\r\n",
         "\r\nGET http://host/x HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\n\r\n",
     };

@@ -49,8 +49,8 @@ static void text_is_cumulative(void **state)
     assert_int_equal(pv_metric(&out, "z_total", "counter", "Another.", 7), 0);
     assert_int_equal(pv_buf_char(&out, '\0'), 0);
     static const char *const lines[] = {
-        "# HELP x_seconds What it is.\n# TYPE x_seconds histogram\n"
-        "x_seconds_bucket{a=\"b\",le=\"1\"} 1\n",
+        ("# HELP x_seconds What it is.\n# TYPE x_seconds histogram\n"
+         "x_seconds_bucket{a=\"b\",le=\"1\"} 1\n"),
         "x_seconds_bucket{a=\"b\",le=\"2\"} 2\n",
         "x_seconds_bucket{a=\"b\",le=\"131072\"} 2\n",
         "x_seconds_bucket{a=\"b\",le=\"+Inf\"} 3\n",

@@ -53,14 +53,14 @@ static void what_a_receiver_refuses(void **state)
 static void secrets_are_24_to_64_bytes(void **state)
 {
     (void)state;
-    static const char *const bad[] = {
-        "",
-        "whsec_",
-        "whsec_!",
-        "whsec_AAAA",
-        "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaS",
-        "whsec_"
-        "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="};
+    static const char *const bad[] = {"",
+                                      "whsec_",
+                                      "whsec_!",
+                                      "whsec_AAAA",
+                                      "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaS",
+                                      ("whsec_"
+                                       "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+                                       "AAAAAAAAAAAAAAAAAAAAAAAAAAAA=")};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         struct pv_secret *key = NULL;
         assert_int_equal(pv_webhook_secret(pv_str(bad[i]), &key), PV_EINVAL);
