@@ -262,7 +262,7 @@ def test_watch_shows_what_happens(provost, daemon):
     assert [line[10:] for line in done.stdout.splitlines()] == [
         "running: 40 %: copying", "dns.zone: temporary: HTTP 503", "ready, waits (retry) until 10:20:00: HTTP 503",
         "dns.zone (lookup), attempt 2: ok", "done"]
-    assert [request.headers["Prefer"] for request in daemon.requests] == [None, "wait=1", "wait=1", "wait=1"]
+    assert [request.headers["Prefer"] for request in daemon.requests] == [None, "wait=60", "wait=60", "wait=60"]
 
 
 def test_watch_gives_up(provost, daemon):

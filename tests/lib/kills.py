@@ -19,7 +19,7 @@ import routes
 from daemon import SLOW
 
 # Passed a few times a life; others are passed hundreds of times.
-COUNTS = {"host.start": (1, 2), "store.checkpoint": (1,)}
+COUNTS = {"host.start": (1, 2), "store.checkpoint": (1,), "keys.rename.before": (1,), "keys.rename.after": (1,)}
 COSTS = {"store.checkpoint": 4}  # takes that much longer than others
 SERVICES = 12  # lives of services under way at once
 # Operations that may be under way before the load waits for the oldest; each step of script is a process.
@@ -177,6 +177,13 @@ class Run:
                 found["spawner"].append(pid)
         return found
 
+    def rotate(self):
+        """Has the keys rotated, under load; provostd may be gone before it answers."""
+        try:
+            self.one.admin("POST", "/v1/keys/rotate")
+        except (OSError, daemons.http.client.HTTPException):
+            pass
+
     def kill_one(self, kinds):
         """Kills one process of these kinds at this moment, when there is one."""
         found = [(kind, pid) for kind, pids in self.below().items() if kind in kinds for pid in pids]
@@ -206,6 +213,8 @@ class Run:
         try:
             self.load.up.set()
             gone = []
+            if any(name.startswith("keys.") for name in chosen):
+                self.rotate()
             for _ in range(self.random.randrange(1, 4)):
                 gone = gone or select.select([ended], [], [], life_s / 2 * self.random.random())[0]
                 if not gone:
