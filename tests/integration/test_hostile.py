@@ -27,8 +27,8 @@ REFUSED = {
     "be_dumpable": "EPERM", "outlive": "EPERM"}
 ALLOWED = {"own_file": "done", "inet_socket": "done", "own_thread": "done"}
 # What a sanitizer needs for its own work is open to the plugin as well.
-SANITIZED = {"make_process": "done", "environment_of_other": "done", "trace": None,
-             "be_dumpable": "done", "outlive": "done"}
+SANITIZED = {"make_process": "done", "trace": None, "be_dumpable": "done",
+             "outlive": "done"}
 
 OPTIONS = {
     "plugins": {"hostile": {"module": "hostile", "memory": "300MiB"},
