@@ -55,10 +55,12 @@ int pv_kit_service_twin(struct pv_kit *kit, struct pv_kit_service *service,
     int status = pv_kit_service_init(kit, service);
     memcpy(service->external_id, other->external_id, sizeof(service->external_id));
     json_t *kv = json_object_get(other->local.root, "kv");
+    if (kv == NULL) {
+        kv = json_object();
+        json_object_set_new(other->local.root, "kv", kv);
+    }
     if (json_object_get(kv, "instance") == NULL) {
-        kv = kv != NULL ? kv : json_object();
         json_object_set_new(kv, "instance", json_object());
-        json_object_set(other->local.root, "kv", kv);
     }
     if (json_object_get(other->local.root, "pools") == NULL) {
         json_object_set_new(other->local.root, "pools", json_object());
