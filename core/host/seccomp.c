@@ -192,9 +192,12 @@ static void refuse_neighbours(struct filter *f)
     refuse_if(f, EPERM, "ioctl", is(1, IOCTL_TIOCLINUX));
 }
 
-/* It stays as it was restricted. */
+/* It stays as it was restricted. What looks for leaks makes itself dumpable and traces its parent. */
 static void refuse_loosening(struct filter *f)
 {
+#ifdef PV_SANITIZED
+    (void)f;
+#else
     const int call = seccomp_syscall_resolve_name("prctl");
     const struct scmp_arg_cmp dumpable[] = {is(0, PR_SET_DUMPABLE), is_not(1, 0)};
     const struct scmp_arg_cmp tie[] = {is(0, PR_SET_PDEATHSIG), is_not(1, 9 /* SIGKILL */)};
@@ -202,6 +205,7 @@ static void refuse_loosening(struct filter *f)
     add(f, EPERM, call, tie, 2);
     refuse_if(f, EPERM, "prctl", is(0, PR_SET_PTRACER));
     refuse_if(f, EPERM, "prctl", is(0, PR_SET_CHILD_SUBREAPER));
+#endif
 }
 
 /* Landlock rules truncation from ABI 3 on. Opening for writing is ruled before. */
@@ -246,9 +250,7 @@ static void fill(struct filter *f, const struct pv_reach *reach, int landlock_ab
     refuse_processes(f, reach);
     refuse_signals(f, reach);
     refuse_neighbours(f);
-#ifndef PV_SANITIZED
     refuse_loosening(f);
-#endif
     refuse_truncation(f, landlock_abi);
 }
 
