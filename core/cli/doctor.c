@@ -256,14 +256,11 @@ static void check_clock(struct doctor *doctor)
 /* What the daemon says the kernel cannot do for the isolation of plugins. */
 static void check_kernel(struct doctor *doctor)
 {
-    const json_t *isolation = json_object_get(doctor->status.json, "isolation");
-    const json_t *missing = json_object_get(isolation, "missing");
-    for (size_t i = 0; i < json_array_size(missing); i++) {
-        const char *what = json_string_value(json_array_get(missing, i));
-        find(doctor, WARN, "kernel", "a newer kernel confines plugins further: docs/security.md",
-             "lacks %s", what != NULL ? what : "something");
-    }
-    if (isolation != NULL && json_array_size(missing) == 0) {
+    const char *lacks = pv_json_text(doctor->status.json, "isolation.lacks");
+    if (lacks != NULL) {
+        find(doctor, WARN, "kernel", "docs/security.md says what each kernel confines", "%s",
+             lacks);
+    } else {
         find(doctor, FINE, "kernel", NULL, "has everything that confines plugins");
     }
 }

@@ -192,7 +192,7 @@ static void refuse_neighbours(struct filter *f)
     refuse_if(f, EPERM, "ioctl", is(1, IOCTL_TIOCLINUX));
 }
 
-/* It stays as it was restricted. What looks for leaks makes itself dumpable and traces its parent. */
+/* It stays as it was restricted. (A leak checker makes itself dumpable and traces its parent.) */
 static void refuse_loosening(struct filter *f)
 {
 #ifdef PV_SANITIZED

@@ -3,6 +3,7 @@
 for others holds no secret and no customer."""
 
 import json
+import os
 import tarfile
 
 import pytest
@@ -52,6 +53,19 @@ def test_a_healthy_one(misbehaving, cli):
     assert sorted(text.split()[0] for _, text, _ in found["instance"]) == ["bad", "good"]
     text = cli(one, "doctor")
     assert text.returncode == 0 and "good works" in text.stdout, text
+
+
+@pytest.mark.parametrize("abi, verdict, says", [("0", "warn", "has no Landlock"), ("2", "warn", "truncation"),
+                                                ("6", "ok", "has everything")])
+def test_what_the_kernel_lacks_is_said(make_provost, cli, build, abi, verdict, says):
+    if b"PROVOST_FAULTS_LANDLOCK_ABI" not in (build / "provostd").read_bytes():
+        pytest.skip("a build without faults has the kernel's own Landlock")
+    one = make_provost({"isolation": "best-effort", "plugins": {}, "products": {}},
+                       dict(os.environ, PROVOST_FAULTS_LANDLOCK_ABI=abi)).start()
+    if one.admin("GET", "/v1/status").json["isolation"]["landlock_abi"] != int(abi):
+        pytest.skip(f"this kernel has not Landlock ABI {abi}")
+    found, status = checks(cli, one)
+    assert status == 0 and found["kernel"][0][0] == verdict and says in found["kernel"][0][1], found
 
 
 def test_what_is_wrong_is_named(shop, cli):
