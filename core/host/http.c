@@ -8,6 +8,7 @@
 #include "core/base/fault.h"
 #include "core/base/hash.h"
 #include "core/host/internal.h"
+#include "core/net/request.h"
 
 #include <netdb.h>
 #include <stdio.h>
@@ -16,7 +17,6 @@
 #include <sys/socket.h>
 
 #define TIMEOUT_MS 30000u
-#define CONNECT_TIMEOUT_MS 10000u
 #define ANSWER_MAX (1024u * 1024)
 #define ANSWER_MOST (16u * 1024 * 1024)
 #define HEAD_MAX (64u * 1024)
@@ -141,12 +141,8 @@ static void cancel_request(struct pv_wait *wait)
 
 static int add_line(struct request *r, const char *line)
 {
-    struct curl_slist *list = curl_slist_append(r->headers, line);
-    if (list == NULL) {
-        return pv_call_fail(r->call, PROVOST_E_NOMEM, "out of memory");
-    }
-    r->headers = list;
-    return 0;
+    int status = pv_request_header(&r->headers, line);
+    return status == 0 ? 0 : pv_call_fail(r->call, PROVOST_E_NOMEM, "out of memory");
 }
 
 /* libcurl takes "Name;" for a header with an empty value, and "Name:" for one to leave out. */
@@ -238,70 +234,45 @@ static void set_method(struct request *r, CURL *easy)
         curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
         curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, method);
     } else {
-        curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)r->req.body_len);
-        curl_easy_setopt(easy, CURLOPT_POSTFIELDS, r->req.body != NULL ? r->req.body : "");
+        pv_request_body(easy, (struct pv_str){r->req.body, r->req.body_len});
         curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, method);
     }
 }
 
-static void set_options(struct request *r, CURL *easy)
+static int set_options(struct request *r, const char *addresses)
 {
+    CURL *easy = r->transfer.easy;
     int64_t left = r->deadline_ms - pv_host_now(r->call->host);
-    long timeout = left > 0 ? (long)left : 1;
-    curl_easy_setopt(easy, CURLOPT_URL, r->url.url);
-    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
-    curl_easy_setopt(easy, CURLOPT_PROXY, "");
-    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
-    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
-    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, timeout);
-    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
-                     timeout < (long)CONNECT_TIMEOUT_MS ? timeout : (long)CONNECT_TIMEOUT_MS);
-    curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, r->idempotent ? IDLE_REUSE_S : IDLE_REUSE_ONCE_S);
-    curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, 8192L);
-    curl_easy_setopt(easy, CURLOPT_USERAGENT, USER_AGENT);
-    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, r->curl_error);
-    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, r->headers);
-    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_head);
-    curl_easy_setopt(easy, CURLOPT_HEADERDATA, r);
-    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
-    curl_easy_setopt(easy, CURLOPT_WRITEDATA, r);
+    struct pv_request request = {
+        .url = &r->url,
+        .addresses = addresses,
+        .headers = r->headers,
+        .user_agent = USER_AGENT,
+        .ca_file = r->req.ca_file,
+        .timeout_ms = left > 0 ? (long)left : 1,
+        .idle_reuse_s = r->idempotent ? IDLE_REUSE_S : IDLE_REUSE_ONCE_S,
+        .error = r->curl_error,
+        .head = on_head,
+        .body = on_body,
+        .user = r,
+    };
+    int status = pv_request_set(easy, &request, &r->resolve);
     curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_send);
     curl_easy_setopt(easy, CURLOPT_PREREQDATA, r);
     curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_socket);
     curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, r);
-    if (r->req.ca_file != NULL) {
-        curl_easy_setopt(easy, CURLOPT_CAINFO, r->req.ca_file);
-    }
-    if (r->url.socket_path != NULL) {
-        curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, r->url.socket_path);
-    }
-    if (r->resolve != NULL) {
-        curl_easy_setopt(easy, CURLOPT_RESOLVE, r->resolve);
-    }
     set_method(r, easy);
+    return status;
 }
 
-/* (waits) Hands libcurl the addresses, so that it never looks a name up. */
-static int set_addresses(struct request *r)
+/* (waits) Finds the addresses, so that libcurl never looks a name up. */
+static int find_addresses(struct request *r, const char **ret_addresses)
 {
     if (r->url.socket_path != NULL || r->url.literal) {
+        *ret_addresses = NULL;
         return 0;
     }
-    const char *addresses = NULL;
-    int code = pv_call_addresses(r->call, r->url.host, r->deadline_ms, &addresses);
-    if (code != 0) {
-        return code;
-    }
-    size_t size = strlen(r->url.host) + strlen(r->url.port) + strlen(addresses) + 8;
-    char *line = pv_memory_alloc(&r->call->memory, size);
-    if (line != NULL) {
-        snprintf(line, size, "%s:%s:%s", r->url.host, r->url.port, addresses);
-        r->resolve = curl_slist_append(NULL, line);
-    }
-    return r->resolve != NULL ? 0 : pv_call_fail(r->call, PROVOST_E_NOMEM, "out of memory");
+    return pv_call_addresses(r->call, r->url.host, r->deadline_ms, ret_addresses);
 }
 
 /* ---- One exchange ---- */
@@ -348,17 +319,15 @@ static int exchange(struct request *r)
         return pv_call_fail(r->call, PROVOST_E_DENIED, "http: %s is not among grants.unix_sockets",
                             r->url.socket_path);
     }
-    int code = set_addresses(r);
+    const char *addresses = NULL;
+    int code = find_addresses(r, &addresses);
     if (code != 0) {
         return code;
     }
     r->transfer = (struct pv_transfer){.easy = pv_multi_easy(multi), .done = on_done};
-    if (r->transfer.easy == NULL) {
-        return pv_call_fail(r->call, PROVOST_E_NOMEM, "out of memory");
-    }
-    set_options(r, r->transfer.easy);
     r->wait = (struct pv_wait){.call = r->call, .cancel = cancel_request};
-    if (pv_multi_add(multi, &r->transfer) != 0) {
+    if (r->transfer.easy == NULL || set_options(r, addresses) != 0 ||
+        pv_multi_add(multi, &r->transfer) != 0) {
         code = pv_call_fail(r->call, PROVOST_E_NOMEM, "out of memory");
     } else {
         code = pv_call_wait(r->call, &r->wait);

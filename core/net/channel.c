@@ -3,57 +3,21 @@
 #include "core/net/channel.h"
 
 #include "core/base/alloc.h"
-#include "core/base/list.h"
+#include "core/net/poll.h"
 
 #include <sys/time.h>
 
 struct pv_channel {
-    uv_loop_t *loop;
-    void (*closed)(void *user);
-    void *user;
+    struct pv_polls owned; /* the timer included */
     ares_channel ares;
-    struct pv_link polls;
+    struct pv_link polls; /* pv_poll.link, of those that c-ares wants */
     uv_timer_t timer;
-    unsigned handles; /* not closed yet, the timer included */
 };
-
-struct poll {
-    struct pv_link link; /* in channel->polls while c-ares wants it */
-    struct pv_channel *channel;
-    ares_socket_t fd;
-    uv_poll_t handle;
-};
-
-static void handle_gone(struct pv_channel *channel)
-{
-    channel->handles--;
-    if (channel->handles == 0) {
-        void (*closed)(void *user) = channel->closed;
-        void *user = channel->user;
-        pv_free(channel);
-        if (closed != NULL) {
-            closed(user);
-        }
-    }
-}
-
-static void on_poll_closed(uv_handle_t *handle)
-{
-    struct poll *poll = handle->data;
-    struct pv_channel *channel = poll->channel;
-    pv_free(poll);
-    handle_gone(channel);
-}
-
-static void on_timer_closed(uv_handle_t *handle)
-{
-    handle_gone(handle->data);
-}
 
 static void on_readiness(uv_poll_t *handle, int status, int events)
 {
-    struct poll *poll = handle->data;
-    struct pv_channel *channel = poll->channel;
+    struct pv_poll *poll = handle->data;
+    struct pv_channel *channel = (struct pv_channel *)poll->owner;
     bool read = status < 0 || (events & UV_READABLE) != 0;
     bool write = status < 0 || (events & UV_WRITABLE) != 0;
     ares_process_fd(channel->ares, read ? poll->fd : ARES_SOCKET_BAD,
@@ -61,10 +25,10 @@ static void on_readiness(uv_poll_t *handle, int status, int events)
     pv_channel_arm(channel);
 }
 
-static struct poll *find_poll(struct pv_channel *channel, ares_socket_t fd)
+static struct pv_poll *find_poll(struct pv_channel *channel, ares_socket_t fd)
 {
     for (struct pv_link *l = channel->polls.next; l != &channel->polls; l = l->next) {
-        struct poll *poll = PV_CONTAINER(l, struct poll, link);
+        struct pv_poll *poll = PV_CONTAINER(l, struct pv_poll, link);
         if (poll->fd == fd) {
             return poll;
         }
@@ -72,38 +36,29 @@ static struct poll *find_poll(struct pv_channel *channel, ares_socket_t fd)
     return NULL;
 }
 
-static struct poll *add_poll(struct pv_channel *channel, ares_socket_t fd)
+static struct pv_poll *add_poll(struct pv_channel *channel, ares_socket_t fd)
 {
-    struct poll *poll = pv_calloc(1, sizeof(*poll));
-    if (poll == NULL) {
-        return NULL;
+    struct pv_poll *poll = pv_poll_new(&channel->owned, fd);
+    if (poll != NULL) {
+        pv_list_push(&channel->polls, &poll->link);
     }
-    poll->channel = channel;
-    poll->fd = fd;
-    if (uv_poll_init_socket(channel->loop, &poll->handle, fd) != 0) {
-        pv_free(poll);
-        return NULL;
-    }
-    poll->handle.data = poll;
-    pv_list_push(&channel->polls, &poll->link);
-    channel->handles++;
     return poll;
 }
 
 static void on_socket_state(void *data, ares_socket_t fd, int readable, int writable)
 {
     struct pv_channel *channel = data;
-    struct poll *poll = find_poll(channel, fd);
+    struct pv_poll *poll = find_poll(channel, fd);
     int events = (readable != 0 ? UV_READABLE : 0) | (writable != 0 ? UV_WRITABLE : 0);
     if (events != 0) {
         /* Without memory for the handle the query runs into its time-out. */
         poll = poll != NULL ? poll : add_poll(channel, fd);
         if (poll != NULL) {
-            uv_poll_start(&poll->handle, events, on_readiness);
+            pv_poll_start(poll, events, on_readiness);
         }
     } else if (poll != NULL) {
         pv_list_remove(&poll->link);
-        uv_close((uv_handle_t *)&poll->handle, on_poll_closed);
+        pv_poll_close(poll);
     }
 }
 
@@ -138,9 +93,7 @@ int pv_channel_new(uv_loop_t *loop, const struct pv_channel_opts *opts,
     if (channel == NULL) {
         return PV_ENOMEM;
     }
-    channel->loop = loop;
-    channel->closed = opts->closed;
-    channel->user = opts->user;
+    channel->owned = (struct pv_polls){.loop = loop, .closed = opts->closed, .user = opts->user};
     pv_list_init(&channel->polls);
     struct ares_options options = {
         .flags = opts->flags,
@@ -162,9 +115,7 @@ int pv_channel_new(uv_loop_t *loop, const struct pv_channel_opts *opts,
         pv_free(channel);
         return code == ARES_ENOMEM ? PV_ENOMEM : PV_EINVAL;
     }
-    uv_timer_init(loop, &channel->timer);
-    channel->timer.data = channel;
-    channel->handles = 1;
+    pv_poll_timer(&channel->owned, &channel->timer);
     *ret_channel = channel;
     return 0;
 }
@@ -175,5 +126,5 @@ void pv_channel_close(struct pv_channel *channel)
         return;
     }
     ares_destroy(channel->ares);
-    uv_close((uv_handle_t *)&channel->timer, on_timer_closed);
+    pv_poll_timer_close(&channel->timer);
 }

@@ -4,6 +4,7 @@
 #include "core/net/multi.h"
 
 #include "core/base/alloc.h"
+#include "core/net/poll.h"
 
 #include <stdbool.h>
 
@@ -11,50 +12,15 @@
 #define EASY_KEPT 64
 
 struct pv_multi {
-    uv_loop_t *loop;
-    void (*closed)(void *user);
-    void *user;
+    struct pv_polls owned; /* the timers included */
     CURLM *curl;
     uv_timer_t timer;
     uv_timer_t relief;           /* runs while there are starved transfers */
     struct pv_transfer *starved; /* there was no memory to watch a socket of theirs */
-    unsigned handles;            /* not closed yet, the timers included */
     bool closing;
     CURL *stock[EASY_KEPT];
     size_t stock_count;
 };
-
-struct watch {
-    struct pv_multi *multi;
-    curl_socket_t fd;
-    uv_poll_t handle;
-};
-
-static void handle_gone(struct pv_multi *multi)
-{
-    multi->handles--;
-    if (multi->handles == 0) {
-        void (*closed)(void *user) = multi->closed;
-        void *user = multi->user;
-        pv_free(multi);
-        if (closed != NULL) {
-            closed(user);
-        }
-    }
-}
-
-static void on_watch_closed(uv_handle_t *handle)
-{
-    struct watch *watch = handle->data;
-    struct pv_multi *multi = watch->multi;
-    pv_free(watch);
-    handle_gone(multi);
-}
-
-static void on_timer_closed(uv_handle_t *handle)
-{
-    handle_gone(handle->data);
-}
 
 static void forget(struct pv_multi *multi, struct pv_transfer *transfer)
 {
@@ -111,13 +77,13 @@ static void reap(struct pv_multi *multi)
 
 static void on_readiness(uv_poll_t *handle, int status, int events)
 {
-    struct watch *watch = handle->data;
-    struct pv_multi *multi = watch->multi;
+    struct pv_poll *poll = handle->data;
+    struct pv_multi *multi = (struct pv_multi *)poll->owner;
     int what = status < 0 ? CURL_CSELECT_ERR : 0;
     what |= (events & UV_READABLE) != 0 ? CURL_CSELECT_IN : 0;
     what |= (events & UV_WRITABLE) != 0 ? CURL_CSELECT_OUT : 0;
     int running = 0;
-    curl_multi_socket_action(multi->curl, watch->fd, what, &running);
+    curl_multi_socket_action(multi->curl, poll->fd, what, &running);
     reap(multi);
 }
 
@@ -140,51 +106,33 @@ static int on_timer_wanted(CURLM *curl, long ms, void *user)
         uv_timer_stop(&multi->timer);
         return 0;
     }
-    uv_update_time(multi->loop);
+    uv_update_time(multi->owned.loop);
     uv_timer_start(&multi->timer, on_timeout, (uint64_t)ms, 0);
     return 0;
-}
-
-static struct watch *new_watch(struct pv_multi *multi, curl_socket_t fd)
-{
-    struct watch *watch = pv_calloc(1, sizeof(*watch));
-    if (watch == NULL) {
-        return NULL;
-    }
-    watch->multi = multi;
-    watch->fd = fd;
-    if (uv_poll_init_socket(multi->loop, &watch->handle, fd) != 0) {
-        pv_free(watch);
-        return NULL;
-    }
-    watch->handle.data = watch;
-    multi->handles++;
-    return watch;
 }
 
 static int on_socket_wanted(CURL *easy, curl_socket_t fd, int what, void *user, void *socket_data)
 {
     struct pv_multi *multi = user;
-    struct watch *watch = socket_data;
+    struct pv_poll *poll = socket_data;
     if (what == CURL_POLL_REMOVE) {
-        if (watch != NULL) {
+        if (poll != NULL) {
             curl_multi_assign(multi->curl, fd, NULL);
-            uv_poll_stop(&watch->handle);
-            uv_close((uv_handle_t *)&watch->handle, on_watch_closed);
+            pv_poll_close(poll);
         }
         return 0;
     }
-    if (watch == NULL) {
-        watch = new_watch(multi, fd);
-        if (watch == NULL) {
+    if (poll == NULL) {
+        poll = pv_poll_new(&multi->owned, fd);
+        if (poll == NULL) {
             starve(multi, easy);
             return 0;
         }
-        curl_multi_assign(multi->curl, fd, watch);
+        curl_multi_assign(multi->curl, fd, poll);
     }
     int events = (what & CURL_POLL_IN) != 0 ? UV_READABLE : 0;
     events |= (what & CURL_POLL_OUT) != 0 ? UV_WRITABLE : 0;
-    uv_poll_start(&watch->handle, events, on_readiness);
+    pv_poll_start(poll, events, on_readiness);
     return 0;
 }
 
@@ -200,34 +148,31 @@ int pv_multi_new(uv_loop_t *loop, struct pv_multi **ret_multi)
         curl_global_cleanup();
         return PV_ENOMEM;
     }
-    multi->loop = loop;
+    multi->owned.loop = loop;
     multi->curl = curl;
     curl_multi_setopt(curl, CURLMOPT_SOCKETFUNCTION, on_socket_wanted);
     curl_multi_setopt(curl, CURLMOPT_SOCKETDATA, multi);
     curl_multi_setopt(curl, CURLMOPT_TIMERFUNCTION, on_timer_wanted);
     curl_multi_setopt(curl, CURLMOPT_TIMERDATA, multi);
     curl_multi_setopt(curl, CURLMOPT_MAXCONNECTS, CONNECTIONS_KEPT);
-    uv_timer_init(loop, &multi->timer);
-    multi->timer.data = multi;
-    uv_timer_init(loop, &multi->relief);
-    multi->relief.data = multi;
-    multi->handles = 2;
+    pv_poll_timer(&multi->owned, &multi->timer);
+    pv_poll_timer(&multi->owned, &multi->relief);
     *ret_multi = multi;
     return 0;
 }
 
 void pv_multi_close(struct pv_multi *multi, void (*closed)(void *user), void *user)
 {
-    multi->closed = closed;
-    multi->user = user;
+    multi->owned.closed = closed;
+    multi->owned.user = user;
     multi->closing = true;
     for (size_t i = 0; i < multi->stock_count; i++) {
         curl_easy_cleanup(multi->stock[i]);
     }
     curl_multi_cleanup(multi->curl);
     curl_global_cleanup();
-    uv_close((uv_handle_t *)&multi->timer, on_timer_closed);
-    uv_close((uv_handle_t *)&multi->relief, on_timer_closed);
+    pv_poll_timer_close(&multi->timer);
+    pv_poll_timer_close(&multi->relief);
 }
 
 CURL *pv_multi_easy(struct pv_multi *multi)

@@ -9,12 +9,11 @@
 #include "core/base/list.h"
 #include "core/net/multi.h"
 #include "core/net/names.h"
-#include "core/net/url.h"
+#include "core/net/request.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#define CONNECT_TIMEOUT_MS 10000L
 #define HEAD_MAX (16u * 1024)
 #define ANSWER_MAX (64u * 1024) /* what comes after that is not waited for */
 #define IDLE_REUSE_S 4L         /* servers close idle connections, some after five seconds */
@@ -134,9 +133,7 @@ static int add_header(struct sending *s, const char *name, const char *value)
 {
     char line[256];
     snprintf(line, sizeof(line), "%s: %s", name, value);
-    struct curl_slist *list = curl_slist_append(s->headers, line);
-    s->headers = list != NULL ? list : s->headers;
-    return list != NULL ? 0 : PV_ENOMEM;
+    return pv_request_header(&s->headers, line);
 }
 
 static int add_headers(struct sending *s)
@@ -146,65 +143,37 @@ static int add_headers(struct sending *s)
     status = status != 0 ? status : add_header(s, "webhook-id", post->id);
     status = status != 0 ? status : add_header(s, "webhook-timestamp", post->timestamp);
     status = status != 0 ? status : add_header(s, "webhook-signature", post->signature);
-    struct curl_slist *list = status == 0 ? curl_slist_append(s->headers, "Expect:") : NULL;
-    s->headers = list != NULL ? list : s->headers;
-    return list != NULL ? 0 : PV_ENOMEM;
-}
-
-static void set_options(struct sending *s, CURL *easy)
-{
-    const struct pv_notify_post *post = s->post;
-    curl_easy_setopt(easy, CURLOPT_URL, s->url.url);
-    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
-    curl_easy_setopt(easy, CURLOPT_PROXY, "");
-    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
-    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
-    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)post->timeout_ms);
-    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_TIMEOUT_MS);
-    curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, IDLE_REUSE_S);
-    curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, 8192L);
-    curl_easy_setopt(easy, CURLOPT_USERAGENT, USER_AGENT);
-    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, s->curl_error);
-    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, s->headers);
-    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_head);
-    curl_easy_setopt(easy, CURLOPT_HEADERDATA, s);
-    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
-    curl_easy_setopt(easy, CURLOPT_WRITEDATA, s);
-    curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)post->body.len);
-    curl_easy_setopt(easy, CURLOPT_POSTFIELDS, post->body.ptr);
-    if (post->ca_file != NULL) {
-        curl_easy_setopt(easy, CURLOPT_CAINFO, post->ca_file);
-    }
-    if (s->url.socket_path != NULL) {
-        curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, s->url.socket_path);
-    }
-    if (s->resolve != NULL) {
-        curl_easy_setopt(easy, CURLOPT_RESOLVE, s->resolve);
-    }
+    return status != 0 ? status : pv_request_header(&s->headers, "Expect:");
 }
 
 /* The addresses are known, or none are needed. */
 static int go(struct sending *s)
 {
     struct pv_sender *sender = s->sender;
-    if (s->lookup.text[0] != '\0') {
-        char line[PV_NAMES_TEXT + 300];
-        int len =
-            snprintf(line, sizeof(line), "%s:%s:%s", s->url.host, s->url.port, s->lookup.text);
-        s->resolve = len > 0 && (size_t)len < sizeof(line) ? curl_slist_append(NULL, line) : NULL;
-        if (s->resolve == NULL) {
-            return PV_ENOMEM;
-        }
-    }
+    const struct pv_notify_post *post = s->post;
     s->transfer = (struct pv_transfer){.easy = pv_multi_easy(sender->multi), .done = on_done};
     if (s->transfer.easy == NULL || add_headers(s) != 0) {
         return PV_ENOMEM;
     }
-    set_options(s, s->transfer.easy);
-    return pv_multi_add(sender->multi, &s->transfer);
+    struct pv_request request = {
+        .url = &s->url,
+        .addresses = s->lookup.text,
+        .headers = s->headers,
+        .user_agent = USER_AGENT,
+        .ca_file = post->ca_file,
+        .timeout_ms = (long)post->timeout_ms,
+        .idle_reuse_s = IDLE_REUSE_S,
+        .error = s->curl_error,
+        .head = on_head,
+        .body = on_body,
+        .user = s,
+    };
+    int status = pv_request_set(s->transfer.easy, &request, &s->resolve);
+    if (status == 0) {
+        pv_request_body(s->transfer.easy, post->body);
+        status = pv_multi_add(sender->multi, &s->transfer);
+    }
+    return status;
 }
 
 static void on_found(struct pv_lookup *lookup, const char *error)
