@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Asks plugins: the input that a query is given, and several queries at once. */
 #include "core/api/internal.h"
-#include "core/config/json.h"
+#include "core/json/json.h"
 
 #include <stdio.h>
 #include <string.h>

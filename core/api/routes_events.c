@@ -4,7 +4,7 @@
 #include "core/api/cloudevent.h"
 #include "core/api/internal.h"
 
-#include "core/config/json.h"
+#include "core/json/json.h"
 
 #include <stdio.h>
 #include <string.h>

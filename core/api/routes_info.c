@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What there is: plugins, products, health, the audit trail. */
 #include "core/api/internal.h"
-#include "core/config/json.h"
+#include "core/json/json.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Queries and views: what plugins say about a service or an instance. */
 #include "core/api/internal.h"
-#include "core/config/json.h"
+#include "core/json/json.h"
 
 #include <string.h>
 

@@ -2,7 +2,7 @@
 /* Services: lists, one of them, its operations, its actions. */
 #include "core/api/internal.h"
 
-#include "core/config/json.h"
+#include "core/json/json.h"
 
 #include <string.h>
 

@@ -5,7 +5,7 @@
 #include "core/base/alloc.h"
 #include "core/base/secret.h"
 #include "core/cli/proxy.h"
-#include "core/config/json.h"
+#include "core/json/json.h"
 
 #include <string.h>
 

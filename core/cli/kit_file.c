@@ -6,8 +6,8 @@
 #include "core/base/alloc.h"
 #include "core/cli/match.h"
 #include "core/config/check.h"
-#include "core/config/json.h"
 #include "core/config/node.h"
+#include "core/json/json.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -4,7 +4,7 @@
 
 #include "core/base/alloc.h"
 #include "core/cli/secretive.h"
-#include "core/config/json.h"
+#include "core/json/json.h"
 
 #include <stdio.h>
 #include <string.h>

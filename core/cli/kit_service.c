@@ -4,7 +4,7 @@
 
 #include "core/base/alloc.h"
 #include "core/cli/match.h"
-#include "core/config/json.h"
+#include "core/json/json.h"
 
 #include <signal.h>
 #include <stdio.h>

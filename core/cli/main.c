@@ -4,7 +4,7 @@
 #include "core/cli/complete.h"
 
 #include "core/base/hash.h"
-#include "core/config/json.h"
+#include "core/json/json.h"
 
 #include <locale.h>
 #include <stdio.h>

@@ -2,7 +2,7 @@
 /* Filling in names, and comparing. */
 #include "core/cli/match.h"
 
-#include "core/config/json.h"
+#include "core/json/json.h"
 
 #include <string.h>
 

@@ -6,7 +6,7 @@
 #include "core/base/alloc.h"
 #include "core/cli/plugin_run.h"
 #include "core/cli/record.h"
-#include "core/config/json.h"
+#include "core/json/json.h"
 
 #include <errno.h>
 #include <signal.h>

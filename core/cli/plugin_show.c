@@ -4,7 +4,7 @@
 
 #include "core/base/log.h"
 #include "core/cli/secretive.h"
-#include "core/config/json.h"
+#include "core/json/json.h"
 
 #include <string.h>
 

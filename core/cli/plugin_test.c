@@ -7,7 +7,7 @@
 #include "core/cli/job.h"
 #include "core/cli/match.h"
 #include "core/cli/script.h"
-#include "core/config/json.h"
+#include "core/json/json.h"
 
 #include <dirent.h>
 #include <limits.h>

@@ -8,7 +8,7 @@
 #include "core/base/id.h"
 #include "core/cli/script_http.h"
 #include "core/cli/secretive.h"
-#include "core/config/json.h"
+#include "core/json/json.h"
 
 #include <stdio.h>
 #include <string.h>

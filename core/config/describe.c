@@ -5,9 +5,9 @@
 
 #include "core/base/alloc.h"
 #include "core/config/check.h"
-#include "core/config/json.h"
 #include "core/config/pattern.h"
 #include "core/engine/plan.h"
+#include "core/json/json.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -5,7 +5,7 @@
 
 #include "core/base/alloc.h"
 #include "core/base/clock.h"
-#include "core/config/json.h"
+#include "core/json/json.h"
 
 #include <errno.h>
 #include <fcntl.h>

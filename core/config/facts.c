@@ -2,7 +2,7 @@
 /* The JSON of a plan: what every step is given, and what a service keeps. */
 #include "core/config/planning.h"
 
-#include "core/config/json.h"
+#include "core/json/json.h"
 
 #define MAX_JSON (1u << 20)
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Grants: what the host of an instance may reach, checked against what its plugin declares. */
-#include "core/config/json.h"
 #include "core/config/raw.h"
+#include "core/json/json.h"
 
 #include <errno.h>
 #include <stdio.h>

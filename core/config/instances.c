@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Instances: finds and describes the module, checks the settings, keeps SECRET values apart; and
  * the settings as a host gets them. */
-#include "core/config/json.h"
 #include "core/config/raw.h"
 #include "core/config/reference.h"
+#include "core/json/json.h"
 
 #include "core/base/alloc.h"
 

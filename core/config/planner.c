@@ -3,8 +3,8 @@
  * instances, values) comes from its composition; an upgrade's new values are kept in its attributes
  * as {"customer", "params", "values": {COMPONENT: {…}}}; steps and limits come from the
  * configuration. */
-#include "core/config/json.h"
 #include "core/config/planning.h"
+#include "core/json/json.h"
 
 #include <stdio.h>
 #include <string.h>

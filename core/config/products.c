@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Products: components and their instances, and what each component gets under each plan. A value
  * is looked for at the component, then in the plan, then at the product. */
-#include "core/config/json.h"
 #include "core/config/raw.h"
+#include "core/json/json.h"
 
 #include "core/base/alloc.h"
 #include "core/engine/plan.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* JSON Schema (2020-12) from the tables: for editors that check a file while it is written, and for
  * forms. Texts with references may stand for any value, so types are as wide as the checks are. */
-#include "core/config/json.h"
 #include "core/config/raw.h"
+#include "core/json/json.h"
 
 #include <string.h>
 

@@ -3,8 +3,8 @@
  * descriptors that a host must not have. */
 #include "core/base/hash.h"
 #include "core/base/log.h"
-#include "core/config/json.h"
 #include "core/daemon/daemon.h"
+#include "core/json/json.h"
 
 #include <stdio.h>
 #include <unistd.h>

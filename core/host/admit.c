@@ -7,10 +7,10 @@
 
 #include "core/base/alloc.h"
 #include "core/host/internal.h"
+#include "core/json/json.h"
 #include "core/net/address.h"
 
 #include <arpa/inet.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -74,8 +74,9 @@ static int walk(struct pv_host *host, const json_t *json, int depth)
 
 int pv_admit_settings(struct pv_host *host, const char *settings)
 {
-    json_t *json = json_loads(settings, 0, NULL);
-    int status = json != NULL ? walk(host, json, 0) : 0;
+    json_t *json = NULL;
+    int status = pv_json_load(pv_str(settings), 0, &json, NULL);
+    status = status == 0 ? walk(host, json, 0) : status == PV_ENOMEM ? status : 0;
     json_decref(json);
     return status;
 }

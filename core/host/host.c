@@ -224,8 +224,9 @@ static int on_hello(struct pv_host *host, const struct pv_frame *frame)
     pv_buf_init(&text, PV_FRAME_MAX - 4);
     pv_module_describe(&host->module, &text);
     if (text.status != 0) {
+        bool too_large = text.status == PV_ETOOBIG;
         pv_buf_done(&text);
-        return fault(host, "the description is too large");
+        return fault(host, too_large ? "the description is too large" : "out of memory");
     }
     pv_wire_put_text(&host->out, PV_F_READY, pv_buf_view(&text));
     pv_buf_done(&text);

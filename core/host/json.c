@@ -4,8 +4,8 @@
 #include "core/host/internal.h"
 
 #include "core/base/alloc.h"
+#include "core/json/json.h"
 
-#include <jansson.h>
 #include <string.h>
 
 static bool too_deep(const char *text, size_t len)
@@ -45,11 +45,13 @@ int pv_call_check_json(struct pv_call *call, const char *what, const char *text,
         return pv_call_fail(call, PROVOST_E_INVALID, "%s: nested more than %d deep", what,
                             PV_HOST_JSON_DEPTH);
     }
-    json_error_t why;
-    json_t *json = json_loadb(text, len, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &why);
-    if (json == NULL) {
-        return pv_call_fail(call, PROVOST_E_INVALID, "%s: not JSON: %s at byte %d", what, why.text,
-                            why.position);
+    struct pv_err why = {0};
+    json_t *json = NULL;
+    int status = pv_json_load((struct pv_str){text, len}, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES,
+                              &json, &why);
+    if (status != 0) {
+        return pv_call_fail(call, status == PV_ENOMEM ? PROVOST_E_NOMEM : PROVOST_E_INVALID,
+                            "%s: %s", what, why.text);
     }
     bool fits = !object || json_is_object(json);
     json_decref(json);
@@ -122,8 +124,8 @@ void pv_json_secrets(const struct pv_module_fields *fields, const char *json, st
     if (!any || json[0] == '\0') {
         return;
     }
-    json_t *root = too_deep(json, strlen(json)) ? NULL : json_loads(json, 0, NULL);
-    if (root == NULL) {
+    json_t *root = NULL;
+    if (too_deep(json, strlen(json)) || pv_json_load(pv_str(json), 0, &root, NULL) != 0) {
         mask->blind = true;
         return;
     }
@@ -134,10 +136,12 @@ void pv_json_secrets(const struct pv_module_fields *fields, const char *json, st
 int pv_json_without_secrets(const struct pv_module_fields *fields, const char *json,
                             char **ret_json)
 {
-    json_t *root = too_deep(json, strlen(json)) ? NULL : json_loads(json, 0, NULL);
-    if (!json_is_object(root)) {
+    json_t *root = NULL;
+    int status =
+        too_deep(json, strlen(json)) ? PV_EINVAL : pv_json_load(pv_str(json), 0, &root, NULL);
+    if (status != 0 || !json_is_object(root)) {
         json_decref(root);
-        return PV_EINVAL;
+        return status != 0 ? status : PV_EINVAL;
     }
     for (size_t i = 0; i < fields->count; i++) {
         if ((fields->items[i].flags & PROVOST_F_SECRET) != 0) {

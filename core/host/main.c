@@ -10,6 +10,7 @@
 #include "core/host/host.h"
 #include "core/host/launch.h"
 #include "core/host/restrict.h"
+#include "core/json/json.h"
 
 #include <limits.h>
 #include <signal.h>
@@ -376,6 +377,7 @@ int main(int argc, char **argv)
     if (pv_base_init() != 0) {
         return fail("libsodium does not start", EXIT_BROKEN);
     }
+    pv_json_setup();
     if (argc >= 3 && strcmp(argv[1], "--describe") == 0) {
         return describe(argc - 2, argv + 2);
     }

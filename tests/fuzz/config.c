@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A configuration file: YAML into a tree, and the tree against the table of options. */
-#include "core/config/json.h"
 #include "core/config/raw.h"
+#include "core/json/json.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <string.h>

@@ -4,7 +4,7 @@
 
 #include "core/base/hash.h"
 #include "core/cli/local.h"
-#include "core/config/json.h"
+#include "core/json/json.h"
 
 #include <string.h>
 

@@ -3,7 +3,7 @@
 #include "tests/unit/config/fixture.h"
 
 #include "core/base/alloc.h"
-#include "core/config/json.h"
+#include "core/json/json.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,10 +18,10 @@ static const struct {
     const char *json;
     const char *text;
 } bad[] = {
-    {"", "description: not valid JSON: '[' or '{' expected near end of file"},
-    {"{", "description: not valid JSON: string or '}' expected near end of file"},
+    {"", "description: not valid JSON: '[' or '{' expected near end of file at byte 0"},
+    {"{", "description: not valid JSON: string or '}' expected near end of file at byte 1"},
     {"{\"name\":\"x\",\"name\":\"x\"}",
-     "description: not valid JSON: duplicate object key near '\"name\"'"},
+     "description: not valid JSON: duplicate object key near '\"name\"' at byte 18"},
     {"[]", "description: not a JSON object"},
     {"{}", "description: \"\" is no name of a plugin"},
     {"{\"name\":\"X\"}", "description: \"X\" is no name of a plugin"},

@@ -3,7 +3,7 @@
 #include "tests/unit/config/fixture.h"
 
 #include "core/base/alloc.h"
-#include "core/config/json.h"
+#include "core/json/json.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -130,7 +130,7 @@ static const struct {
     {"dns", "basic", "{\"service\":{\"params\":{\"hostname\":\"x\"}}}", PV_EINVAL,
      "/service/params/hostname: unknown field (nothing can be given here)"},
     {"dns", "basic", "{", PV_EINVAL,
-     "the event: not valid JSON: string or '}' expected near end of file"},
+     "the event: not valid JSON: string or '}' expected near end of file at byte 1"},
 };
 
 static void refuses(void **state)

@@ -3,8 +3,8 @@
 #include "tests/unit/config/fixture.h"
 
 #include "core/base/alloc.h"
-#include "core/config/json.h"
 #include "core/config/reference.h"
+#include "core/json/json.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -130,8 +130,7 @@ void kit_feed(struct kit *kit, struct pv_buf *frames)
 
 const struct pv_reach *kit_reach;
 
-void kit_start_hello(struct kit *kit, const struct provost_plugin *plugin,
-                     const struct pv_wire_hello *hello)
+void kit_new(struct kit *kit, const struct provost_plugin *plugin)
 {
     memset(kit, 0, sizeof(*kit));
     assert_int_equal(uv_loop_init(&kit->loop), 0);
@@ -147,6 +146,12 @@ void kit_start_hello(struct kit *kit, const struct provost_plugin *plugin,
     if (pv_host_new(&kit->loop, &opts, &callbacks, &kit->host, &err) != 0) {
         fail_msg("%s", err.text);
     }
+}
+
+void kit_start_hello(struct kit *kit, const struct provost_plugin *plugin,
+                     const struct pv_wire_hello *hello)
+{
+    kit_new(kit, plugin);
     struct pv_buf out;
     pv_buf_init(&out, PV_FRAME_MAX);
     pv_wire_put_hello(&out, hello);
@@ -157,14 +162,19 @@ void kit_start_hello(struct kit *kit, const struct provost_plugin *plugin,
     take_frames(kit);
 }
 
-void kit_start(struct kit *kit, const struct provost_plugin *plugin, const char *settings)
+struct pv_wire_hello kit_hello(const char *settings)
 {
-    const struct pv_wire_hello hello = {
+    return (struct pv_wire_hello){
         .version = PV_WIRE_VERSION,
         .instance = PV_STR("test-1"),
         .settings = pv_str(settings != NULL ? settings : "{}"),
         .callback_base = PV_STR("https://provost.example/v1/operations/"),
     };
+}
+
+void kit_start(struct kit *kit, const struct provost_plugin *plugin, const char *settings)
+{
+    const struct pv_wire_hello hello = kit_hello(settings);
     kit_start_hello(kit, plugin, &hello);
 }
 

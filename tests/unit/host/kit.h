@@ -50,10 +50,14 @@ struct kit {
 /* Not NULL: the next host is guarded and has this reach. */
 extern const struct pv_reach *kit_reach;
 
-/* Starts a host with this plugin and feeds HELLO. settings NULL: "{}". */
+/* A host with this plugin that waits for its HELLO. */
+void kit_new(struct kit *kit, const struct provost_plugin *plugin);
+/* Starts one and feeds HELLO. settings NULL: "{}". */
 void kit_start(struct kit *kit, const struct provost_plugin *plugin, const char *settings);
 void kit_start_hello(struct kit *kit, const struct provost_plugin *plugin,
                      const struct pv_wire_hello *hello);
+/* The HELLO that kit_start feeds. */
+struct pv_wire_hello kit_hello(const char *settings);
 /* Stops the host, closes it and the loop; checks that nothing is left. */
 void kit_stop(struct kit *kit);
 void kit_feed(struct kit *kit, struct pv_buf *frames);

@@ -7,7 +7,11 @@
 
 #include "core/base/alloc.h"
 #include "core/base/hash.h"
+#include "core/host/internal.h"
+#include "core/json/json.h"
+#include "core/net/url.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -303,12 +307,147 @@ static void programs(void **state)
     torture("starts");
 }
 
+/* ---- what is secret stays so, and what is right stays so, however little memory there is ---- */
+
+#define SETTINGS                                                                                   \
+    "{\"url\":\"http://10.1.2.3:8080/api\",\"token\":\"hush\\u00fc \\\\ "                          \
+    "quiet\",\"pins\":[4711,{\"a\":"                                                               \
+    "\"deepest\"}]}"
+#define PLAIN "{\"url\":\"http://10.1.2.3:8080/api\"}"
+#define INPUT "{\"service\":{\"params\":{\"password\":\"swordfish\",\"name\":\"open\"}}}"
+
+static const char *const secrets[] = {"hush\xc3\xbc \\ quiet", "4711", "deepest", "swordfish"};
+
+static const struct provost_field secretive_settings[] = {
+    {.name = "url"},
+    {.name = "token", .flags = PROVOST_F_SECRET},
+    {.name = "pins", .flags = PROVOST_F_SECRET},
+    {0}};
+static const struct provost_field secretive_product[] = {
+    {.name = "password", .flags = PROVOST_F_SECRET}, {.name = "name"}, {0}};
+
+static int shows(struct provost_call *call)
+{
+    struct sockaddr_in private = {.sin_family = AF_INET, .sin_addr = {htonl(0x0a010203)}};
+    const struct pv_url url = {.host = (char *)(uintptr_t) "10.1.2.3",
+                               .port = (char *)(uintptr_t) "8080",
+                               .literal = true};
+    assert_true(pv_admit_address(kit.host, &url, (const struct sockaddr *)&private));
+    for (size_t i = 0; i < PV_COUNT(secrets); i++) {
+        call->host->log(call, PROVOST_LOG_INFO, secrets[i]);
+    }
+    int code = call->host->state_set(call, "{\"id\": [1, \"two\", {\"x\": null}]}");
+    if (code != 0) {
+        assert_int_equal(code, PROVOST_E_NOMEM);
+        return call->host->outcome(call, PROVOST_TEMPORARY, -1, secrets[3]);
+    }
+    return call->host->outcome(call, PROVOST_OK, -1, secrets[0]);
+}
+
+static const struct provost_step shown[] = {{.name = "shows", .run = shows}, {0}};
+static const struct provost_plugin declared = {PROVOST_PLUGIN_HEAD, .name = "tells",
+                                               .product = secretive_product, .create = shown};
+
+static int declares(const char *settings, const struct provost_plugin **ret_plugin, char *error,
+                    size_t error_size)
+{
+    (void)error;
+    (void)error_size;
+    assert_string_equal(settings, PLAIN);
+    *ret_plugin = &declared;
+    return 0;
+}
+
+static const struct provost_plugin secretive = {
+    PROVOST_PLUGIN_HEAD,          .name = "secretive", .settings = secretive_settings,
+    .product = secretive_product, .create = shown,     .declare = declares};
+
+static void expect_no_secret(unsigned long n, const char *where, const char *text)
+{
+    for (size_t i = 0; i < PV_COUNT(secrets); i++) {
+        if (strstr(text, secrets[i]) != NULL) {
+            fail_msg("allocation %lu%s: %s: %s", n, sticky ? " and all after it" : "", where, text);
+        }
+    }
+}
+
+static void send_shows(uint64_t call)
+{
+    struct pv_buf out;
+    struct pv_wire_step step = kit_step("shows", INPUT);
+    step.slot = (uint32_t)call;
+    pv_buf_init(&out, PV_FRAME_MAX);
+    pv_wire_put_step(&out, call, &step);
+    feed(&out);
+    while (!kit.ended && !kit.outcomes[call].there) {
+        arm();
+        kit_turn(&kit);
+        disarm();
+    }
+}
+
+static bool keeps_secrets_at(unsigned long n)
+{
+    struct pv_buf out;
+    const struct pv_wire_hello hello = kit_hello(SETTINGS);
+    kit_new(&kit, &secretive);
+    assert_non_null(pv_buf_reserve(&kit.in, 65536));
+    pv_buf_init(&out, PV_FRAME_MAX);
+    pv_wire_put_hello(&out, &hello);
+    left = n;
+    hit = false;
+    feed(&out);
+    if (!kit.ended) {
+        send_shows(1);
+    }
+    left = 0;
+    bool reached = hit;
+    if (!kit.ended) {
+        send_shows(2);
+    }
+    kit_stop(&kit);
+    if (kit.outcomes[2].there) {
+        assert_int_equal(kit.outcomes[2].code, PV_OUT_OK);
+        assert_true(reached || strcmp(kit.outcomes[2].text, "******") == 0);
+    } else {
+        assert_true(reached);
+        assert_true(kit.exit_status == 3 || kit.exit_status == 4);
+    }
+    expect_no_secret(n, "outcome", kit.outcomes[1].text);
+    expect_no_secret(n, "outcome", kit.outcomes[2].text);
+    expect_no_secret(n, "log", kit.log);
+    expect_no_secret(n, "fault", kit.fault);
+    if (kit.exit_status == 3 && strstr(kit.fault, "out of memory") == NULL) {
+        fail_msg("allocation %lu%s: fault: \"%s\"", n, sticky ? " and all after it" : "",
+                 kit.fault);
+    }
+    return reached;
+}
+
+static void secrets_stay_secret(void **state)
+{
+    (void)state;
+    const struct pv_reach reach = {0};
+    kit_reach = &reach;
+    for (int mode = 0; mode < 2; mode++) {
+        sticky = mode == 1;
+        unsigned long n = 1;
+        while (n < MOST && keeps_secrets_at(n)) {
+            n++;
+        }
+        assert_true(n > 60 && n < MOST);
+    }
+    kit_reach = NULL;
+}
+
 int main(void)
 {
+    pv_json_setup();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(questions),
         cmocka_unit_test(requests),
         cmocka_unit_test(programs),
+        cmocka_unit_test(secrets_stay_secret),
     };
     return pv_base_init() != 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* jansson values into buffers and arenas: compact, keys sorted, so that equal values are equal
- * texts. One thread at a time. */
-#ifndef PV_CONFIG_JSON_H
-#define PV_CONFIG_JSON_H
+ * texts. And reading them, so that a lack of memory is never
+ * taken for something else. Any thread; a value, one thread at a time. */
+#ifndef PV_JSON_JSON_H
+#define PV_JSON_JSON_H
 
 #include "core/base/arena.h"
 #include "core/base/buf.h"

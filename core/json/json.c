@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Writing JSON. */
-#include "core/config/json.h"
+/* Writing JSON, and reading it. */
+#include "core/json/json.h"
 
 #include "core/base/alloc.h"
 
@@ -71,5 +71,5 @@ int pv_json_load(struct pv_str text, size_t flags, json_t **ret_json, struct pv_
     if (out_of_memory || json_error_code(&error) == json_error_out_of_memory) {
         return pv_err_set(err, PV_ENOMEM, "%s", pv_status_text(PV_ENOMEM));
     }
-    return pv_err_set(err, PV_EINVAL, "not valid JSON: %s", error.text);
+    return pv_err_set(err, PV_EINVAL, "not valid JSON: %s at byte %d", error.text, error.position);
 }
