@@ -34,20 +34,43 @@ static int resolve(const struct pv_request *request, struct curl_slist **ret_res
     return status;
 }
 
+/* libcurl copies texts; one that it had no room for would silently be as if it were not set. */
+static int set_texts(CURL *easy, const struct pv_request *request)
+{
+    const struct {
+        CURLoption option;
+        const char *text; /* NULL: stays unset */
+    } texts[] = {
+        {CURLOPT_URL, request->url->url},
+        {CURLOPT_PROTOCOLS_STR, "http,https"},
+        {CURLOPT_PROXY, ""},
+        {CURLOPT_USERAGENT, request->user_agent},
+        {CURLOPT_CAINFO, request->ca_file},
+        {CURLOPT_UNIX_SOCKET_PATH, request->url->socket_path},
+    };
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        if (texts[i].text != NULL &&
+            curl_easy_setopt(easy, texts[i].option, texts[i].text) != CURLE_OK) {
+            return PV_ENOMEM;
+        }
+    }
+    return 0;
+}
+
 int pv_request_set(CURL *easy, const struct pv_request *request, struct curl_slist **ret_resolve)
 {
     struct curl_slist *addresses = NULL;
+    if (set_texts(easy, request) != 0) {
+        return PV_ENOMEM;
+    }
     if (request->addresses != NULL && request->addresses[0] != '\0' &&
         resolve(request, &addresses) != 0) {
         return PV_ENOMEM;
     }
     long timeout = request->timeout_ms;
-    curl_easy_setopt(easy, CURLOPT_URL, request->url->url);
-    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
-    curl_easy_setopt(easy, CURLOPT_PROXY, "");
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
     curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, timeout);
@@ -55,19 +78,12 @@ int pv_request_set(CURL *easy, const struct pv_request *request, struct curl_sli
                      timeout < PV_REQUEST_CONNECT_MS ? timeout : PV_REQUEST_CONNECT_MS);
     curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, request->idle_reuse_s);
     curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, BUFFER_BYTES);
-    curl_easy_setopt(easy, CURLOPT_USERAGENT, request->user_agent);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, request->error);
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, request->headers);
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, request->head);
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, request->user);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, request->body);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, request->user);
-    if (request->ca_file != NULL) {
-        curl_easy_setopt(easy, CURLOPT_CAINFO, request->ca_file);
-    }
-    if (request->url->socket_path != NULL) {
-        curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, request->url->socket_path);
-    }
     if (addresses != NULL) {
         curl_easy_setopt(easy, CURLOPT_RESOLVE, addresses);
     }

@@ -6,6 +6,8 @@
 #include "core/base/list.h"
 #include "core/notify/notify.h"
 
+#define PV_NOTIFY_STORE_PAUSE_MS 1000 /* after the store refused, or memory ran out */
+
 struct pv_sub {
     struct pv_link link; /* in notifier->subs */
     struct pv_notifier *notifier;
@@ -45,7 +47,9 @@ struct pv_notifier {
     struct pv_arena filter_arena;
     struct pv_outbox_req subscribe;
     bool subscribing;
-    bool resubscribe;
+    bool resubscribe; /* when it is done, or at subscribe_mono_ms */
+    bool told;        /* that the list could not be stored */
+    int64_t subscribe_mono_ms;
     struct pv_notifier_counters counters;
     bool closing;
     void (*closed)(void *user);
@@ -59,6 +63,10 @@ static inline struct pv_sub *pv_sub_of(struct pv_link *link)
 
 /* Cancels what is under way; the subscriber goes with its last request. */
 void pv_sub_remove(struct pv_sub *sub);
+/* Tells the store who is subscribed; again and again until it has taken it. */
+void pv_notifier_subscribe(struct pv_notifier *n);
+/* Asks for a tick when the first thing is due. */
+void pv_notifier_arm(struct pv_notifier *n);
 /* The end, when nothing is left. */
 void pv_notifier_check_closed(struct pv_notifier *n);
 

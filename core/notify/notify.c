@@ -17,8 +17,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define STORE_PAUSE_MS 1000 /* after the store refused */
-
 static int64_t mono(const struct pv_notifier *n)
 {
     return pv_mono_ms(&n->o.clock);
@@ -79,9 +77,9 @@ void pv_sub_remove(struct pv_sub *sub)
 
 /* ---- the timer ---- */
 
-static void arm(struct pv_notifier *n)
+void pv_notifier_arm(struct pv_notifier *n)
 {
-    int64_t first = INT64_MAX;
+    int64_t first = n->resubscribe && !n->subscribing ? n->subscribe_mono_ms : INT64_MAX;
     for (struct pv_link *l = n->subs.next; l != &n->subs; l = l->next) {
         const struct pv_sub *sub = pv_sub_of(l);
         first = sub->config != NULL && sub->due_mono_ms < first ? sub->due_mono_ms : first;
@@ -94,13 +92,16 @@ static void arm(struct pv_notifier *n)
 static void look_again(struct pv_sub *sub, int64_t mono_ms)
 {
     sub->due_mono_ms = mono_ms < sub->due_mono_ms ? mono_ms : sub->due_mono_ms;
-    arm(sub->notifier);
+    pv_notifier_arm(sub->notifier);
 }
 
 void pv_notifier_tick(struct pv_notifier *n)
 {
     int64_t now = mono(n);
     struct pv_link *next = NULL;
+    if (n->resubscribe && !n->subscribing && n->subscribe_mono_ms <= now) {
+        pv_notifier_subscribe(n);
+    }
     for (struct pv_link *l = n->subs.next; l != &n->subs; l = next) {
         struct pv_sub *sub = pv_sub_of(l);
         next = l->next;
@@ -109,7 +110,7 @@ void pv_notifier_tick(struct pv_notifier *n)
             pump(sub);
         }
     }
-    arm(n);
+    pv_notifier_arm(n);
 }
 
 void pv_notifier_poke(struct pv_notifier *n)
@@ -157,7 +158,7 @@ static void settled(struct pv_req *req)
     pv_req_done(req);
     delivery_free(d);
     if (refused) {
-        sub->hold_mono_ms = mono(sub->notifier) + STORE_PAUSE_MS;
+        sub->hold_mono_ms = mono(sub->notifier) + PV_NOTIFY_STORE_PAUSE_MS;
     }
     if (sub->config != NULL) {
         pump(sub);
@@ -342,7 +343,7 @@ static void taken(struct pv_req *req)
         return;
     }
     if (starved) {
-        sub->hold_mono_ms = mono(n) + STORE_PAUSE_MS;
+        sub->hold_mono_ms = mono(n) + PV_NOTIFY_STORE_PAUSE_MS;
         look_again(sub, sub->hold_mono_ms);
     }
     if (sub->again) {

@@ -220,6 +220,7 @@ static int post(void *ctx, struct pv_notify_post *post)
     if (status != 0) {
         snprintf(s->curl_error, sizeof(s->curl_error), "%.150s", err.text);
         fail_soon(s, s->curl_error);
+        status = status == PV_ENOMEM ? status : 0;
     } else if (s->url.socket_path != NULL || s->url.literal ||
                pv_names_known(sender->names, s->url.host, &s->lookup)) {
         status = go(s);
@@ -230,7 +231,7 @@ static int post(void *ctx, struct pv_notify_post *post)
         status = pv_names_ask(sender->names, s->url.host, &s->lookup);
         s->looking = s->looking && status == 0;
     }
-    if (status == PV_ENOMEM) {
+    if (status != 0) {
         sending_free(s);
         return status;
     }

@@ -7,7 +7,19 @@
 
 #include <string.h>
 
-static void subscribe(struct pv_notifier *n);
+/* Until the store has the list, nothing is written for a subscriber that is new in it. */
+static void not_stored(struct pv_notifier *n, int status)
+{
+    if (!n->told) {
+        pv_log_plain(PV_ERROR,
+                     "the list of subscribers could not be stored, and is tried again: %s",
+                     pv_status_text(status));
+    }
+    n->told = true;
+    n->resubscribe = true;
+    n->subscribe_mono_ms = pv_mono_ms(&n->o.clock) + PV_NOTIFY_STORE_PAUSE_MS;
+    pv_notifier_arm(n);
+}
 
 static void subscribed(struct pv_req *req)
 {
@@ -15,19 +27,17 @@ static void subscribed(struct pv_req *req)
     int status = req->status;
     n->subscribing = false;
     pv_req_done(req);
-    if (status != 0) {
-        /* The store has the list; what it lacks is the record of it. */
-        pv_log_plain(PV_WARN, "the list of subscribers could not be stored: %s",
-                     pv_status_text(status));
-    }
-    if (n->resubscribe && !n->closing) {
-        subscribe(n);
-    }
     if (n->closing) {
         pv_notifier_check_closed(n);
-    } else {
-        pv_notifier_poke(n);
+        return;
     }
+    n->told = n->told && status != 0;
+    if (status != 0) {
+        not_stored(n, status);
+    } else if (n->resubscribe) {
+        pv_notifier_subscribe(n);
+    }
+    pv_notifier_poke(n);
 }
 
 /* A reload may take the configuration away while the store reads the list. */
@@ -53,14 +63,14 @@ static int copy_filters(struct pv_notifier *n)
     return n->filters != NULL ? 0 : PV_ENOMEM;
 }
 
-static void subscribe(struct pv_notifier *n)
+void pv_notifier_subscribe(struct pv_notifier *n)
 {
     n->resubscribe = n->subscribing;
     if (n->subscribing) {
         return;
     }
     if (copy_filters(n) != 0) {
-        pv_log_plain(PV_ERROR, "the list of subscribers could not be stored: out of memory");
+        not_stored(n, PV_ENOMEM);
         return;
     }
     n->subscribe = (struct pv_outbox_req){.what = PV_OUTBOX_SUBSCRIBE,
@@ -68,7 +78,11 @@ static void subscribe(struct pv_notifier *n)
                                           .subscriber_count = n->count,
                                           .now_ms = pv_wall_ms(&n->o.clock)};
     pv_req_init(&n->subscribe.req, PV_REQ_OUTBOX, subscribed, n);
-    n->subscribing = pv_store_submit(n->o.store, &n->subscribe.req) == 0;
+    int status = pv_store_submit(n->o.store, &n->subscribe.req);
+    n->subscribing = status == 0;
+    if (status != 0) {
+        not_stored(n, status);
+    }
 }
 
 static struct pv_sub *find(struct pv_notifier *n, struct pv_str name)
@@ -136,7 +150,7 @@ int pv_notifier_set(struct pv_notifier *n, const struct pv_notify_subscriber *li
     }
     n->list = list;
     n->count = count;
-    subscribe(n);
+    pv_notifier_subscribe(n);
     return 0;
 }
 

@@ -4,8 +4,8 @@
  * the host ends with 4; where it goes on, the same step succeeds at once. */
 #include "tests/unit/host/kit.h"
 #include "tests/unit/host/server.h"
+#include "tests/unit/starve.h"
 
-#include "core/base/alloc.h"
 #include "core/base/hash.h"
 #include "core/host/internal.h"
 #include "core/json/json.h"
@@ -155,36 +155,13 @@ static const struct provost_step create[] = {
 static const struct provost_plugin plugin = {PROVOST_PLUGIN_HEAD, .flags = PROVOST_P_EXEC,
                                              .name = "user", .create = create};
 
-/* ---- allocations fail in the host, not in the test ---- */
-
-static unsigned long left; /* until one fails; 0: none does */
-static bool sticky;
-static bool hit;
-
-static void arm(void)
-{
-    pv_alloc_fail_at(left, sticky);
-}
-
-static void disarm(void)
-{
-    unsigned long made = pv_alloc_count();
-    pv_alloc_fail_at(0, 0);
-    if (left > 0 && made >= left) {
-        hit = true;
-        left = sticky ? 1 : 0;
-    } else if (left > 0) {
-        left -= made;
-    }
-}
-
 static void feed(struct pv_buf *frames)
 {
     assert_int_equal(frames->status, 0);
-    arm();
+    starve_on();
     int status = pv_host_feed(kit.host, pv_buf_view(frames));
-    disarm();
-    assert_true(status == 0 || (hit && status == PV_ENOMEM));
+    starve_off();
+    assert_true(status == 0 || (starve_hit && status == PV_ENOMEM));
     pv_buf_done(frames);
 }
 
@@ -213,9 +190,9 @@ static void live(uint64_t call, const char *name)
     pv_wire_put_step(&out, call, &step);
     feed(&out);
     while (!kit.ended && !kit.outcomes[call].there) {
-        arm();
+        starve_on();
         kit_turn(&kit);
-        disarm();
+        starve_off();
         if (asked) {
             const struct pv_wire_answer answer = {
                 .ask = ask_number, .value = PV_STR("8080"), .number = 5};
@@ -250,12 +227,10 @@ static bool fails_at(const char *name, unsigned long n)
     kit_start(&kit, &plugin, NULL);
     kit.answer = hear;
     assert_non_null(pv_buf_reserve(&kit.in, 65536));
-    left = n;
-    hit = false;
+    starve_at(n);
     failed = 0;
     live(1, name);
-    left = 0;
-    bool reached = hit;
+    bool reached = starve_end();
     const struct kit_outcome *o = &kit.outcomes[1];
     if (kit.ended) {
         assert_true(reached);
@@ -264,7 +239,7 @@ static bool fails_at(const char *name, unsigned long n)
         expect_success(1);
     } else if (!reached || o->code != PV_OUT_TEMPORARY || !is_clear(o)) {
         fail_msg("%s, allocation %lu%s: outcome %d, error %d: %s", name, n,
-                 sticky ? " and all after it" : "", o->code, failed, o->text);
+                 starve_sticky ? " and all after it" : "", o->code, failed, o->text);
     }
     if (!kit.ended) {
         live(2, name);
@@ -278,7 +253,7 @@ static bool fails_at(const char *name, unsigned long n)
 static void torture(const char *name)
 {
     for (int mode = 0; mode < 2; mode++) {
-        sticky = mode == 1;
+        starve_sticky = mode == 1;
         unsigned long n = 1;
         while (n < MOST && fails_at(name, n)) {
             n++;
@@ -366,7 +341,8 @@ static void expect_no_secret(unsigned long n, const char *where, const char *tex
 {
     for (size_t i = 0; i < PV_COUNT(secrets); i++) {
         if (strstr(text, secrets[i]) != NULL) {
-            fail_msg("allocation %lu%s: %s: %s", n, sticky ? " and all after it" : "", where, text);
+            fail_msg("allocation %lu%s: %s: %s", n, starve_sticky ? " and all after it" : "", where,
+                     text);
         }
     }
 }
@@ -380,9 +356,9 @@ static void send_shows(uint64_t call)
     pv_wire_put_step(&out, call, &step);
     feed(&out);
     while (!kit.ended && !kit.outcomes[call].there) {
-        arm();
+        starve_on();
         kit_turn(&kit);
-        disarm();
+        starve_off();
     }
 }
 
@@ -394,14 +370,12 @@ static bool keeps_secrets_at(unsigned long n)
     assert_non_null(pv_buf_reserve(&kit.in, 65536));
     pv_buf_init(&out, PV_FRAME_MAX);
     pv_wire_put_hello(&out, &hello);
-    left = n;
-    hit = false;
+    starve_at(n);
     feed(&out);
     if (!kit.ended) {
         send_shows(1);
     }
-    left = 0;
-    bool reached = hit;
+    bool reached = starve_end();
     if (!kit.ended) {
         send_shows(2);
     }
@@ -418,7 +392,7 @@ static bool keeps_secrets_at(unsigned long n)
     expect_no_secret(n, "log", kit.log);
     expect_no_secret(n, "fault", kit.fault);
     if (kit.exit_status == 3 && strstr(kit.fault, "out of memory") == NULL) {
-        fail_msg("allocation %lu%s: fault: \"%s\"", n, sticky ? " and all after it" : "",
+        fail_msg("allocation %lu%s: fault: \"%s\"", n, starve_sticky ? " and all after it" : "",
                  kit.fault);
     }
     return reached;
@@ -430,7 +404,7 @@ static void secrets_stay_secret(void **state)
     const struct pv_reach reach = {0};
     kit_reach = &reach;
     for (int mode = 0; mode < 2; mode++) {
-        sticky = mode == 1;
+        starve_sticky = mode == 1;
         unsigned long n = 1;
         while (n < MOST && keeps_secrets_at(n)) {
             n++;

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The notifier on a virtual clock, over the memory store, with a transport that the test answers.
  */
+#include "tests/unit/starve.h"
 #include "tests/unit/unit.h"
 
 #include "core/base/hash.h"
+#include "core/base/log.h"
 #include "core/notify/notify.h"
 #include "core/store/store.h"
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define HOUR_MS (3600 * 1000LL)
 #define SERVICES 20
@@ -44,9 +47,11 @@ static int post(void *ctx, struct pv_notify_post *one)
     rig->attempts++;
     rig->most = rig->post_count > rig->most ? rig->post_count : rig->most;
     memcpy(rig->last_id, one->id, sizeof(rig->last_id));
+    starve_off();
     assert_int_equal(pv_webhook_verify(rig->key, pv_str(one->id), pv_str(one->timestamp),
                                        pv_str(one->signature), one->body, rig->now_ms / 1000),
                      0);
+    starve_on();
     return 0;
 }
 
@@ -93,16 +98,8 @@ static void wake(struct rig *rig)
     turn(rig);
 }
 
-static void set_up(struct rig *rig)
+static int make_notifier(struct rig *rig)
 {
-    static const uint8_t bytes[64] = {1};
-    memset(rig, 0, sizeof(*rig));
-    rig->now_ms = 1700000000000;
-    rig->armed_ms = INT64_MAX;
-    assert_int_equal(pv_keyring_fixed(bytes, &rig->keyring), 0);
-    assert_int_equal(pv_mem_store_open(rig->keyring, (struct pv_id){{1}}, &rig->store), 0);
-    assert_int_equal(pv_webhook_secret(PV_STR("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"), &rig->key),
-                     0);
     const struct pv_clock clock = {now_of, now_of, rig};
     const struct pv_notifier_options options = {
         .clock = clock,
@@ -112,7 +109,20 @@ static void set_up(struct rig *rig)
         .arm = arm,
         .arm_ctx = rig,
     };
-    assert_int_equal(pv_notifier_new(&options, &rig->notifier), 0);
+    return pv_notifier_new(&options, &rig->notifier);
+}
+
+/* Everything but the notifier. */
+static void set_up_store(struct rig *rig)
+{
+    static const uint8_t bytes[64] = {1};
+    memset(rig, 0, sizeof(*rig));
+    rig->now_ms = 1700000000000;
+    rig->armed_ms = INT64_MAX;
+    assert_int_equal(pv_keyring_fixed(bytes, &rig->keyring), 0);
+    assert_int_equal(pv_mem_store_open(rig->keyring, (struct pv_id){{1}}, &rig->store), 0);
+    assert_int_equal(pv_webhook_secret(PV_STR("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"), &rig->key),
+                     0);
     rig->list[0] = (struct pv_notify_subscriber){
         .filter = {PV_STR("a"), NULL, 0, ~0u},
         .url = PV_STR("https://shop.example/"),
@@ -123,6 +133,12 @@ static void set_up(struct rig *rig)
         .retry_cap_ms = HOUR_MS,
         .retry_for_ms = 72 * HOUR_MS,
     };
+}
+
+static void set_up(struct rig *rig)
+{
+    set_up_store(rig);
+    assert_int_equal(make_notifier(rig), 0);
     assert_int_equal(pv_notifier_set(rig->notifier, rig->list, 1), 0);
     turn(rig);
 }
@@ -138,16 +154,26 @@ static void nothing(void *user)
     (void)user;
 }
 
-static void tear_down(struct rig *rig)
+static void nothing_of(struct pv_req *req)
 {
-    pv_notifier_close(rig->notifier, on_closed, rig);
-    turn(rig);
+    (void)req;
+}
+
+static void tear_down_store(struct rig *rig)
+{
     assert_true(rig->closed);
     assert_int_equal(rig->post_count, 0);
     rig->store->ops->close(rig->store, nothing, NULL);
     (void)pv_mem_store_turn(rig->store, 1);
     pv_keyring_free(rig->keyring);
     pv_secret_free(rig->key);
+}
+
+static void tear_down(struct rig *rig)
+{
+    pv_notifier_close(rig->notifier, on_closed, rig);
+    turn(rig);
+    tear_down_store(rig);
 }
 
 /* An event that is over at once: an old sequence number. Each is one notification. */
@@ -330,14 +356,151 @@ static void the_store_refuses_for_a_while(void **state)
     tear_down(&rig);
 }
 
+/* ---- allocation n fails ---- */
+
+#define MOST 1000u
+
+/* A part of the test in which memory may run out; after it there is some again. */
+static int hungry(struct rig *rig, int (*part)(struct rig *rig))
+{
+    starve_on();
+    int status = part(rig);
+    starve_off();
+    if (starve_hit) {
+        (void)starve_end();
+        starve_hit = true;
+    }
+    assert_true(status == 0 || (starve_hit && status == PV_ENOMEM));
+    return status;
+}
+
+static int subscribe(struct rig *rig)
+{
+    int status = pv_notifier_set(rig->notifier, rig->list, 1);
+    turn(rig);
+    return status;
+}
+
+static int poke(struct rig *rig)
+{
+    pv_notifier_poke(rig->notifier);
+    turn(rig);
+    return 0;
+}
+
+static int answer_500(struct rig *rig)
+{
+    answer(rig, 500, -1);
+    return 0;
+}
+
+static int answer_204(struct rig *rig)
+{
+    answer(rig, 204, -1);
+    return 0;
+}
+
+static int answer_410(struct rig *rig)
+{
+    answer(rig, 410, -1);
+    return 0;
+}
+
+static int wake_once(struct rig *rig)
+{
+    wake(rig);
+    return 0;
+}
+
+static int close_it(struct rig *rig)
+{
+    pv_notifier_close(rig->notifier, on_closed, rig);
+    turn(rig);
+    return 0;
+}
+
+static struct pv_subscriber_row row_of(struct rig *rig)
+{
+    struct pv_outbox_req req = {.what = PV_OUTBOX_STATUS};
+    pv_req_init(&req.req, PV_REQ_OUTBOX, NULL, NULL);
+    req.req.done = nothing_of;
+    assert_int_equal(pv_store_submit(rig->store, &req.req), 0);
+    turn(rig);
+    assert_int_equal(req.req.status, 0);
+    assert_int_equal(req.ret_subscriber_count, 1);
+    struct pv_subscriber_row row = req.ret_subscribers[0];
+    pv_req_done(&req.req);
+    return row;
+}
+
+/* Goes on until the store says that so many are delivered, or that it is disabled. */
+static void go_on(struct rig *rig, uint64_t delivered, bool disabled, int (*reply)(struct rig *rig))
+{
+    for (int i = 0; row_of(rig).delivered < delivered || (row_of(rig).disabled_ms != 0) != disabled;
+         i++) {
+        assert_true(i < 100);
+        (void)hungry(rig, rig->post_count > 0 ? reply : wake_once);
+    }
+}
+
+static bool starves_at(unsigned long n)
+{
+    struct rig rig;
+    set_up_store(&rig);
+    make_service(&rig, 1);
+    make_service(&rig, 2);
+    starve_at(n);
+    if (hungry(&rig, make_notifier) != 0) {
+        assert_int_equal(make_notifier(&rig), 0);
+    }
+    if (hungry(&rig, subscribe) != 0) {
+        assert_int_equal(subscribe(&rig), 0);
+    }
+    while (rig.armed_ms != INT64_MAX) {
+        (void)hungry(&rig, wake_once); /* the store has not taken the list yet */
+    }
+    tell(&rig, 1, 1);
+    tell(&rig, 2, 1);
+    (void)hungry(&rig, poke);
+    if (rig.post_count > 0) {
+        (void)hungry(&rig, answer_500);
+    }
+    go_on(&rig, 2, false, answer_204);
+    assert_int_equal(row_of(&rig).written, 2);
+    assert_int_equal(row_of(&rig).delivered, 2); /* none is counted twice */
+    tell(&rig, 1, 2);
+    (void)hungry(&rig, poke);
+    go_on(&rig, 2, true, answer_410);
+    assert_int_equal(row_of(&rig).written, 3);
+    (void)hungry(&rig, close_it);
+    bool reached = starve_end();
+    tear_down_store(&rig);
+    return reached;
+}
+
+static void whatever_allocation_fails_all_is_delivered(void **state)
+{
+    (void)state;
+    for (int mode = 0; mode < 2; mode++) {
+        starve_sticky = mode == 1;
+        unsigned long n = 1;
+        while (n < MOST && starves_at(n)) {
+            n++;
+        }
+        assert_true(n > 50 && n < MOST);
+    }
+}
+
 int main(void)
 {
+    pv_log_setup(STDERR_FILENO, 0, PV_ERROR, "test");
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_subscriber_that_is_down_for_hours),
         cmocka_unit_test(after_three_days_it_is_given_up),
         cmocka_unit_test(retry_after_is_honoured),
         cmocka_unit_test(a_removed_subscriber_is_let_go),
         cmocka_unit_test(the_store_refuses_for_a_while),
+        cmocka_unit_test(whatever_allocation_fails_all_is_delivered),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
