@@ -169,15 +169,6 @@ bool pv_call_is_admin(const struct pv_call *call)
     return (call->who.scopes & PV_SCOPE_ADMIN) != 0;
 }
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    char low = (char)(c | 0x20);
-    return low >= 'a' && low <= 'f' ? low - 'a' + 10 : -1;
-}
-
 int pv_call_decode(struct pv_call *call, struct pv_str text, bool plus, struct pv_str *ret_text)
 {
     if (text.len == 0 || (memchr(text.ptr, '%', text.len) == NULL &&
@@ -193,8 +184,8 @@ int pv_call_decode(struct pv_call *call, struct pv_str text, bool plus, struct p
     for (size_t i = 0; i < text.len; i++) {
         char c = text.ptr[i];
         if (c == '%') {
-            int high = i + 2 < text.len ? hex_value(text.ptr[i + 1]) : -1;
-            int low = i + 2 < text.len ? hex_value(text.ptr[i + 2]) : -1;
+            int high = i + 2 < text.len ? pv_hex_digit(text.ptr[i + 1]) : -1;
+            int low = i + 2 < text.len ? pv_hex_digit(text.ptr[i + 2]) : -1;
             if (high < 0 || low < 0 || (high == 0 && low == 0)) {
                 return PV_EINVAL;
             }

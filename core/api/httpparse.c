@@ -26,13 +26,6 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-/* What methods and names of headers are made of. */
-static bool is_token_char(char c)
-{
-    return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-           (c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL);
-}
-
 static bool eq_nocase(struct pv_str a, const char *b)
 {
     return strlen(b) == a.len && strncasecmp(a.ptr, b, a.len) == 0;
@@ -49,6 +42,36 @@ static struct pv_str trim(struct pv_str s)
     return s;
 }
 
+/* "example.org", "192.0.2.1:80", "[2001:db8::1]:80": a host and perhaps a port; no user before it.
+ * A comma is legal in a name, but stands there only where two headers were made one. */
+static bool is_authority(struct pv_str s)
+{
+    size_t i = 0;
+    if (s.len > 0 && s.ptr[0] == '[') {
+        i++;
+        while (i < s.len && (pv_hex_digit(s.ptr[i]) >= 0 || s.ptr[i] == ':' || s.ptr[i] == '.')) {
+            i++;
+        }
+        if (i < 2 || i == s.len || s.ptr[i] != ']') {
+            return false;
+        }
+        i++;
+    } else {
+        while (i < s.len && (is_digit(s.ptr[i]) || (s.ptr[i] >= 'a' && s.ptr[i] <= 'z') ||
+                             (s.ptr[i] >= 'A' && s.ptr[i] <= 'Z') ||
+                             (s.ptr[i] != '\0' && strchr("-._~%!$&'()*+;=", s.ptr[i]) != NULL))) {
+            i++;
+        }
+    }
+    if (i < s.len && s.ptr[i] == ':') {
+        i++;
+        while (i < s.len && is_digit(s.ptr[i])) {
+            i++;
+        }
+    }
+    return i == s.len;
+}
+
 /* ---- the request line ---- */
 
 /* As far as it has come, so that what speaks another protocol is answered without waiting for a
@@ -62,7 +85,7 @@ static enum pv_http_parsed check_method(struct pv_str line, struct pv_http_refus
         if (line.ptr[i] == '\r' || line.ptr[i] == '\n') {
             break;
         }
-        if (!is_token_char(line.ptr[i]) || i >= METHOD_MAX) {
+        if (!pv_is_token(line.ptr[i]) || i >= METHOD_MAX) {
             return malformed(refusal, "this is not HTTP: the request does not begin with a method");
         }
     }
@@ -84,19 +107,47 @@ static enum pv_http_parsed check_version(struct pv_http_head *head, struct pv_st
     return PV_HTTP_DONE;
 }
 
-static enum pv_http_parsed check_target(struct pv_str target, struct pv_http_refusal *refusal)
+/* Of "http://host:80/path": where the host begins, or 0. */
+static size_t scheme_len(struct pv_str target)
+{
+    if (target.len > 7 && strncasecmp(target.ptr, "http://", 7) == 0) {
+        return 7;
+    }
+    return target.len > 8 && strncasecmp(target.ptr, "https://", 8) == 0 ? 8 : 0;
+}
+
+/* The host and port of a target that has them. */
+static struct pv_str authority_of(struct pv_str target)
+{
+    size_t at = scheme_len(target);
+    size_t end = at;
+    while (end < target.len && target.ptr[end] != '/' && target.ptr[end] != '?') {
+        end++;
+    }
+    return (struct pv_str){target.ptr + at, end - at};
+}
+
+static enum pv_http_parsed check_target(struct pv_str method, struct pv_str target,
+                                        struct pv_http_refusal *refusal)
 {
     for (size_t i = 0; i < target.len; i++) {
         unsigned char c = (unsigned char)target.ptr[i];
-        if (c <= ' ' || c >= 0x7f) {
+        if (c <= ' ' || c >= 0x7f || c == '#') {
             return malformed(refusal, "the path holds a byte that must be written as %XX");
         }
     }
-    bool known =
-        target.len > 0 && (target.ptr[0] == '/' || pv_str_eq_c(target, "*") ||
-                           (target.len > 7 && strncasecmp(target.ptr, "http://", 7) == 0) ||
-                           (target.len > 8 && strncasecmp(target.ptr, "https://", 8) == 0));
-    return known ? PV_HTTP_DONE : malformed(refusal, "the path does not begin with /");
+    if (pv_str_eq_c(target, "*") && pv_str_eq_c(method, "OPTIONS")) {
+        return PV_HTTP_DONE;
+    }
+    if (scheme_len(target) > 0) {
+        struct pv_str authority = authority_of(target);
+        return authority.len > 0 && authority.ptr[0] != ':' && is_authority(authority)
+                   ? PV_HTTP_DONE
+                   : malformed(refusal, "the address before the path names no host");
+    }
+    return target.len > 0 && target.ptr[0] == '/'
+               ? PV_HTTP_DONE
+               : malformed(refusal, "the path does not begin with /");
 }
 
 /* "GET /path HTTP/1.1", without its end. */
@@ -107,6 +158,10 @@ static enum pv_http_parsed read_line(struct pv_http_head *head, struct pv_str by
     if (first == NULL || first == line.ptr) {
         return malformed(refusal, "this is not HTTP: expected a request line such as "
                                   "GET /v1/services HTTP/1.1");
+    }
+    struct pv_str method = {line.ptr, (size_t)(first - line.ptr)};
+    if (memchr(method.ptr, '\r', method.len) != NULL) { /* all else has been looked at */
+        return malformed(refusal, "this is not HTTP: the request does not begin with a method");
     }
     const char *target = first + 1;
     const char *end = line.ptr + line.len;
@@ -122,10 +177,10 @@ static enum pv_http_parsed read_line(struct pv_http_head *head, struct pv_str by
     enum pv_http_parsed parsed = check_version(head, version, refusal);
     struct pv_str asked = {target, (size_t)(second - target)};
     if (parsed == PV_HTTP_DONE) {
-        parsed = check_target(asked, refusal);
+        parsed = check_target(method, asked, refusal);
     }
     head->line = (size_t)(line.ptr - bytes.ptr);
-    head->method_len = (size_t)(first - line.ptr);
+    head->method_len = method.len;
     head->target = (size_t)(target - bytes.ptr);
     head->target_len = asked.len;
     head->has_line = true;
@@ -164,6 +219,31 @@ static enum pv_http_parsed take_length(struct pv_http_head *head, struct pv_str 
     return value.len > 0 ? PV_HTTP_DONE : malformed(refusal, "Content-Length is not a number");
 }
 
+/* What would be one thing to a proxy that takes the first and another to us. */
+static enum pv_http_parsed take_single(struct pv_http_head *head, struct pv_str name,
+                                       struct pv_http_refusal *refusal)
+{
+    static const struct {
+        const char *name;
+        const char *twice;
+    } singles[] = {
+        {"Authorization", "the header Authorization is given more than once"},
+        {"Content-Type", "the header Content-Type is given more than once"},
+        {"Idempotency-Key", "the header Idempotency-Key is given more than once"},
+        {"Origin", "the header Origin is given more than once"},
+    };
+    for (unsigned i = 0; i < sizeof(singles) / sizeof(singles[0]); i++) {
+        if (!eq_nocase(name, singles[i].name)) {
+            continue;
+        }
+        if ((head->singles & 1u << i) != 0) {
+            return malformed(refusal, singles[i].twice);
+        }
+        head->singles |= 1u << i;
+    }
+    return PV_HTTP_DONE;
+}
+
 /* What decides how the request is read on. */
 static enum pv_http_parsed take_field(struct pv_http_head *head, struct pv_str name,
                                       struct pv_str value, struct pv_http_refusal *refusal)
@@ -182,13 +262,20 @@ static enum pv_http_parsed take_field(struct pv_http_head *head, struct pv_str n
         take_connection(head, value);
     } else if (eq_nocase(name, "Host")) {
         head->hosts++;
+        return is_authority(value) ? PV_HTTP_DONE
+                                   : malformed(refusal, "the header Host names no host");
+    } else if (eq_nocase(name, "Content-Encoding")) {
+        return eq_nocase(value, "identity")
+                   ? PV_HTTP_DONE
+                   : refuse(refusal, 415, "unknown_encoding",
+                            "bodies are taken as they are: leave Content-Encoding out");
     } else if (eq_nocase(name, "Expect")) {
         head->expects_continue = true;
         return eq_nocase(value, "100-continue")
                    ? PV_HTTP_DONE
                    : refuse(refusal, 417, "expectation", "the only Expect is 100-continue");
     }
-    return PV_HTTP_DONE;
+    return take_single(head, name, refusal);
 }
 
 static enum pv_http_parsed read_field(struct pv_http_head *head, struct pv_str line,
@@ -207,14 +294,13 @@ static enum pv_http_parsed read_field(struct pv_http_head *head, struct pv_str l
     }
     struct pv_str name = {line.ptr, (size_t)(colon - line.ptr)};
     for (size_t i = 0; i < name.len; i++) {
-        if (!is_token_char(name.ptr[i])) {
+        if (!pv_is_token(name.ptr[i])) {
             return malformed(refusal, "the name of a header holds a character that it must not");
         }
     }
     struct pv_str value = {colon + 1, line.len - name.len - 1};
     for (size_t i = 0; i < value.len; i++) {
-        unsigned char c = (unsigned char)value.ptr[i];
-        if ((c < ' ' && c != '\t') || c == 0x7f) {
+        if (pv_is_control(value.ptr[i])) {
             return malformed(refusal, "a header line holds a control character");
         }
     }
@@ -319,14 +405,11 @@ void pv_http_head_target(const struct pv_http_head *head, struct pv_str bytes,
                          struct pv_str *ret_path, struct pv_str *ret_query)
 {
     struct pv_str path = {bytes.ptr + head->target, head->target_len};
-    if (path.ptr[0] != '/' && path.len > 1) {
-        size_t skip = path.ptr[4] == ':' ? 7 : 8; /* http:// or https:// */
-        struct pv_str rest = {path.ptr + skip, path.len - skip};
-        size_t host = 0;
-        while (host < rest.len && rest.ptr[host] != '/' && rest.ptr[host] != '?') {
-            host++;
-        }
-        path = (struct pv_str){rest.ptr + host, rest.len - host};
+    if (scheme_len(path) > 0) {
+        struct pv_str authority = authority_of(path);
+        const char *end = path.ptr + path.len;
+        path.ptr = authority.ptr + authority.len;
+        path.len = (size_t)(end - path.ptr);
     }
     const char *question = path.len > 0 ? memchr(path.ptr, '?', path.len) : NULL;
     size_t len = question != NULL ? (size_t)(question - path.ptr) : path.len;
@@ -350,120 +433,4 @@ struct pv_str pv_http_head_field(const struct pv_http_head *head, struct pv_str 
         at = stop + 1;
     }
     return (struct pv_str){NULL, 0};
-}
-
-/* ---- chunks ---- */
-
-/*
- *  SIZE ─┬─▶ SIZE_END ──LF──▶ DATA ──▶ DATA_CR ──▶ DATA_LF ──▶ SIZE
- *        └─▶ EXTENSION ─CR─▶ SIZE_END ──LF, size 0──▶ TRAILER ⇄ TRAILER_LINE ─▶ LAST ──LF──▶ done
- */
-enum { SIZE, EXTENSION, SIZE_END, DATA, DATA_CR, DATA_LF, TRAILER, TRAILER_LINE, TRAILER_LF, LAST };
-
-static int hex_digit(char c)
-{
-    if (is_digit(c)) {
-        return c - '0';
-    }
-    if (c >= 'a' && c <= 'f') {
-        return c - 'a' + 10;
-    }
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
-static enum pv_http_parsed bad_chunk(struct pv_http_refusal *refusal)
-{
-    return malformed(refusal, "the chunks of the body are malformed");
-}
-
-static enum pv_http_parsed size_byte(struct pv_http_chunks *chunks, char c,
-                                     struct pv_http_refusal *refusal)
-{
-    int digit = hex_digit(c);
-    if (digit >= 0 && chunks->digits < 15) {
-        chunks->left = chunks->left * 16 + (unsigned)digit;
-        chunks->digits++;
-        return PV_HTTP_MORE;
-    }
-    if (digit >= 0 || chunks->digits == 0) {
-        return bad_chunk(refusal);
-    }
-    if (c == '\r') {
-        chunks->state = SIZE_END;
-        return PV_HTTP_MORE;
-    }
-    chunks->state = EXTENSION;
-    return c == ';' || c == ' ' || c == '\t' ? PV_HTTP_MORE : bad_chunk(refusal);
-}
-
-/* A byte that is thrown away: of an extension or a trailer. */
-static enum pv_http_parsed skip_byte(struct pv_http_chunks *chunks, char c, int after_cr,
-                                     struct pv_http_refusal *refusal)
-{
-    chunks->extra++;
-    if (chunks->extra > PV_HTTP_TRAILERS_MAX) {
-        return refuse(refusal, 431, "headers_too_large",
-                      "the trailers of the body are larger than 8 KiB");
-    }
-    if (c == '\r') {
-        chunks->state = after_cr;
-        return PV_HTTP_MORE;
-    }
-    return c == '\n' || c == '\0' ? bad_chunk(refusal) : PV_HTTP_MORE;
-}
-
-/* A byte of the framing. */
-static enum pv_http_parsed frame_byte(struct pv_http_chunks *chunks, char c,
-                                      struct pv_http_refusal *refusal)
-{
-    switch (chunks->state) {
-    case SIZE:
-        return size_byte(chunks, c, refusal);
-    case EXTENSION:
-        return skip_byte(chunks, c, SIZE_END, refusal);
-    case SIZE_END:
-        chunks->state = chunks->left > 0 ? DATA : TRAILER;
-        chunks->digits = 0;
-        return c == '\n' ? PV_HTTP_MORE : bad_chunk(refusal);
-    case DATA_CR:
-        chunks->state = DATA_LF;
-        return c == '\r' ? PV_HTTP_MORE : bad_chunk(refusal);
-    case DATA_LF:
-        chunks->state = SIZE;
-        return c == '\n' ? PV_HTTP_MORE : bad_chunk(refusal);
-    case TRAILER:
-        chunks->state = c == '\r' ? LAST : TRAILER_LINE;
-        return c == '\r' ? PV_HTTP_MORE : skip_byte(chunks, c, TRAILER_LF, refusal);
-    case TRAILER_LINE:
-        return skip_byte(chunks, c, TRAILER_LF, refusal);
-    case TRAILER_LF:
-        chunks->state = TRAILER;
-        return c == '\n' ? PV_HTTP_MORE : bad_chunk(refusal);
-    default:
-        return c == '\n' ? PV_HTTP_DONE : bad_chunk(refusal);
-    }
-}
-
-enum pv_http_parsed pv_http_chunks_read(struct pv_http_chunks *chunks, struct pv_str bytes,
-                                        size_t *ret_used, struct pv_str *ret_data,
-                                        struct pv_http_refusal *ret_refusal)
-{
-    size_t used = 0;
-    enum pv_http_parsed parsed = PV_HTTP_MORE;
-    *ret_data = (struct pv_str){NULL, 0};
-    while (used < bytes.len && parsed == PV_HTTP_MORE) {
-        if (chunks->state == DATA) {
-            size_t rest = bytes.len - used;
-            size_t len = chunks->left < rest ? (size_t)chunks->left : rest;
-            *ret_data = (struct pv_str){bytes.ptr + used, len};
-            chunks->left -= len;
-            chunks->state = chunks->left == 0 ? DATA_CR : DATA;
-            *ret_used = used + len;
-            return PV_HTTP_MORE;
-        }
-        parsed = frame_byte(chunks, bytes.ptr[used], ret_refusal);
-        used++;
-    }
-    *ret_used = used;
-    return parsed;
 }

@@ -32,6 +32,7 @@ struct pv_http_head {
     unsigned lengths; /* how often Content-Length was given */
     unsigned encodings;
     unsigned hosts;
+    unsigned singles; /* bits of those headers that may come once only, and have */
     int minor;      /* of the version HTTP/1.minor */
     int64_t length; /* of the body, when it is not chunked */
     bool has_line;

@@ -72,17 +72,6 @@ static void end_value(struct parser *p, uint32_t index)
 
 /* ---- strings ---- */
 
-static int hex_digit(int c)
-{
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    if (c >= 'a' && c <= 'f') {
-        return c - 'a' + 10;
-    }
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 /* Four hex digits at `at`; -1 when they are not there. */
 static int32_t hex4(const struct parser *p, size_t at)
 {
@@ -91,7 +80,7 @@ static int32_t hex4(const struct parser *p, size_t at)
     }
     int32_t value = 0;
     for (size_t i = 0; i < 4; i++) {
-        int digit = hex_digit((unsigned char)p->ptr[at + i]);
+        int digit = pv_hex_digit(p->ptr[at + i]);
         if (digit < 0) {
             return -1;
         }

@@ -35,6 +35,13 @@ unsigned pv_str_distance(struct pv_str a, struct pv_str b, unsigned max);
 /* The candidate nearest to `word` within a third of its length (at least 1), or NULL. */
 const char *pv_str_nearest(struct pv_str word, const char *const *candidates, size_t count);
 
+/* The value of a hexadecimal digit; -1: it is none. */
+int pv_hex_digit(char c);
+/* What methods and the names of headers are made of (RFC 9110, tchar). */
+bool pv_is_token(char c);
+/* What the values of headers must not hold: control characters other than the tab. */
+bool pv_is_control(char c);
+
 /* Decimal int64 that fills the whole slice. */
 int pv_str_to_i64(struct pv_str s, int64_t *ret_value) PV_MUST_CHECK;
 /* "2GiB", "20MB", "512" → bytes (IEC and SI suffixes). */

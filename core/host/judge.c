@@ -5,25 +5,19 @@
 #include <string.h>
 #include <strings.h>
 
-static bool is_token(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           (c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL);
-}
-
 int pv_http_check_header(const char *line, struct pv_err *err)
 {
     static const char *const own[] = {"content-length", "transfer-encoding", "connection",
                                       "idempotency-key", "expect"};
     size_t len = 0;
-    while (is_token(line[len])) {
+    while (pv_is_token(line[len])) {
         len++;
     }
     if (len == 0 || line[len] != ':') {
         return pv_err_set(err, PV_EINVAL, "a header must be \"Name: value\"");
     }
     for (const char *p = line + len; *p != '\0'; p++) {
-        if (((unsigned char)*p < 0x20 && *p != '\t') || *p == 0x7f) {
+        if (pv_is_control(*p)) {
             return pv_err_set(err, PV_EINVAL, "header %.*s: a control character in its value",
                               (int)len, line);
         }

@@ -76,7 +76,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         pv_http_head_target(&head, text, &path, &query);
         FUZZ_CHECK(path.len > 0 && (path.ptr[0] == '/' || path.ptr[0] == '*'));
         FUZZ_CHECK(within(query, text));
-        FUZZ_CHECK(within(pv_http_head_method(&head, text), text));
+        struct pv_str method = pv_http_head_method(&head, text);
+        FUZZ_CHECK(within(method, text) && method.len > 0);
+        for (size_t i = 0; i < method.len; i++) {
+            FUZZ_CHECK(pv_is_token(method.ptr[i]));
+        }
         FUZZ_CHECK(within(pv_http_head_field(&head, text, "Host"), text));
         FUZZ_CHECK(head.length >= 0 && !(head.chunked && head.lengths > 0));
         text = (struct pv_str){text.ptr + head.at, size - head.at};

@@ -73,10 +73,11 @@ static void reads_targets(void **state)
         {"/", "/", NULL},
         {"/?", "/", ""},
         {"/x?a?b", "/x", "a?b"},
-        {"*", "*", NULL},
         {"http://host/x?y", "/x", "y"},
         {"HTTPS://host:1", "/", NULL},
         {"http://host?y", "/", "y"},
+        {"http://[::1]:80/x", "/x", NULL},
+        {"/http://host/x", "/http://host/x", NULL},
     };
     for (size_t i = 0; i < PV_COUNT(cases); i++) {
         char text[200];
@@ -88,6 +89,34 @@ static void reads_targets(void **state)
         pv_http_head_target(&o.head, pv_str(text), &path, &query);
         assert_true(pv_str_eq_c(path, cases[i][1]));
         assert_true(pv_str_eq(query, pv_str(cases[i][2])));
+    }
+    struct pv_str server = PV_STR("OPTIONS * HTTP/1.0\r\n\r\n");
+    struct outcome o = read_both(server);
+    struct pv_str path;
+    struct pv_str query;
+    assert_int_equal(o.parsed, PV_HTTP_DONE);
+    pv_http_head_target(&o.head, server, &path, &query);
+    assert_true(pv_str_eq_c(path, "*"));
+}
+
+static void reads_hosts(void **state)
+{
+    (void)state;
+    static const char *const good[] = {"",          "localhost", "a-b_c.example:8080", "h:",
+                                       "192.0.2.1", "[::1]",     "[2001:db8::1]:443",  "%41"};
+    static const char *const wrong[] = {"a b",   "a/b",     "a,b",    "user@host", "host:8o",
+                                        "a:1:2", "[::1",    "[]",     "[g]",       "[::1]x",
+                                        "a?b",   "caf\xc3", "h:80 x", "/",         "a\\b"};
+    char text[100];
+    for (size_t i = 0; i < PV_COUNT(good); i++) {
+        snprintf(text, sizeof(text), "GET / HTTP/1.1\r\nHost: %s\r\n\r\n", good[i]);
+        assert_int_equal(read_both(pv_str(text)).parsed, PV_HTTP_DONE);
+    }
+    for (size_t i = 0; i < PV_COUNT(wrong); i++) {
+        snprintf(text, sizeof(text), "GET / HTTP/1.0\r\nHost: %s\r\n\r\n", wrong[i]);
+        struct outcome o = read_both(pv_str(text));
+        assert_int_equal(o.parsed, PV_HTTP_REFUSED);
+        assert_string_equal(o.refusal.sentence, "the header Host names no host");
     }
 }
 
@@ -116,6 +145,18 @@ static const struct {
     {"CONNECT host:443 HTTP/1.1\r\n", 400, "begin with /"},
     {"GET /caf\xc3\xa9 HTTP/1.1\r\n", 400, "%XX"},
     {"GET /\x7f HTTP/1.1\r\n", 400, "%XX"},
+    {"GET /x#y HTTP/1.1\r\n", 400, "%XX"},
+    {"\rGET / HTTP/1.1\r\n", 400, "method"},
+    {"GE\rT / HTTP/1.1\r\n", 400, "method"},
+    {"GET\r / HTTP/1.1\r\n", 400, "method"},
+    {"GET /\r HTTP/1.1\r\n", 400, "%XX"},
+    {"GET / HTTP/1.1\r\r\n", 400, "version"},
+    {"GET * HTTP/1.1\r\n", 400, "begin with /"},
+    {"OPTIONS ** HTTP/1.1\r\n", 400, "begin with /"},
+    {"GET http:///x HTTP/1.1\r\n", 400, "no host"},
+    {"GET http://:80/x HTTP/1.1\r\n", 400, "no host"},
+    {"GET http://me:pw@host/x HTTP/1.1\r\n", 400, "no host"},
+    {"GET ftp://host/x HTTP/1.1\r\n", 400, "begin with /"},
     {"GET / HTTP/1.1\n", 400, "CR LF"},
     {"\n", 400, "CR LF"},
     {"\r\n\r\n\r\n\r\n\r\n", 400, "empty lines"},
@@ -128,6 +169,17 @@ static const struct {
     {"GET / HTTP/1.1\r\nX: y\n", 400, "CR LF"},
     {"GET / HTTP/1.1\r\n\r\n", 400, "Host"},
     {"GET / HTTP/1.1\r\n" H H "\r\n", 400, "Host"},
+    {"GET / HTTP/1.1\r\nAuthorization: Bearer a\r\nauthorization: Bearer b\r\n", 400,
+     "Authorization is given more than once"},
+    {"GET / HTTP/1.1\r\nContent-Type: a/b\r\nContent-Type: a/b\r\n", 400, "more than once"},
+    {"GET / HTTP/1.1\r\nIdempotency-Key: a\r\nIdempotency-Key: b\r\n", 400, "more than once"},
+    {"GET / HTTP/1.1\r\nOrigin: a\r\nOrigin: b\r\n", 400, "more than once"},
+    {"GET / HTTP/1.1\r\nContent-Encoding: gzip\r\n", 415, "Content-Encoding"},
+    {"GET / HTTP/1.1\r\nContent-Length: +1\r\n", 400, "not a number"},
+    {"GET / HTTP/1.1\r\nTransfer-Encoding: chunked, chunked\r\n", 400, "chunked"},
+    {"GET / HTTP/1.1\r\nTransfer-Encoding: \x0b"
+     "chunked\r\n",
+     400, "control character"},
     {"GET / HTTP/1.1\r\nContent-Length: -1\r\n", 400, "not a number"},
     {"GET / HTTP/1.1\r\nContent-Length: 0x1\r\n", 400, "not a number"},
     {"GET / HTTP/1.1\r\nContent-Length: 3, 3\r\n", 400, "not a number"},
@@ -207,13 +259,13 @@ static void reads_chunks(void **state)
 {
     (void)state;
     struct pv_str text = PV_STR("3\r\nabc\r\n00A;name=\"x\"\r\n0123456789\r\n2 \r\nde\r\n"
-                                "0\r\nTrailer: x\r\nOther: y\r\n\r\nrest");
+                                "1 \t;n\r\nf\r\n0\r\nTrailer: x\r\nOther:\r\n\r\nrest");
     for (size_t step = 1; step <= text.len; step++) {
         char out[100];
         size_t used = 0;
         struct pv_http_refusal refusal;
         assert_int_equal(read_chunks(text, step, out, &used, &refusal), PV_HTTP_DONE);
-        assert_string_equal(out, "abc0123456789de");
+        assert_string_equal(out, "abc0123456789def");
         assert_string_equal(text.ptr + used, "rest");
     }
 }
@@ -222,9 +274,32 @@ static void refuses_bad_chunks(void **state)
 {
     (void)state;
     static const char *const texts[] = {
-        "\r\n",       "x\r\n",       "-1\r\n",       "3\nabc",        "3\r\nabcd",
-        "3\r\nabc\n", "3\r\nabc\rx", "3x\r\n",       "3;a\n",         "0\r\n\rx",
-        "0\r\n\n",    "0\r\nA: b\n", "0\r\nA: b\rx", "3;\001\rx\r\n", "1234567890123456\r\n",
+        "\r\n",
+        "x\r\n",
+        "-1\r\n",
+        "3\nabc",
+        "3\r\nabcd",
+        "3\r\nabc\n",
+        "3\r\nabc\rx",
+        "3x\r\n",
+        "3;a\n",
+        "0\r\n\rx",
+        "0\r\n\n",
+        "0\r\nA: b\n",
+        "0\r\nA: b\rx",
+        "3;\001\rx\r\n",
+        "1234567890123456\r\n",
+        "3 x\r\n",
+        "3 3\r\n",
+        "3;\001\r\n",
+        "3;a\x7f\r\n",
+        ";a\r\n",
+        "0\r\n: x\r\n",
+        "0\r\nA\r\n",
+        "0\r\nA : b\r\n",
+        "0\r\nA: \001\r\n",
+        "0\r\n A: b\r\n",
+        "0\r\nGET / HTTP/1.1\r\n",
     };
     for (size_t i = 0; i < PV_COUNT(texts); i++) {
         char out[100];
@@ -236,7 +311,7 @@ static void refuses_bad_chunks(void **state)
     struct pv_str flood = {calloc(1, 20000), 20000};
     assert_non_null(flood.ptr);
     memset((char *)(uintptr_t)flood.ptr, 'x', flood.len);
-    memcpy((char *)(uintptr_t)flood.ptr, "0\r\n", 3);
+    memcpy((char *)(uintptr_t)flood.ptr, "0\r\n", 3); /* a trailer's name that does not end */
     char out[100];
     size_t used = 0;
     struct pv_http_refusal refusal = {0};
@@ -248,11 +323,9 @@ static void refuses_bad_chunks(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reads_heads),
-        cmocka_unit_test(reads_targets),
-        cmocka_unit_test(refuses_what_is_malformed),
-        cmocka_unit_test(bounds_heads),
-        cmocka_unit_test(reads_chunks),
+        cmocka_unit_test(reads_heads),        cmocka_unit_test(reads_targets),
+        cmocka_unit_test(reads_hosts),        cmocka_unit_test(refuses_what_is_malformed),
+        cmocka_unit_test(bounds_heads),       cmocka_unit_test(reads_chunks),
         cmocka_unit_test(refuses_bad_chunks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

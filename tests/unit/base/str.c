@@ -296,14 +296,41 @@ static void durations(void **state)
     }
 }
 
+static void sorts_characters(void **state)
+{
+    (void)state;
+    unsigned digits = 0;
+    unsigned tokens = 0;
+    unsigned controls = 0;
+    for (int c = -128; c < 128; c++) {
+        int digit = pv_hex_digit((char)c);
+        assert_true(digit < 0 || "0123456789abcdef"[digit] == c || "0123456789ABCDEF"[digit] == c);
+        digits += digit >= 0 ? 1 : 0;
+        tokens += pv_is_token((char)c) ? 1 : 0;
+        controls += pv_is_control((char)c) ? 1 : 0;
+        assert_false(pv_is_token((char)c) && pv_is_control((char)c));
+    }
+    assert_int_equal(digits, 22);
+    assert_int_equal(tokens, 77); /* 62 letters and digits, 15 others */
+    assert_int_equal(controls, 32);
+    assert_true(pv_is_token('|') && !pv_is_token(':') && !pv_is_token(' ') && !pv_is_token('\0'));
+    assert_true(pv_is_control('\n') && pv_is_control(0x7f) && !pv_is_control('\t'));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(compares),   cmocka_unit_test(starts),
-        cmocka_unit_test(copies_out), cmocka_unit_test(utf8),
-        cmocka_unit_test(distance),   cmocka_unit_test(long_words_are_equal_or_far),
-        cmocka_unit_test(nearest),    cmocka_unit_test(integers),
-        cmocka_unit_test(sizes),      cmocka_unit_test(durations),
+        cmocka_unit_test(compares),
+        cmocka_unit_test(starts),
+        cmocka_unit_test(copies_out),
+        cmocka_unit_test(utf8),
+        cmocka_unit_test(distance),
+        cmocka_unit_test(long_words_are_equal_or_far),
+        cmocka_unit_test(nearest),
+        cmocka_unit_test(integers),
+        cmocka_unit_test(sizes),
+        cmocka_unit_test(durations),
+        cmocka_unit_test(sorts_characters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
