@@ -33,8 +33,8 @@ struct pv_http_head {
     unsigned encodings;
     unsigned hosts;
     unsigned singles; /* bits of those headers that may come once only, and have */
-    int minor;      /* of the version HTTP/1.minor */
-    int64_t length; /* of the body, when it is not chunked */
+    int minor;        /* of the version HTTP/1.minor */
+    int64_t length;   /* of the body, when it is not chunked */
     bool has_line;
     bool chunked;
     bool close; /* Connection: close */
