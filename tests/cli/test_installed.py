@@ -57,3 +57,21 @@ def test_a_plugin_of_ones_own(installed, tmp_path):
 def test_the_manual_is_installed(installed):
     _, prefix = installed
     assert (prefix / "share/man/man1/provost.1").read_text().startswith(".\\\" Made by")
+
+
+def test_the_documents_are_installed(installed, root):
+    """All of them, and laid out so that a link leads somewhere."""
+    _, prefix = installed
+    there = prefix / "share/doc/provost"
+    done = subprocess.run([root / "tools/check-docs", "--root", there], capture_output=True, text=True,
+                          check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    for pattern in ("*.md", "LICENSE", "docs/*.md", "plugins/*/*.md", "schema/openapi.yaml", "examples/*/*",
+                    "examples/plugins/*/*"):
+        for source in root.glob(pattern):
+            name = source.relative_to(root)
+            if source.is_file() and source.name not in ("meson.build", "demo"):  # these build, or need what is built
+                copy = there / name
+                assert copy.read_bytes() == source.read_bytes(), name
+                assert os.access(copy, os.X_OK) == os.access(source, os.X_OK), name
+    assert (there / "docs/getting-started-billing.md").is_file()
