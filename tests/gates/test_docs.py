@@ -31,3 +31,27 @@ def test_each_rule_can_fail(gate, path, text, expected):
     assert status == 1
     assert output.startswith(expected)
     assert output.count("\n") == 1
+
+
+TABLE = "# Work\n\n| folder | |\n|---|---|\n| `core/a/` | one |\n| `docs/` | two |\n"
+SOURCES = GOOD | {"meson.build": "", "core/a/x.c": "", "core/x.c": "", "docs/man/x.1": "",
+                  "CONTRIBUTING.md": TABLE + "| `plugins/NAME/` | three |\n", "plugins/b/x.c": ""}
+
+
+def test_every_folder_is_in_the_table(gate):
+    assert gate("check-docs", SOURCES) == (0, "")
+
+
+@pytest.mark.parametrize("path,expected", [
+    ("core/b/x.c", "CONTRIBUTING.md:1: the table of folders does not have core/b/\n"),
+    ("core/b/deep/x.c", "CONTRIBUTING.md:1: the table of folders does not have core/b/\n"),
+    ("tests/npm/x.js", "CONTRIBUTING.md:1: the table of folders does not have tests/npm/\n"),
+    ("schema/x.sql", "CONTRIBUTING.md:1: the table of folders does not have schema/\n"),
+    (".ci/run", "CONTRIBUTING.md:1: the table of folders does not have .ci/\n")])
+def test_a_folder_that_the_table_does_not_have(gate, path, expected):
+    assert gate("check-docs", SOURCES | {path: ""}) == (1, expected)
+
+
+def test_a_folder_that_is_not_there(gate):
+    files = SOURCES | {"CONTRIBUTING.md": SOURCES["CONTRIBUTING.md"] + "| `core/gone/` | four |\n"}
+    assert gate("check-docs", files) == (1, "CONTRIBUTING.md:8: there is no folder core/gone/\n")
