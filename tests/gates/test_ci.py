@@ -72,3 +72,17 @@ def test_packages_that_cannot_be_installed(clone):
     status, output = clone({"a": 0}, counts(5, 0, 0, 0), packages=1)
     assert status == 1
     assert output.endswith("\n6 passed, 1 failed\n")
+
+
+@pytest.mark.parametrize("words", [["--only", "tset"], ["--only"], ["--only", ""], ["test"]])
+def test_what_it_does_not_know_is_refused(root, words):
+    done = subprocess.run(["bash", root / ".ci/run", *words], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert done.stderr.startswith("usage: bash .ci/run [--only packages|gates|clang|test|")
+
+
+def test_checks_that_are_none_are_no_success(clone, tmp_path):
+    (tmp_path / ".ci/run").write_text((tmp_path / ".ci/run").read_text().replace("wanted packages", "false"))
+    status, output = clone({}, counts(0, 0, 0, 0))
+    assert status == 1
+    assert output.endswith("\n0 passed, 0 failed\n")
