@@ -68,28 +68,27 @@ static int ask(const struct pv_describe *table, const struct pv_describe_ask *as
     return status;
 }
 
-/* With settings it is asked twice: what it needs nobody grants here, so a plugin that needs
- * anything looks at its settings with the rights of the one who asks. */
 int pv_cli_describe(struct pv_cli *cli, const char *module, struct pv_str settings,
-                    struct pv_plugin **ret_plugin)
+                    const struct pv_reach *reach, struct pv_plugin **ret_plugin)
 {
     struct pv_err err = {0};
     struct pv_describer *describer = NULL;
     struct pv_plugin *plugin = NULL;
     int status = pv_describer_new(NULL, &describer, &err);
     if (status == 0) {
-        struct pv_describe table = pv_describer_table(describer);
+        const struct pv_describe table = pv_describer_table(describer);
         const char *const words[] = {module, NULL};
         struct pv_describe_ask asked = {.module = module,
+                                        .settings = settings,
                                         .command = pv_module_is_program(module) ? words : NULL};
-        status = ask(&table, &asked, &plugin, &err);
-        if (status == 0 && settings.len > 0) {
-            asked.settings = settings;
-            asked.unconfined = plugin->needs != 0;
-            pv_plugin_unref(plugin);
-            plugin = NULL;
-            status = ask(&table, &asked, &plugin, &err);
+        if (reach != NULL) {
+            asked.read = reach->read.items;
+            asked.read_count = reach->read.count;
+            asked.exec = reach->exec.items;
+            asked.exec_count = reach->exec.count;
+            asked.unconfined = (reach->flags & PV_REACH_UNCONFINED) != 0;
         }
+        status = ask(&table, &asked, &plugin, &err);
     }
     pv_describer_free(describer);
     if (status != 0) {
@@ -149,6 +148,7 @@ static const struct pv_cli_option describe_options[] = {
      .value = "FILE",
      .type = PV_OPTION_TEXT,
      .help = "JSON object: the settings of an instance, where what it declares depends on them"},
+    PV_CLI_GRANT_OPTIONS,
     {0},
 };
 
@@ -169,9 +169,11 @@ const struct pv_cli_command pv_cli_plugin[] = {
      .details =
          "MODULE is the path of a shared object (.so), or of a program that is a host itself, or a "
          "plugin's name, which is looked for where provostd does. The module is loaded by "
-         "provost-host, never by this program.\n\n"
+         "provost-host, never by this program, and confined. With --settings it may read and start "
+         "what --grant says.\n\n"
          "  provost plugin describe build/dns.so\n"
-         "  provost plugin describe script --settings settings.json",
+         "  provost plugin describe script --settings settings.json --grant exec=/usr/bin "
+         "--grant exec=./site.py --grant read= --grant write= --grant unix_sockets=",
      .options = describe_options,
      .run = describe},
     {.name = "new",
@@ -192,6 +194,9 @@ const struct pv_cli_command pv_cli_plugin[] = {
          "fails for good is undone. What the store would answer (keys, pools, quotas, secrets) "
          "comes "
          "from memory, or from the file of --state.\n\n"
+         "The host is confined as provostd confines it. What the plugin declares that it needs "
+         "(`provost plugin describe`) is granted with --grant, a kind and a path at a time, as "
+         "`grants` of an instance do it; --unconfined lets it do whatever you may.\n\n"
          "  provost plugin run build/dns.so create --settings settings.json --event event.json\n"
          "  provost plugin run build/dns.so --query test --settings settings.json\n\n"
          "Exits with 0 when it is done, 1 when it failed, 5 when it would need an operator, 6 when "
@@ -206,7 +211,9 @@ const struct pv_cli_command pv_cli_plugin[] = {
          "CASES are files, or folders with *.json. A case says settings, event, state, the "
          "requests that the plugin is to send with what is answered, and what has to come of it; "
          "docs/plugin-testing.md describes all of it. Ends in “N passed, N failed”.\n\n"
-         "  provost plugin test build/dns.so test/cases",
+         "  provost plugin test build/dns.so test/cases\n\n"
+         "The host is confined, as in `provost plugin run`; a case may have `grants` too.",
+     .options = pv_cli_plugin_test_options,
      .run = pv_cli_plugin_test},
     {.name = "check",
      .args = "[MODULE]",
@@ -218,7 +225,9 @@ const struct pv_cli_command pv_cli_plugin[] = {
          "`inventory`) tells whether it went well. Each check has a name, a verdict and what it "
          "is "
          "founded on; one that does not apply says why. docs/plugin-testing.md describes checks "
-         "and check file.\n\n"
+         "and check file. The host is confined, as in `provost plugin run`; the check file may "
+         "have "
+         "`grants` too.\n\n"
          "  provost plugin check ./my-plugin.so\n"
          "  provost plugin check build/dns.so --file pdns.yaml --only kill\n\n"
          "Exits with 0 when no check failed, 1 when one did, 6 when the plugin could not be played "

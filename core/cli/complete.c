@@ -3,6 +3,8 @@
  * wants to read an error in the middle of a command line. */
 #include "core/cli/complete.h"
 
+#include "core/config/grants.h"
+
 #include <string.h>
 
 /* Names that the daemon knows, by the word that stands for the argument in the command's usage. */
@@ -63,6 +65,19 @@ static void put_asked(struct pv_cli *cli, struct pv_str argument, const char *st
     }
 }
 
+/* The kind of a grant; then the shell knows best. */
+static void put_grant(const char *start, struct pv_buf *out)
+{
+    for (size_t i = 0; i < PV_GRANT_KINDS; i++) {
+        char word[32];
+        snprintf(word, sizeof(word), "%s=", pv_grant_kinds[i].name);
+        put_word(out, start, "", word, pv_grant_kinds[i].does);
+    }
+    if (strchr(start, '=') != NULL) {
+        pv_buf_c(out, ":files\n");
+    }
+}
+
 /* The value of an option, or an argument, by the word that help shows for it. */
 static void put_value(struct pv_cli *cli, struct pv_str kind, const char *start, struct pv_buf *out)
 {
@@ -77,6 +92,9 @@ static void put_value(struct pv_cli *cli, struct pv_str kind, const char *start,
     }
     for (size_t i = 0; pv_str_eq_c(kind, "WHEN") && i < 3; i++) {
         put_word(out, start, "", when[i], "");
+    }
+    if (pv_str_eq_c(kind, "KIND=PATH")) {
+        put_grant(start, out);
     }
     put_asked(cli, kind, start, out);
 }

@@ -20,12 +20,13 @@ int pv_job_init(struct pv_cli *cli, struct pv_job *job, const char *module)
     pv_buf_init(&job->settings_text, INPUT_CAP);
     pv_buf_init(&job->input, INPUT_CAP);
     struct pv_err err = {0};
-    int status = pv_cli_module(cli, module, &job->module);
+    int status = pv_grants_init(cli, &job->grants);
+    status = status == PV_EXIT_OK ? pv_cli_module(cli, module, &job->module) : status;
     if (status == PV_EXIT_OK && pv_describer_find_host(&job->host, &err) != 0) {
         status = pv_cli_fail_err(cli, &err);
     }
     if (status == PV_EXIT_OK) {
-        status = pv_cli_describe(cli, job->module, PV_STR(""), &job->plugin);
+        status = pv_cli_describe(cli, job->module, PV_STR(""), NULL, &job->plugin);
     }
     if (status == PV_EXIT_OK) {
         job->component = pv_strndup(job->plugin->name.ptr, job->plugin->name.len);
@@ -41,6 +42,7 @@ void pv_job_done(struct pv_job *job)
     pv_free(job->module);
     pv_free(job->component);
     pv_plugin_unref(job->plugin);
+    pv_grants_done(&job->grants);
     json_decref(job->settings);
     pv_buf_done(&job->settings_text);
     pv_buf_done(&job->input);
@@ -63,7 +65,9 @@ int pv_job_settings(struct pv_job *job, const json_t *settings, struct pv_proble
     json_decref(job->settings);
     job->settings = NULL;
     int status = check(settings, &job->plugin->settings, "settings", problems, &job->settings);
+    int reach = pv_grants_reach(&job->grants, job->plugin, job->settings, &job->reach, problems);
     pv_buf_clear(&job->settings_text);
+    status = status == 0 ? reach : status;
     return status == 0 ? pv_json_put_in_order(&job->settings_text, job->settings) : status;
 }
 
@@ -116,7 +120,7 @@ static int describe_own(struct pv_cli *cli, struct pv_job *job)
     pv_buf_init(&text, INPUT_CAP);
     struct pv_plugin *own = NULL;
     int status = plain != NULL && pv_json_put_in_order(&text, plain) == 0
-                     ? pv_cli_describe(cli, job->module, pv_buf_view(&text), &own)
+                     ? pv_cli_describe(cli, job->module, pv_buf_view(&text), &job->reach, &own)
                      : pv_cli_fail(cli, PV_EXIT_FAILED, "out of memory");
     if (status == PV_EXIT_OK) {
         pv_plugin_unref(job->plugin);
@@ -317,6 +321,7 @@ void pv_job_play(const struct pv_job *job, const struct pv_job_input *given, str
 {
     *ret_play = (struct pv_play){.host = job->host,
                                  .module = job->module,
+                                 .reach = &job->reach,
                                  .plugin = job->plugin,
                                  .component = job->component,
                                  .settings = pv_buf_view(&job->settings_text),

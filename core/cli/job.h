@@ -4,6 +4,7 @@
 #ifndef PV_CLI_JOB_H
 #define PV_CLI_JOB_H
 
+#include "core/cli/grant.h"
 #include "core/cli/play.h"
 #include "core/cli/plugin.h"
 
@@ -13,8 +14,10 @@ struct pv_job {
     char *host;   /* path of provost-host */
     char *module; /* absolute path */
     struct pv_plugin *plugin;
-    char *component;  /* the plugin's name, unless something else is said */
-    json_t *settings; /* checked, defaults filled in */
+    char *component;         /* the plugin's name, unless something else is said */
+    struct pv_grants grants; /* of the command line, and of a file where there is one */
+    struct pv_reach reach;   /* what the plugin may reach with these settings */
+    json_t *settings;        /* checked, defaults filled in */
     struct pv_buf settings_text;
     struct pv_buf input;
 };
@@ -32,8 +35,8 @@ struct pv_job_input {
     const json_t *signals;  /* NAME → body */
 };
 
-/* Finds provost-host and the module, and has it described. An exit status; the reason is printed.
- */
+/* Finds provost-host and the module, has it described, and reads what is granted. An exit status;
+ * the reason is printed. */
 int pv_job_init(struct pv_cli *cli, struct pv_job *job, const char *module) PV_MUST_CHECK;
 void pv_job_done(struct pv_job *job);
 /* Prints them; PV_EXIT_USAGE. */
@@ -44,7 +47,7 @@ int pv_job_read(struct pv_cli *cli, const char *path, json_t **ret) PV_MUST_CHEC
  * status; PV_EXIT_USAGE: problems were added. */
 int pv_job_declare(struct pv_cli *cli, struct pv_job *job, const json_t *settings,
                    struct pv_problems *problems) PV_MUST_CHECK;
-/* PV_EINVAL: problems were added. */
+/* Checks them, and whether what the plugin needs is granted. PV_EINVAL: problems were added. */
 int pv_job_settings(struct pv_job *job, const json_t *settings,
                     struct pv_problems *problems) PV_MUST_CHECK;
 /* Leads every setting that is an http:// or https:// URL through the proxy, and starts that. */

@@ -61,8 +61,8 @@ static int typed_of(const struct pv_node *root, struct pv_problems *problems, js
 
 static int known_members(const struct pv_node *root, const char *path, struct pv_err *err)
 {
-    static const char *const known[] = {"settings", "plans",   "event",  "pools",
-                                        "poll",     "backend", "witness"};
+    static const char *const known[] = {"settings", "grants", "plans",   "event",
+                                        "pools",    "poll",   "backend", "witness"};
     for (const struct pv_node *child = root->first; child != NULL; child = child->next) {
         bool found = false;
         for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
@@ -266,8 +266,11 @@ static int check_settings(struct pv_kit *kit, struct pv_err *err)
     pv_problems_init(&problems);
     json_t *given = json_object_get(kit->spec, "settings");
     set_types(&kit->job.plugin->settings, given, json_object_get(kit->typed, "settings"));
+    int status = pv_grants_add(&kit->job.grants, json_object_get(kit->spec, "grants"), kit->folder,
+                               &problems);
     int declared = pv_job_declare(kit->cli, &kit->job, given, &problems);
-    int status = declared == PV_EXIT_OK ? pv_job_settings(&kit->job, given, &problems) : PV_EINVAL;
+    int settled = declared == PV_EXIT_OK ? pv_job_settings(&kit->job, given, &problems) : PV_EINVAL;
+    status = status == 0 ? settled : status;
     if (problems.errors > 0) {
         struct pv_buf text;
         pv_buf_init(&text, TEXT_CAP);

@@ -12,6 +12,7 @@
 #include <sys/types.h>
 
 struct pv_child;
+struct pv_reach;
 struct pv_play_call;
 
 /* What somebody watching is told. Texts are masked and borrowed. Any function may be NULL. */
@@ -57,6 +58,7 @@ struct pv_play {
     /* what is played; borrowed */
     const char *host;   /* path of provost-host */
     const char *module; /* absolute path */
+    const struct pv_reach *reach;
     const struct pv_plugin *plugin;
     const char *component;
     struct pv_str settings; /* JSON, secrets included */

@@ -50,10 +50,8 @@ static int start_host(struct pv_play *play, struct pv_err *err)
     if (play->child != NULL) {
         return 0;
     }
-    /* What it needs nobody grants here: it gets what the one who runs it has. */
-    const struct pv_reach reach = {.flags = play->plugin->needs != 0 ? PV_REACH_UNCONFINED : 0};
     const struct pv_child_options options = {.host = play->host,
-                                             .reach = &reach,
+                                             .reach = play->reach,
                                              .module = play->module,
                                              .instance = "run",
                                              .data_dir = play->data_dir,

@@ -422,5 +422,6 @@ const struct pv_cli_option pv_cli_plugin_check_options[] = {
      .type = PV_OPTION_TEXT,
      .help = "this check alone; may be repeated"},
     {.name = "list", .help = "say which checks there are"},
+    PV_CLI_GRANT_OPTIONS,
     {0},
 };

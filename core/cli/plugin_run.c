@@ -340,5 +340,6 @@ const struct pv_cli_option pv_cli_plugin_run_options[] = {
      .value = "TIME",
      .type = PV_OPTION_DURATION,
      .help = "end a host whose loop stands still for so long (30s)"},
+    PV_CLI_GRANT_OPTIONS,
     {0},
 };

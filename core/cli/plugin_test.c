@@ -10,6 +10,7 @@
 #include "core/json/json.h"
 
 #include <dirent.h>
+#include <libgen.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -100,7 +101,7 @@ static bool check_operation(struct testing *t, const json_t *operation)
                     "values", "previous", "reason", "signals", "step", "call", "attempts",
                     "exchanges", "unordered", "expect",
                     /* of the case, where it has one operation */
-                    "name", "settings", "pools", "state");
+                    "name", "settings", "grants", "pools", "state");
     ok = KNOWN(t, json_object_get(operation, "expect"), "expect", "end", "outcome", "reason",
                "state", "result", "problem") &&
          ok;
@@ -334,8 +335,8 @@ static void run_operations(struct testing *t, const json_t *whole)
         complain(t, "%s", err.text);
     } else if (operations == NULL) {
         run_operation(t, whole, whole);
-    } else if (KNOWN(t, whole, "case", "name", "settings", "values", "event", "pools", "state",
-                     "operations")) {
+    } else if (KNOWN(t, whole, "case", "name", "settings", "grants", "values", "event", "pools",
+                     "state", "operations")) {
         for (size_t i = 0; i < json_array_size(operations) && json_array_size(t->problems) == 0;
              i++) {
             run_operation(t, whole, json_array_get(operations, i));
@@ -345,6 +346,25 @@ static void run_operations(struct testing *t, const json_t *whole)
         }
     }
     pv_local_done(&t->local);
+}
+
+/* Plays the case with its own grants beside those of the command line. */
+static void run_granted(struct testing *t, const json_t *whole, const char *path)
+{
+    const struct pv_grants_mark mark = pv_grants_mark(&t->job.grants);
+    char folder[PATH_MAX];
+    struct pv_problems problems;
+    snprintf(folder, sizeof(folder), "%s", path);
+    pv_problems_init(&problems);
+    int status =
+        pv_grants_add(&t->job.grants, json_object_get(whole, "grants"), dirname(folder), &problems);
+    if (status == 0) {
+        run_operations(t, whole);
+    } else {
+        judge_problems(t, &problems, NULL);
+    }
+    pv_problems_done(&problems);
+    pv_grants_reset(&t->job.grants, &mark);
 }
 
 static void print_case(struct testing *t, const char *path, const char *name)
@@ -396,7 +416,7 @@ static void run_case(struct testing *t, const char *path)
         whole = pv_match_fill(read, names);
     }
     if (whole != NULL) {
-        run_operations(t, whole);
+        run_granted(t, whole, path);
     } else {
         complain(t, "%s", status != 0 ? err.text : "expected a JSON object");
     }
@@ -495,3 +515,8 @@ int pv_cli_plugin_test(struct pv_cli *cli)
     json_decref(t.report);
     return status;
 }
+
+const struct pv_cli_option pv_cli_plugin_test_options[] = {
+    PV_CLI_GRANT_OPTIONS,
+    {0},
+};

@@ -11,6 +11,7 @@ extern const struct pv_cli_option pv_cli_plugin_new_options[];
 int pv_cli_plugin_new(struct pv_cli *cli);
 extern const struct pv_cli_option pv_cli_plugin_check_options[];
 int pv_cli_plugin_check(struct pv_cli *cli);
+extern const struct pv_cli_option pv_cli_plugin_test_options[];
 int pv_cli_plugin_test(struct pv_cli *cli);
 
 #endif

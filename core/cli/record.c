@@ -359,6 +359,10 @@ static json_t *case_of(const struct pv_record *record, const struct pv_run *run,
     put_what(whole, run);
     put_options(whole, run);
     json_object_set_new(whole, "settings", settings_of(record, run));
+    json_t *grants = pv_grants_json(&run->job.grants);
+    if (grants != NULL) {
+        json_object_set_new(whole, "grants", grants);
+    }
     json_object_set_new(whole, "event", event_of(record, run));
     const struct {
         const char *name;

@@ -35,6 +35,9 @@ def test_commands_and_options(complete):
     assert complete("-c", "") == [":files"]
     assert complete("status", "--socket", "x") == [":files"]
     assert complete("event", "send", "") == [":files"]
+    assert complete("plugin", "run", "x.so", "--grant", "") == ["read=", "write=", "exec=", "unix_sockets="]
+    assert complete("plugin", "check", "x.so", "-g", "ex") == ["exec="]
+    assert complete("plugin", "test", "x.so", "--grant", "exec=/u") == [":files"]
     assert complete("nonsense", "") == [] or "status" in complete("nonsense", "")
     assert complete("status", "") == []
 
@@ -65,6 +68,16 @@ def test_bash(build):
     complete -p provost"""
     done = subprocess.run(["bash", "--norc", "-c", script], capture_output=True, text=True, timeout=60)
     assert done.stdout.splitlines() == ["retry", "complete -F _provost provost"], done
+
+
+def test_bash_leaves_what_follows_an_equals_sign_to_its_own_completion(build):
+    script = f"""source {COMPLETION / "provost.bash"}
+    COMP_WORDS=({build / "provost"} plugin run x.so --grant read = /et); COMP_CWORD=7
+    _provost; echo "${{#COMPREPLY[@]}}"
+    COMP_WORDS=({build / "provost"} plugin run x.so --grant un); COMP_CWORD=5
+    _provost; echo "${{COMPREPLY[@]}}" """
+    done = subprocess.run(["bash", "--norc", "-c", script], capture_output=True, text=True, timeout=60)
+    assert done.stdout.splitlines() == ["0", "unix_sockets="], done
 
 
 @pytest.mark.skipif(shutil.which("zsh") is None, reason="zsh is not installed")

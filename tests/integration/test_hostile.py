@@ -6,6 +6,7 @@ import json
 import os
 import pwd
 import shutil
+import socket
 import subprocess
 import tempfile
 from pathlib import Path
@@ -123,6 +124,44 @@ def test_what_older_kernels_lack_is_refused_otherwise(make_provost, build, sanit
     for where in ("constructor", "query"):
         expect(found[where], sanitized, old)
     assert secret.read_text() == "hush"
+
+
+MISSING = {name: "ENOENT" for name in ("database", "keys", "other_instance", "truncate_by_path",
+                                       "truncate_by_open", "remove_outside")}
+
+
+def test_a_developers_host_is_confined_in_the_same_way(build, sanitized, tmp_path):
+    """`provost plugin run`; there is no daemon's folder around that of its instance."""
+    (tmp_path / "pid.json").write_text(json.dumps({"pid": os.getpid()}))
+    done = subprocess.run([build / "provost", "--json", "plugin", "run", build / "tests/plugins/hostile.so", "--query",
+                           "tried", "--form", tmp_path / "pid.json"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = json.loads(done.stdout)["result"]
+    for where in ("constructor", "query"):
+        expect(found[where], sanitized, MISSING)
+
+
+@pytest.mark.parametrize("granted", [{}, {"read": "/etc/login.defs", "write": "WRITE", "exec": "/bin/true"},
+                                     {"unix_sockets": "SOCKET"}], ids=["nothing", "files", "socket"])
+def test_grants_come_to_the_same_for_a_developer(make_provost, build, tmp_path, granted):
+    (tmp_path / "write").write_text("w")
+    names = {"WRITE": str(tmp_path / "write"), "SOCKET": str(tmp_path / "socket")}
+    granted = {kind: names.get(path, path) for kind, path in granted.items()}
+    settings = {"read": "/etc/login.defs", "write": names["WRITE"], "exec": "/bin/true", "socket": names["SOCKET"]}
+    grants = {kind: [granted[kind]] if kind in granted else [] for kind in ("read", "write", "exec", "unix_sockets")}
+    (tmp_path / "settings.json").write_text(json.dumps(settings))
+    words = [word for kind in grants for word in ("--grant", f"{kind}={granted.get(kind, '')}")]
+    with make_provost({"plugins": {"needy": {"module": "needy", "settings": settings, "grants": grants}}}) as one, \
+            socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(names["SOCKET"])
+        listener.listen(8)
+        answer = one.api("POST", "/v1/instances/needy/queries/tried", {})
+        done = subprocess.run([build / "provost", "--json", "plugin", "run", build / "tests/plugins/needy.so", "--query",
+                               "tried", "--settings", tmp_path / "settings.json", *words], capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+    theirs = answer.json.get("result", answer.json)
+    assert theirs == json.loads(done.stdout)["result"]
+    assert {kind for kind in grants if theirs["now"][kind] == "done"} == {*granted}
 
 
 def without_landlock(make_provost, build, isolation):

@@ -32,6 +32,11 @@ def conform(build, tmp_path):
     return call
 
 
+def grants(programs, root):
+    """What the script plugin is granted: its programs with their interpreters, and what they write."""
+    return {"exec": [str(programs), "/usr/bin"], "write": [str(root)], "read": [], "unix_sockets": []}
+
+
 def others(verdicts):
     return {name for name, verdict in verdicts.items() if verdict == "not_applicable"}
 
@@ -77,14 +82,14 @@ def test_script(conform, tmp_path):
     folder, root = tmp_path / "programs", tmp_path / "root"
     folder.mkdir()
     root.mkdir()
-    for name, line in {"create": 'mkdir -p "$folder"', "create.undo": 'rm -rf "$folder"', "suspend": 'chmod 0 "$folder"',
-                       "unsuspend": 'chmod 755 "$folder"', "terminate": 'rm -rf "$folder"'}.items():
+    for name, line in {"create": 'mkdir -p "$folder"', "create.undo": 'rm -rf "$folder"', "suspend": 'mkdir -p "$folder/off"',
+                       "unsuspend": 'rm -rf "$folder/off"', "terminate": 'rm -rf "$folder"'}.items():
         program = folder / name
         program.write_text(f"#!/bin/sh\nset -eu\nfolder=$PROVOST_OPTION_ROOT/$PROVOST_REF\n{line}\n")
         program.chmod(0o755)
     verdicts, witness = conform("plugins/script", {
         "settings": {"path": str(folder), "options": {"root": str(root)}, "repeatable": "true"},
-        "witness": ["ls", str(root)]})
+        "grants": grants(folder, root), "witness": ["ls", str(root)]})
     assert witness == "command"
     assert {"life", "double-create", "kill", "undo", "ref", "terminate-twice", "terminate-absent"} <= {
         name for name, verdict in verdicts.items() if verdict == "pass"}
@@ -102,7 +107,7 @@ def test_the_examples_of_the_script_plugin(conform, tmp_path, name):
     root.mkdir()
     verdicts, witness = conform("plugins/script", {
         "settings": {"path": str(ROOT / "examples/scripts" / name), "options": {"root": str(root)}, **settings},
-        "plans": plans, "witness": ["ls", "-lR", str(root)]})
+        "grants": grants(ROOT / "examples/scripts", root), "plans": plans, "witness": ["ls", "-lR", str(root)]})
     assert witness == "command"
     assert {"declared", "life", "double-create", "kill", "undo", "ref", "terminate-twice", "terminate-absent"} <= {
         name for name, verdict in verdicts.items() if verdict == "pass"}
@@ -116,7 +121,7 @@ def test_a_single_program_without_a_description_has_no_undo(build, tmp_path):
     root.mkdir()
     spec.write_text(json.dumps({
         "settings": {"path": str(script), "options": {"root": str(root)}, "repeatable": "true"},
-        "witness": ["ls", str(root)]}))
+        "grants": grants(tmp_path, root), "witness": ["ls", str(root)]}))
     done = subprocess.run([build / "provost", "plugin", "check", build / "plugins/script.so", "--file", spec, "--json",
                            "--only", "declared", "--only", "undo", "--only", "life"],
                           capture_output=True, text=True, timeout=900)

@@ -29,6 +29,7 @@ class Script:
         self.build = build
         self.path = folder / "hosting"
         self.settings = {"path": str(self.path)}
+        self.programs = [folder, Path(sys.executable).parent]
 
     def write(self, text, path=None, mode=0o755):
         path = path or self.path
@@ -53,6 +54,9 @@ class Script:
             path = self.folder / f"{name}.json.in"
             path.write_text(json.dumps(content), encoding="utf-8")
             command += [f"--{name}", str(path)]
+        for program in self.programs:
+            command += ["--grant", f"exec={program}"]
+        command += ["--grant", f"write={self.folder}", "--grant", "read=", "--grant", "unix_sockets="]
         return subprocess.run(command, capture_output=True, text=True, check=False)
 
     def run(self, operation="create", *words, **files):
@@ -364,8 +368,9 @@ def test_a_description_that_is_no_json(script):
 def site(script):
     root = script.folder / "sites"
     root.mkdir()
-    script.settings = {"path": str(Path(__file__).resolve().parents[2] / "examples/scripts/site.py"),
-                       "options": {"root": str(root)}}
+    program = Path(__file__).resolve().parents[2] / "examples/scripts/site.py"
+    script.settings = {"path": str(program), "options": {"root": str(root)}}
+    script.programs.append(program.parent)
     return root
 
 
