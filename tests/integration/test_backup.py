@@ -5,58 +5,26 @@ import os
 import shutil
 import stat
 import subprocess
-import threading
 
 import invariants
-import provost as daemons
-
-OPTIONS = {"plugins": {"support": {"module": "support"}},
-           "products": {"support": {"components": [{"plugin": "support"}],
-                                    "plans": {"basic": {}}}}}
-
-
-def create(one, service):
-    answer = one.api("POST", "/v1/events", {
-        "id": f"{service}-create", "type": "service.create",
-        "service": {"id": service, "product": "support", "plan": "basic"},
-        "customer": {"id": "c", "email": "customer@example.com"}})
-    assert answer.status == 202, answer
-    return answer.json
+import shop
+from daemon import SLOW
 
 
 def backup(one, to):
     return subprocess.run([one.build / "provost", "-c", one.config, "db", "backup", to],
-                          capture_output=True, text=True, timeout=60 * daemons.SLOW)
-
-
-class Load(threading.Thread):
-    """Fires events until it is told to stop; acknowledged: service to operation."""
-
-    def __init__(self, one):
-        super().__init__(daemon=True)
-        self.one, self.acknowledged = one, {}
-        self.enough, self.stopping = threading.Event(), threading.Event()
-
-    def run(self):
-        while not self.stopping.is_set():
-            service = f"load-{len(self.acknowledged)}"
-            self.acknowledged[service] = create(self.one, service)["operation"]
-            if len(self.acknowledged) >= 50:
-                self.enough.set()
+                          capture_output=True, text=True, timeout=60 * SLOW)
 
 
 def test_a_backup_under_load_is_whole_and_can_be_restored(make_provost, tmp_path):
-    one = make_provost(OPTIONS).start()
-    create(one, "first")
-    load = Load(one)
-    load.start()
-    assert load.enough.wait(60 * daemons.SLOW)
+    one = make_provost(shop.OPTIONS).start()
+    shop.accepted(one, "first")
+    load = shop.Load(one, 50).begin()
     before = dict(load.acknowledged)
     copy = tmp_path / "copy.db"
     made = backup(one, copy)
     assert made.returncode == 0, made.stderr
-    load.stopping.set()
-    load.join(60 * daemons.SLOW)
+    load.end()
     assert len(load.acknowledged) >= len(before)
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600
     assert b"customer@example.com" not in copy.read_bytes()
@@ -75,14 +43,10 @@ def test_a_backup_under_load_is_whole_and_can_be_restored(make_provost, tmp_path
     os.chmod(keys[0], 0o600)
     one.start()
     for service, op in before.items():
-        again = create(one, service)
+        again = shop.accepted(one, service)
         assert again["operation"] == op and again["duplicate"], service
     for op in before.values():
-        state = None
-        while state not in daemons.FINAL and state != "needs_operator":
-            shown = one.api("GET", f"/v1/operations/{op}", headers={"Prefer": "wait=30"})
-            state = shown.json["state"]
-        assert state == "done"
+        assert shop.end_of(one, op) == "done"
     verified = one.admin("GET", "/v1/audit/verify")
     assert verified.status == 200, verified
     assert one.stop() == 0
@@ -90,8 +54,8 @@ def test_a_backup_under_load_is_whole_and_can_be_restored(make_provost, tmp_path
 
 
 def test_a_backup_replaces_nothing_and_leaves_nothing_half(make_provost, tmp_path):
-    one = make_provost(OPTIONS).start()
-    create(one, "first")
+    one = make_provost(shop.OPTIONS).start()
+    shop.accepted(one, "first")
     there = tmp_path / "there"
     there.write_text("precious")
     refused = backup(one, there)

@@ -6,8 +6,8 @@ import ctypes
 import os
 import subprocess
 
-import provost as daemons
 import pytest
+import shop
 
 SIZE = 12 * 1024 * 1024
 
@@ -59,29 +59,17 @@ def fill(folder):
     return ballast
 
 
-def create(one, service):
-    return one.api("POST", "/v1/events", {
-        "id": f"{service}-create", "type": "service.create",
-        "service": {"id": service, "product": "support", "plan": "basic"},
-        "customer": {"id": "c", "email": "customer@example.com"}})
-
-
 def test_events_are_refused_and_nothing_is_lost(small_disk, make_provost):
-    one = make_provost({"data_dir": str(small_disk / "data"),
-                        "plugins": {"support": {"module": "support"}},
-                        "products": {"support": {"components": [{"plugin": "support"}],
-                                                 "plans": {"basic": {}}}}})
+    one = make_provost(shop.OPTIONS | {"data_dir": str(small_disk / "data")})
     one.database = small_disk / "data" / "provost.db"
     one.start()
     acknowledged = {}
     for n in range(20):
-        answer = create(one, f"before-{n}")
-        assert answer.status == 202, answer
-        acknowledged[f"before-{n}"] = answer.json["operation"]
+        acknowledged[f"before-{n}"] = shop.accepted(one, f"before-{n}")["operation"]
     ballast = fill(small_disk)
     refused = 0
     for n in range(3000):
-        answer = create(one, f"during-{n}")
+        answer = shop.create(one, f"during-{n}")
         if answer.status == 503:
             assert int(answer.headers["Retry-After"]) > 0
             assert answer.json["success"] is False and answer.json["error"]
@@ -97,13 +85,9 @@ def test_events_are_refused_and_nothing_is_lost(small_disk, make_provost):
     ended = one.await_operation("create", "after", product="support", plan="basic")
     assert ended["state"] == "done"
     for service, op in acknowledged.items():
-        again = create(one, service)
-        assert again.json["operation"] == op and again.json["duplicate"], service
-        state = again.json["state"]
-        while state not in daemons.FINAL and state != "needs_operator":
-            shown = one.api("GET", f"/v1/operations/{op}", headers={"Prefer": "wait=30"})
-            state = shown.json["state"]
-        assert state == "done", service
+        again = shop.accepted(one, service)
+        assert again["operation"] == op and again["duplicate"], service
+        assert shop.end_of(one, op) == "done", service
     verified = one.admin("GET", "/v1/audit/verify")
     assert verified.status == 200, verified
     assert one.stop() == 0

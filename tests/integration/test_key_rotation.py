@@ -1,38 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """A new key under load, with the process killed in the middle; the old key's line is taken out in the end."""
 
-import subprocess
-import threading
 import time
 
-import provost as daemons
-
-OPTIONS = {"plugins": {"support": {"module": "support"}},
-           "products": {"support": {"components": [{"plugin": "support"}],
-                                    "plans": {"basic": {}}}}}
-
-
-def create(one, service):
-    answer = one.api("POST", "/v1/events", {
-        "id": f"{service}-create", "type": "service.create",
-        "service": {"id": service, "product": "support", "plan": "basic"},
-        "customer": {"id": "c", "email": "customer@example.com"}})
-    assert answer.status == 202, answer
-    return answer.json
-
-
-def cli(one, *arguments):
-    return subprocess.run([one.build / "provost", "-c", one.config, *arguments],
-                          capture_output=True, text=True, timeout=120 * daemons.SLOW)
+import shop
+from daemon import SLOW
 
 
 def await_resealed(one):
-    end = time.monotonic() + 120 * daemons.SLOW
-    while time.monotonic() < end:
+    """Nothing tells of it: looks again after each service that is made meanwhile."""
+    end, number = time.monotonic() + 120 * SLOW, 0
+    answer = one.admin("GET", "/v1/keys").json
+    while not answer["resealing"]["done"]:
+        assert time.monotonic() < end, answer
+        number += 1
+        assert shop.end_of(one, shop.accepted(one, f"meanwhile-{number}")["operation"]) == "done"
         answer = one.admin("GET", "/v1/keys").json
-        if answer["resealing"]["done"]:
-            return answer
-    raise AssertionError(answer)
+    return answer
 
 
 def keys_file(one):
@@ -41,31 +25,14 @@ def keys_file(one):
     return found[0]
 
 
-class Load(threading.Thread):
-    def __init__(self, one):
-        super().__init__(daemon=True)
-        self.one, self.acknowledged = one, {}
-        self.enough, self.stopping = threading.Event(), threading.Event()
-
-    def run(self):
-        while not self.stopping.is_set():
-            service = f"load-{len(self.acknowledged)}"
-            self.acknowledged[service] = create(self.one, service)["operation"]
-            if len(self.acknowledged) >= 60:
-                self.enough.set()
-
-
 def test_the_old_key_can_be_taken_out_after_a_rotation_that_was_killed(make_provost):
-    one = make_provost(OPTIONS).start()
+    one = make_provost(shop.OPTIONS).start()
     assert one.admin("GET", "/v1/keys").json["keys"] == [{"id": 1, "state": "sealing"}]
-    load = Load(one)
-    load.start()
-    assert load.enough.wait(60 * daemons.SLOW)
+    load = shop.Load(one, 60).begin()
     answer = one.admin("POST", "/v1/keys/rotate", {})
     assert answer.status == 201, answer
     assert [key["id"] for key in answer.json["keys"]] == [1, 2]
-    load.stopping.set()
-    load.join(60 * daemons.SLOW)
+    load.end()
     one.kill()
 
     one.start()
@@ -82,15 +49,14 @@ def test_the_old_key_can_be_taken_out_after_a_rotation_that_was_killed(make_prov
     one.start()
     assert one.admin("GET", "/v1/keys").json["keys"] == [{"id": 2, "state": "sealing"}]
     for operation in load.acknowledged.values():
-        answer = one.api("GET", f"/v1/operations/{operation}")
-        assert answer.status == 200, answer
-    create(one, "after")
+        one.operation(operation)
+    shop.accepted(one, "after")
 
 
-def test_the_command_waits_and_says_what_is_left(make_provost):
-    one = make_provost(OPTIONS).start()
+def test_the_command_waits_and_says_what_is_left(make_provost, cli):
+    one = make_provost(shop.OPTIONS).start()
     for number in range(5):
-        create(one, f"s-{number}")
+        shop.accepted(one, f"s-{number}")
     done = cli(one, "key", "rotate")
     assert done.returncode == 0, done.stderr
     assert "key 2 seals from now on" in done.stdout
@@ -105,8 +71,8 @@ def test_the_command_waits_and_says_what_is_left(make_provost):
     assert one.admin("GET", "/v1/audit?limit=1000").text.count('"key.rotated"') == 2
 
 
-def test_a_failure_is_told_and_changes_nothing(make_provost):
-    one = make_provost(OPTIONS).start()
+def test_a_failure_is_told_and_changes_nothing(make_provost, cli):
+    one = make_provost(shop.OPTIONS).start()
     path = keys_file(one)
     before = path.read_text()
     blocked = path.with_name(path.name + ".new")
@@ -121,7 +87,7 @@ def test_a_failure_is_told_and_changes_nothing(make_provost):
 
 
 def test_only_the_admin_may(make_provost):
-    one = make_provost(OPTIONS).start()
+    one = make_provost(shop.OPTIONS).start()
     for method, path in (("GET", "/v1/keys"), ("POST", "/v1/keys/rotate")):
         assert one.api(method, path).status == 403
         assert one.call(method, path).status == 401

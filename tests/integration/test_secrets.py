@@ -2,7 +2,7 @@
 """What is secret, and what is personal, is searched for in everything that a provostd leaves behind."""
 
 import pytest
-from daemon import free_port
+import shop as shops
 
 API_KEY = "the-backends-key-5f2b"
 EMAIL = "grace.hopper@example.com"
@@ -10,23 +10,10 @@ EMAIL = "grace.hopper@example.com"
 
 @pytest.fixture
 def shop(make_provost, tmp_path):
-    """Every step of dns fails, with its key in the request: nothing listens there."""
+    """Every step of dns fails, and is logged."""
     (tmp_path / "key").write_text(API_KEY + "\n")
-    return make_provost({
-        "log": {"level": "debug"},
-        "plugins": {
-            "pdns": {"module": "dns", "settings": {
-                "url": f"http://127.0.0.1:{free_port()}",
-                "api_key": f"${{file:{tmp_path / 'key'}}}"}},
-            "support": {"module": "support"}},
-        "products": {
-            "support": {"components": [{"name": "support", "plugin": "support"}],
-                        "plans": {"basic": {}}},
-            "name": {"components": [{"name": "name", "plugin": "pdns",
-                                     "values": {"mode": "record", "zone": "example.net",
-                                                "public_ip": "203.0.113.10"}}],
-                     "plans": {"basic": {}}, "deadline": "1s",
-                     "retry": {"initial": "10ms", "cap": "100ms"}}}}).start()
+    options = shops.with_dead_dns(f"${{file:{tmp_path / 'key'}}}")
+    return make_provost(options | {"log": {"level": "debug"}}).start()
 
 
 def created(shop, service, product):

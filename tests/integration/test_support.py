@@ -7,28 +7,16 @@ import os
 import tarfile
 
 import pytest
-from daemon import free_port
+import shop as shops
 
 API_KEY = "the-backends-key-77c1"
 EMAIL = "grace.hopper@example.com"
 
 
 @pytest.fixture
-def shop(make_provost, tmp_path):
+def shop(make_provost):
     """support works; of pdns, whose key stands in the file, nothing listens."""
-    return make_provost({
-        "plugins": {
-            "pdns": {"module": "dns", "settings": {"url": f"http://127.0.0.1:{free_port()}",
-                                                   "api_key": API_KEY}},
-            "support": {"module": "support"}},
-        "products": {
-            "support": {"components": [{"name": "support", "plugin": "support"}],
-                        "plans": {"basic": {}}},
-            "name": {"components": [{"name": "name", "plugin": "pdns",
-                                     "values": {"mode": "record", "zone": "example.net",
-                                                "public_ip": "203.0.113.10"}}],
-                     "plans": {"basic": {}}, "deadline": "1s",
-                     "retry": {"initial": "10ms", "cap": "100ms"}}}})
+    return make_provost(shops.with_dead_dns(API_KEY))
 
 
 def checks(cli, one):

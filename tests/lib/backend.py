@@ -3,12 +3,27 @@
 answers the way the test says."""
 
 import contextlib
-import http.server
 import json
 import threading
 
+import server
 
-class Backend:
+
+class Handler(server.Handler):
+    def do_POST(self):
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        with self.owner.lock:
+            self.owner.headers.append(self.headers)
+        status = self.owner.handle(self.path.strip("/"), body)
+        with contextlib.suppress(ConnectionError):  # whoever asked may be gone
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+
+class Backend(server.Server):
     """with Backend() as backend: backend.url is its address.
 
     POST /effect   notes the body in `effects` and answers 200
@@ -20,36 +35,13 @@ class Backend:
     """
 
     def __init__(self):
+        super().__init__(Handler)
         self.lock = threading.Condition()
         self.effects = []
         self.waiting = []
         self.told = []
         self.headers = []
         self.released = False
-        backend = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self):
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                with backend.lock:
-                    backend.headers.append(self.headers)
-                status = backend.handle(self.path.strip("/"), body)
-                self.send_response(status)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", "2")
-                self.end_headers()
-                with contextlib.suppress(ConnectionError):  # whoever asked may be gone
-                    self.wfile.write(b"{}")
-
-            def log_message(self, *args):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
-        self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
 
     def handle(self, what, body):
         with self.lock:
@@ -86,13 +78,3 @@ class Backend:
         """How often an effect for a service was noted."""
         with self.lock:
             return sum(e["external_id"] == external_id for e in self.effects)
-
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *ignored):
-        self.release()
-        self.server.shutdown()
-        self.server.server_close()
-        self.thread.join()

@@ -6,12 +6,12 @@ import base64
 import contextlib
 import hashlib
 import hmac
-import http.server
 import json
 import os
 import threading
 import time
 
+import server
 from daemon import SLOW
 
 
@@ -30,7 +30,27 @@ def verify(secret, headers, body, tolerance_s=300):
     return any(version == "v1" and hmac.compare_digest(value, expected) for version, value in parts)
 
 
-class Receiver:
+class Handler(server.Handler):
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        request = {"id": self.headers["webhook-id"], "path": self.path, "body": body,
+                   "headers": {k.lower(): v for k, v in self.headers.items()},
+                   "json": json.loads(body), "at": time.monotonic()}
+        answer = self.owner.take(request)
+        if answer is None:
+            self.close_connection = True
+            return
+        status, headers = answer if isinstance(answer, tuple) else (answer, {})
+        with contextlib.suppress(ConnectionError):
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            if status != 204:
+                self.send_header("Content-Length", "0")
+            self.end_headers()
+
+
+class Receiver(server.Server):
     """with Receiver() as receiver: receiver.url is its address.
 
     Every request is kept in `got` as {"id", "headers", "body", "json", "answer"}. `answer` is called
@@ -39,41 +59,12 @@ class Receiver:
     """
 
     def __init__(self, port=0):
+        super().__init__(Handler, port)
         self.lock = threading.Condition()
         self.got = []
         self.answer = lambda _request: 204
         self.released = False
-        receiver = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self):
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                request = {"id": self.headers["webhook-id"], "path": self.path, "body": body,
-                           "headers": {k.lower(): v for k, v in self.headers.items()},
-                           "json": json.loads(body), "at": time.monotonic()}
-                answer = receiver.take(request)
-                if answer is None:
-                    self.close_connection = True
-                    return
-                status, headers = answer if isinstance(answer, tuple) else (answer, {})
-                with contextlib.suppress(ConnectionError):
-                    self.send_response(status)
-                    for name, value in headers.items():
-                        self.send_header(name, value)
-                    if status != 204:
-                        self.send_header("Content-Length", "0")
-                    self.end_headers()
-
-            def log_message(self, *args):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
-        self.server.daemon_threads = True
-        self.port = self.server.server_address[1]
-        self.url = f"http://127.0.0.1:{self.port}/hook"
-        self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
+        self.url += "/hook"
 
     def take(self, request):
         with self.lock:
@@ -105,12 +96,3 @@ class Receiver:
     def summary(self):
         return [(r["json"]["type"], r["json"]["data"]["service"]["external_id"], r["answer"])
                 for r in self.got]
-
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *error):
-        self.release()
-        self.server.shutdown()
-        self.server.server_close()
