@@ -3,15 +3,18 @@
 #include "core/api/httptls.h"
 
 #include "core/base/alloc.h"
+#include "core/base/clock.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <gnutls/gnutls.h>
 #include <gnutls/x509.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #define RECORD_BYTES 16384
+#define WARN_BEFORE_MS (7 * 86400000LL)
 
 struct pv_http_tls {
     gnutls_certificate_credentials_t credentials;
@@ -49,26 +52,50 @@ void pv_http_tls_unref(struct pv_http_tls *tls)
 
 /* ---- certificates ---- */
 
-static int check_readable(const char *what, const char *path, struct pv_err *err)
+/* Of the two options that a file belongs to. */
+static const char certificate_option[] = "certificate";
+static const char key_option[] = "key";
+
+static int check_readable(const char *path, struct pv_err *err)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
         return pv_err_set(err, pv_status_from_errno(errno),
-                          "tls.%s: %s: %s; it must be there and readable for the user that "
-                          "provostd runs as",
-                          what, path, strerror(errno));
+                          "%s: %s; it must be there and readable for the user that provostd runs "
+                          "as",
+                          path, strerror(errno));
     }
     close(fd);
     return 0;
 }
 
-static int load_files(struct pv_http_tls *tls, const struct pv_http_tls_options *options,
-                      struct pv_err *err)
+static bool holds_certificate(const char *path)
 {
-    int status = check_readable("certificate", options->certificate, err);
-    if (status == 0) {
-        status = check_readable("key", options->key, err);
+    gnutls_datum_t text = {NULL, 0};
+    gnutls_x509_crt_t *list = NULL;
+    unsigned count = 0;
+    if (gnutls_load_file(path, &text) != 0) {
+        return false;
     }
+    bool holds = gnutls_x509_crt_list_import2(&list, &count, &text, GNUTLS_X509_FMT_PEM, 0) >= 0;
+    for (unsigned i = 0; holds && i < count; i++) {
+        gnutls_x509_crt_deinit(list[i]);
+    }
+    gnutls_free(list);
+    gnutls_free(text.data);
+    return holds;
+}
+
+static int load_files(struct pv_http_tls *tls, const struct pv_http_tls_options *options,
+                      const char **ret_option, struct pv_err *err)
+{
+    *ret_option = certificate_option;
+    int status = check_readable(options->certificate, err);
+    if (status != 0) {
+        return status;
+    }
+    *ret_option = key_option;
+    status = check_readable(options->key, err);
     if (status != 0) {
         return status;
     }
@@ -78,16 +105,24 @@ static int load_files(struct pv_http_tls *tls, const struct pv_http_tls_options 
         return 0;
     }
     if (code == GNUTLS_E_CERTIFICATE_KEY_MISMATCH) {
-        return pv_err_set(err, PV_EINVAL, "tls.key: %s is not the key of the certificate in %s",
+        return pv_err_set(err, PV_EINVAL,
+                          "%s is not the key of the certificate in %s: name the two that belong "
+                          "together",
                           options->key, options->certificate);
     }
     if (code == GNUTLS_E_DECRYPTION_FAILED || code == GNUTLS_E_INVALID_PASSWORD) {
-        return pv_err_set(err, PV_EINVAL, "tls.key: %s needs a password: store it without one",
+        return pv_err_set(err, PV_EINVAL, "%s needs a password: store it without one",
                           options->key);
     }
+    if (!holds_certificate(options->certificate)) {
+        *ret_option = certificate_option;
+        return pv_err_set(err, PV_EINVAL,
+                          "%s: %s; expected a certificate in PEM (-----BEGIN CERTIFICATE-----)",
+                          options->certificate, gnutls_strerror(code));
+    }
     return pv_err_set(err, PV_EINVAL,
-                      "tls: %s and %s: %s; expected a certificate and its private key, both PEM",
-                      options->certificate, options->key, gnutls_strerror(code));
+                      "%s: %s; expected a private key in PEM (-----BEGIN PRIVATE KEY-----)",
+                      options->key, gnutls_strerror(code));
 }
 
 static int64_t expires_ms(const struct pv_http_tls *tls)
@@ -105,9 +140,10 @@ static int64_t expires_ms(const struct pv_http_tls *tls)
     return first * 1000;
 }
 
-int pv_http_tls_new(const struct pv_http_tls_options *options, struct pv_http_tls **ret_tls,
-                    int64_t *ret_expires_ms, struct pv_err *err)
+static int make(const struct pv_http_tls_options *options, struct pv_http_tls **ret_tls,
+                int64_t *ret_expires_ms, const char **ret_option, struct pv_err *err)
 {
+    *ret_option = certificate_option;
     struct pv_http_tls *tls = pv_calloc(1, sizeof(*tls));
     if (tls == NULL) {
         return pv_err_set(err, PV_ENOMEM, "%s", pv_status_text(PV_ENOMEM));
@@ -118,14 +154,60 @@ int pv_http_tls_new(const struct pv_http_tls_options *options, struct pv_http_tl
     int code = gnutls_certificate_allocate_credentials(&tls->credentials);
     code = code == 0 ? gnutls_priority_init(&tls->priorities, versions, NULL) : code;
     code = code == 0 ? gnutls_session_ticket_key_generate(&tls->ticket_key) : code;
-    int status = code == 0 ? load_files(tls, options, err)
-                           : pv_err_set(err, PV_EIO, "tls: %s", gnutls_strerror(code));
+    int status = code == 0 ? load_files(tls, options, ret_option, err)
+                           : pv_err_set(err, PV_EIO, "%s", gnutls_strerror(code));
     if (status != 0) {
         pv_http_tls_unref(tls);
         return status;
     }
     *ret_expires_ms = expires_ms(tls);
     *ret_tls = tls;
+    return 0;
+}
+
+int pv_http_tls_new(const struct pv_http_tls_options *options, struct pv_http_tls **ret_tls,
+                    int64_t *ret_expires_ms, struct pv_err *err)
+{
+    const char *option = NULL;
+    int status = make(options, ret_tls, ret_expires_ms, &option, err);
+    return status == 0 ? 0 : pv_err_wrap(err, "tls.%s", option);
+}
+
+const char *pv_http_tls_expiry(int64_t expires_ms, int64_t now_ms)
+{
+    return expires_ms <= now_ms ? "the certificate has expired: clients will refuse it"
+           : expires_ms <= now_ms + WARN_BEFORE_MS ? "the certificate expires within a week"
+                                                   : NULL;
+}
+
+int pv_http_tls_check(const struct pv_config_tls *config, int64_t now_ms,
+                      struct pv_problems *problems)
+{
+    if (!config->on) {
+        return 0;
+    }
+    const struct pv_http_tls_options options = {
+        .certificate = config->certificate.ptr, .key = config->key.ptr, .only_13 = config->only_13};
+    struct pv_http_tls *tls = NULL;
+    struct pv_err err = {0};
+    const char *option = NULL;
+    char path[32];
+    int64_t until_ms = 0;
+    int status = make(&options, &tls, &until_ms, &option, &err);
+    if (status != 0) {
+        snprintf(path, sizeof(path), "tls.%s", option);
+        pv_problem_add(problems, NULL, pv_str(path), "certificate", "%s", err.text);
+        return PV_EINVAL;
+    }
+    pv_http_tls_unref(tls);
+    const char *why = pv_http_tls_expiry(until_ms, now_ms);
+    if (why != NULL) {
+        char date[PV_TIME_TEXT];
+        pv_time_format(until_ms, date);
+        pv_problem_warn(problems, NULL, PV_STR("tls.certificate"), "certificate",
+                        "%s: %s (%.10s): put a new one there, and reload", options.certificate, why,
+                        date);
+    }
     return 0;
 }
 

@@ -4,7 +4,7 @@
 #ifndef PV_API_HTTPTLS_H
 #define PV_API_HTTPTLS_H
 
-#include "core/base/status.h"
+#include "core/config/config.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -22,6 +22,12 @@ struct pv_http_tls_options {
 /* Reads the files. Errors name the file and the remedy. *ret_expires_ms: wall time. */
 int pv_http_tls_new(const struct pv_http_tls_options *options, struct pv_http_tls **ret_tls,
                     int64_t *ret_expires_ms, struct pv_err *err) PV_MUST_CHECK;
+/* What is to be said of a certificate that has expired, or will within a week; NULL: nothing. */
+const char *pv_http_tls_expiry(int64_t expires_ms, int64_t now_ms);
+/* Whether the files of a configuration can be used; nothing where it has none. PV_EINVAL: problems
+ * were added. What is said of its expiry is added as a warning. Any thread. */
+int pv_http_tls_check(const struct pv_config_tls *config, int64_t now_ms,
+                      struct pv_problems *problems) PV_MUST_CHECK;
 struct pv_http_tls *pv_http_tls_ref(struct pv_http_tls *tls);
 void pv_http_tls_unref(struct pv_http_tls *tls);
 

@@ -3,6 +3,8 @@
 #include "core/cli/cli.h"
 #include "core/cli/groups.h"
 
+#include "core/api/httptls.h"
+#include "core/base/clock.h"
 #include "core/config/config.h"
 
 #define SCHEMA_CAP ((size_t)16 * 1024 * 1024)
@@ -72,12 +74,23 @@ static int load(struct pv_cli *cli, struct pv_problems *problems, struct pv_conf
     return status == PV_ENOMEM ? pv_cli_fail(cli, PV_EXIT_FAILED, "out of memory") : PV_EXIT_OK;
 }
 
+/* What provostd would only find when it starts: the files of `tls`. */
+static void check_files(struct pv_problems *problems, struct pv_config **config)
+{
+    if (*config != NULL &&
+        pv_http_tls_check(&(*config)->tls, pv_wall_ms(&pv_clock_system), problems) != 0) {
+        pv_config_free(*config);
+        *config = NULL;
+    }
+}
+
 static int check(struct pv_cli *cli)
 {
     struct pv_problems problems;
     pv_problems_init(&problems);
     struct pv_config *config = NULL;
     int status = load(cli, &problems, &config);
+    check_files(&problems, &config);
     if (status == PV_EXIT_OK && cli->out.json) {
         status = print_json(cli, &problems);
     } else if (status == PV_EXIT_OK) {
@@ -123,8 +136,9 @@ const struct pv_cli_command pv_cli_config[] = {
      .summary = "check a configuration, and list everything that is wrong with it",
      .details =
          "FILE (or what -c names; the installed provost.yaml otherwise) and the files of conf.d "
-         "beside it are checked as provostd does it: also every setting of every plugin, and that "
-         "secrets can be read. Plugins are asked in a process of their own. Nothing is changed.",
+         "beside it are checked as provostd does it: also every setting of every plugin, that "
+         "secrets can be read, and that the certificate of `tls` and its key belong together and "
+         "have not expired. Plugins are asked in a process of their own. Nothing is changed.",
      .run = check},
     {.name = "schema",
      .args = "[FILE]",

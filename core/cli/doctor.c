@@ -3,6 +3,8 @@
  */
 #include "core/cli/doctor.h"
 
+#include "core/api/httptls.h"
+#include "core/base/clock.h"
 #include "core/config/config.h"
 #include "core/store/store.h"
 
@@ -95,6 +97,10 @@ static void check_config(struct doctor *doctor)
     struct pv_describe table = pv_describer_table(describer);
     int status = pv_config_load(file, &table, &doctor->problems, &doctor->config);
     pv_describer_free(describer);
+    if (status == 0) {
+        status = pv_http_tls_check(&doctor->config->tls, pv_wall_ms(&pv_clock_system),
+                                   &doctor->problems);
+    }
     for (size_t i = 0; i < doctor->problems.count; i++) {
         struct pv_buf line;
         pv_buf_init(&line, TEXT_CAP);

@@ -45,6 +45,10 @@ int pv_daemon_load(struct pv_daemon *daemon, const struct pv_options *options)
     pv_problems_init(&problems);
     const struct pv_describe describe = pv_describer_table(daemon->describer);
     int status = pv_config_load(options->config, &describe, &problems, &daemon->live.config);
+    if (status == 0 && options->task == PV_TASK_CHECK) {
+        status =
+            pv_http_tls_check(&daemon->live.config->tls, pv_wall_ms(&pv_clock_system), &problems);
+    }
     print_problems(&problems);
     if (status != 0) {
         fprintf(stderr, "provostd: %s: %zu error%s\n", options->config, problems.errors,

@@ -111,7 +111,7 @@ static int load_tls(struct pv_reload *reload)
     struct pv_err err = {0};
     int status = pv_serve_load_tls(reload->next, true, &reload->tls, &err);
     if (status != 0) {
-        pv_problem_add(&reload->problems, NULL, PV_STR("tls"), "certificate", "%s", err.text);
+        pv_problem_add(&reload->problems, NULL, PV_STR(""), "certificate", "%s", err.text);
         return PV_EINVAL;
     }
     return 0;

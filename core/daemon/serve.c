@@ -9,7 +9,6 @@
 #include <sys/resource.h>
 
 #define OTHER_FILES 256 /* database, log, plugin hosts and what they are spoken to with */
-#define WARN_BEFORE_MS (7 * 86400000LL)
 
 int pv_serve_raise_limit(const struct pv_config *config, struct pv_err *err)
 {
@@ -57,10 +56,10 @@ int pv_serve_load_tls(const struct pv_config *config, bool replaces, struct pv_h
                           "tls.certificate: %s expired on %.10s: put a new one there, and reload",
                           options.certificate, date);
     }
-    if (expires_ms <= now_ms + WARN_BEFORE_MS) {
-        pv_log(PV_WARN, (pv_lf_c("file", options.certificate), pv_lf_c("expires", date)),
-               expired ? "the certificate has expired: clients will refuse it"
-                       : "the certificate expires within a week");
+    const char *why = pv_http_tls_expiry(expires_ms, now_ms);
+    if (why != NULL) {
+        pv_log(PV_WARN, (pv_lf_c("file", options.certificate), pv_lf_c("expires", date)), "%s",
+               why);
     }
     *ret_tls = tls;
     return 0;

@@ -7,6 +7,7 @@ import json
 import shutil
 import socket
 import ssl
+import subprocess
 
 import certificates
 import pytest
@@ -155,6 +156,72 @@ def test_it_does_not_start_with_a_bad_certificate(secure, tmp_path, how):
     bad_pair(tmp_path, how)
     with pytest.raises(AssertionError, match="tls"):
         secure.start()
+
+
+# ---- before it starts ----
+
+def spoil(tmp_path, how):
+    certificate, key = tmp_path / "tls.crt", tmp_path / "tls.key"
+    if how.startswith("no "):
+        {"no certificate": certificate, "no key": key}[how].unlink()
+    elif how == "a wrong key":
+        shutil.copy(certificates.make(tmp_path, "other")[1], key)
+    elif how == "text for a certificate":
+        certificate.write_text("no certificate")
+    elif how == "text for a key":
+        key.write_text("no key")
+    elif how == "a key with a password":
+        certificates.openssl("pkcs8", "-topk8", "-in", tmp_path / "first.key", "-passout", "pass:secret", "-out", key)
+    elif how == "an empty chain":
+        certificate.write_text("")
+
+
+def checks(one, *words):
+    """What `provost config check` says, having seen that `provostd --check` agrees."""
+    done = subprocess.run([one.build / "provost", "-c", one.config, *words, "config", "check"], capture_output=True,
+                          text=True, env=one.env)
+    daemon = subprocess.run([one.build / "provostd", "-c", one.config, "--check"], capture_output=True, text=True,
+                            env=one.env)
+    assert (daemon.returncode == 0) == (done.returncode == 0), daemon.stdout + daemon.stderr
+    assert words or done.stderr in daemon.stderr, daemon.stderr
+    return done
+
+
+@pytest.mark.parametrize("how, option, sentence", [
+    ("no certificate", "certificate", "No such file or directory; it must be there and readable for the user"),
+    ("no key", "key", "No such file or directory; it must be there and readable for the user"),
+    ("a wrong key", "key", "is not the key of the certificate in"),
+    ("text for a certificate", "certificate", "expected a certificate in PEM"),
+    ("an empty chain", "certificate", "expected a certificate in PEM"),
+    ("text for a key", "key", "expected a private key in PEM"),
+    ("a key with a password", "key", "needs a password: store it without one"),
+])
+def test_a_check_opens_the_files(secure, tmp_path, how, option, sentence):
+    assert checks(secure).returncode == 0
+    spoil(tmp_path, how)
+    done = checks(secure)
+    assert done.returncode == 1 and "is in order" not in done.stdout
+    file = tmp_path / ("tls.crt" if option == "certificate" else "tls.key")
+    assert done.stderr.startswith(f"tls.{option}: {file}") and sentence in done.stderr, done.stderr
+    [problem] = json.loads(checks(secure, "--json").stdout)["errors"]
+    assert (problem["path"], problem["code"], problem["warning"]) == (f"tls.{option}", "certificate", False)
+
+
+@pytest.mark.parametrize("days, sentence", [(-1, "the certificate has expired: clients will refuse it"),
+                                            (3, "the certificate expires within a week")])
+def test_a_check_warns_of_a_certificate_that_expires(secure, tmp_path, days, sentence):
+    put(tmp_path, *certificates.make(tmp_path, "old", days=days))
+    done = checks(secure)
+    assert done.returncode == 0 and "is in order" in done.stdout
+    assert f"tls.certificate: warning: {tmp_path}/tls.crt: {sentence} (20" in done.stderr, done.stderr
+
+
+def test_the_doctor_sees_it_too(secure, tmp_path):
+    spoil(tmp_path, "a wrong key")
+    done = subprocess.run([secure.build / "provost", "-c", secure.config, "--json", "doctor"], capture_output=True,
+                          text=True, env=secure.env)
+    found = [c for c in json.loads(done.stdout)["checks"] if "is not the key" in c["text"]]
+    assert done.returncode == 1 and [c["verdict"] for c in found] == ["fail"], done.stdout
 
 
 def test_tls_may_listen_in_public(secure):
