@@ -263,6 +263,16 @@ static int make_file(const char *path, struct pv_err *err)
     return status;
 }
 
+/* Whoever made or replaced the file may have been killed before its name was durable; from here on
+ * values are sealed with what it holds. Where the folder cannot be opened, nobody could tell. */
+static int settle(const char *path, struct pv_err *err)
+{
+    char real[PATH_MAX];
+    return realpath(path, real) && pv_folder_sync(real) != 0 && errno == EIO
+               ? errno_err(err, "sync the folder of", path)
+               : PV_OK;
+}
+
 int pv_keyring_open(const char *path, struct pv_keyring **ret_keyring, struct pv_err *err)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -280,6 +290,7 @@ int pv_keyring_open(const char *path, struct pv_keyring **ret_keyring, struct pv
     int status = keyring ? read_file(fd, path, keyring, err)
                          : pv_err_set(err, PV_ENOMEM, "keys file %s: out of memory", path);
     close(fd);
+    status = status ? status : settle(path, err);
     if (status) {
         pv_keyring_free(keyring);
         return status;

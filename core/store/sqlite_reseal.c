@@ -3,6 +3,7 @@
  * in the order of its primary key. How far it is stands in meta, in the commit of the slice, so
  * that a restart goes on there. What is written meanwhile is sealed with the newest key already:
  * one thread seals, and it saw that key before it began. */
+#include "core/base/fault.h"
 #include "core/store/sqlite_db.h"
 
 #include <stdio.h>
@@ -374,6 +375,7 @@ static int reseal_table(struct slice *slice)
         if (!status && anew) {
             sqlite3_reset(select);
             status = pv_sqlite_run(slice->db, update);
+            PV_FAULT("store.reseal");
             status = status ? status : seek(slice, table, &from, &select);
         }
     }

@@ -32,6 +32,15 @@ def misbehaving(make_provost, backend):  # noqa: F811
 
 
 @pytest.fixture
+def faults(build):
+    """The build can be told to fail or to be killed at a point (core/base/fault.h)."""
+    shown = subprocess.run(["meson", "introspect", "--buildoptions", build], capture_output=True,
+                           check=False)
+    if shown.returncode != 0 or not next(o["value"] for o in json.loads(shown.stdout) if o["name"] == "faults"):
+        pytest.skip("the build has no faults: -Dfaults=true")
+
+
+@pytest.fixture
 def cli(build):
     """cli(one, "service", "list") runs the command against a provostd."""
 

@@ -2,20 +2,8 @@
 """A disk whose syncs fail: events are refused with 503 until the log is known to be good, what was
 acknowledged stays, what runs waits, and everything goes on by itself then."""
 
-import json
-import subprocess
-
 import invariants
-import pytest
 import shop
-
-
-@pytest.fixture
-def faults(build):
-    shown = subprocess.run(["meson", "introspect", "--buildoptions", build], capture_output=True,
-                           check=False)
-    if shown.returncode != 0 or not next(o["value"] for o in json.loads(shown.stdout) if o["name"] == "faults"):
-        pytest.skip("the build has no faults: -Dfaults=true")
 
 
 def test_events_are_refused_while_syncs_fail(faults, make_provost, tmp_path):

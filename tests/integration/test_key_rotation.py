@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """A new key under load, with the process killed in the middle; the old key's line is taken out in the end."""
 
+import contextlib
+import signal
+import sqlite3
 import time
 
+import pytest
 import shop
 from daemon import SLOW
 
@@ -19,8 +23,10 @@ def await_resealed(one):
     return answer
 
 
-def keys_file(one):
-    found = [path for path in one.database.parent.iterdir() if "key" in path.name]
+def keys_file(one, beside=False):
+    """beside: what a killed process has left beside it is no matter."""
+    found = [path for path in one.database.parent.iterdir() if "key" in path.name
+             and not (beside and path.suffix in (".old", ".new"))]
     assert len(found) == 1, found
     return found[0]
 
@@ -91,3 +97,63 @@ def test_only_the_admin_may(make_provost):
     for method, path in (("GET", "/v1/keys"), ("POST", "/v1/keys/rotate")):
         assert one.api(method, path).status == 403
         assert one.call(method, path).status == 401
+
+
+def sealed_with(one, key):
+    """How many values of each table a key has sealed."""
+    with contextlib.closing(sqlite3.connect(f"file:{one.database}?mode=ro", uri=True)) as db:
+        columns = [(table, column) for (table,) in db.execute("SELECT name FROM sqlite_schema WHERE type='table'")
+                   for _, column, *_ in db.execute(f"PRAGMA table_info({table})")
+                   if column.endswith("_sealed")]
+        counts = {f"{table}.{column}": db.execute(
+            f"SELECT count(*) FROM {table} WHERE substr({column},1,4)=?",
+            (key.to_bytes(4, "little"),)).fetchone()[0] for table, column in columns}
+    return {name: count for name, count in counts.items() if count > 0}
+
+
+# Where the process is killed; whether the key has come to be by then; whether a slice was done.
+KILLED = [("keys.rename.before", 1, False, False), ("keys.rename.after", 1, True, False),
+          ("store.reseal", 7, True, False), ("store.reseal", 300, True, True)]
+
+
+@pytest.mark.parametrize("point,passes,made,some", KILLED, ids=[f"{k[0]}-{k[1]}" for k in KILLED])
+def test_a_rotation_that_is_killed_goes_on(faults, make_provost, cli, tmp_path, point, passes, made, some):
+    one = make_provost(shop.OPTIONS).start()
+    events = [{"id": f"s-{n}-create", "type": "service.create",
+               "service": {"id": f"s-{n}", "product": "support", "plan": "basic"},
+               "customer": {"id": "c", "email": "customer@example.com"}} for n in range(150)]
+    accepted = one.api("POST", "/v1/events", events)
+    assert accepted.status == 202, accepted
+    operations = [event["operation"] for event in accepted.json["operations"]]
+    for operation in operations:
+        assert shop.end_of(one, operation) == "done"
+    one.stop()
+    before = sealed_with(one, 1)
+    assert sum(before.values()) > 400, before
+
+    one.env["PROVOST_FAULTS"] = f"{tmp_path}/fault:{point}={passes}"
+    one.start()
+    assert cli(one, "key", "rotate").returncode != 0
+    assert one.wait() == -signal.SIGKILL
+    assert (tmp_path / f"fault.{point}").exists()
+    assert ("key 2 " in keys_file(one, beside=True).read_text()) == made
+    left = sealed_with(one, 1)
+    assert sealed_with(one, 2).keys() <= before.keys()
+    assert (sum(left.values()) < sum(before.values())) == some
+    assert sum(left.values()) > 0
+
+    one.start()
+    if not made:
+        assert cli(one, "key", "rotate").returncode == 0
+    answer = await_resealed(one)
+    assert [key["id"] for key in answer["keys"]] == [1, 2]
+    assert answer["resealing"]["unreadable"] == 0
+    one.stop()
+    assert sealed_with(one, 1) == {}
+    path = keys_file(one, beside=True)
+    path.write_text("".join(line for line in path.read_text().splitlines(keepends=True)
+                            if not line.startswith("key 1 ")))
+    one.start()
+    for operation in operations[::10]:
+        one.operation(operation)
+    shop.accepted(one, "after")

@@ -262,9 +262,8 @@ static int vfs_delete(sqlite3_vfs *vfs, const char *path, int sync_folder)
     pthread_mutex_lock(&lock);
     int code = system_vfs->xDelete(system_vfs, path, 0);
     const char *name = name_in_folder(path);
-    struct disk_node *node = code == SQLITE_OK && name ? disk_node_find(name) : NULL;
-    if (node) {
-        disk_event_remove(node);
+    if (code == SQLITE_OK && name && disk_node_find(name)) {
+        disk_event_remove(name);
         if (sync_folder && variant != DISK_LIES) {
             disk_event_folder_sync();
         }

@@ -17,7 +17,9 @@
 struct event {
     enum disk_event_kind kind;
     struct disk_node *node;
-    size_t at; /* offset; TRUNCATE: size */
+    char name[64]; /* CREATE, REMOVE; RENAME: the one it takes */
+    char from[64]; /* RENAME */
+    size_t at;     /* offset; TRUNCATE: size */
     size_t len;
     uint8_t *bytes;
 };
@@ -28,6 +30,17 @@ static size_t event_size;
 static size_t settled; /* events before moment 0 */
 static struct disk_node *nodes[MAX_NODES];
 static size_t node_count;
+
+/* A folder: what its names are those of. */
+struct folder {
+    struct {
+        char name[64];
+        struct disk_node *node; /* NULL: the name is free */
+    } entries[MAX_NODES];
+    size_t count;
+};
+
+static struct folder seen; /* as programs see it */
 
 static void must(const void *memory)
 {
@@ -48,14 +61,40 @@ static struct event *add(enum disk_event_kind kind, struct disk_node *node)
     return &events[event_count++];
 }
 
-struct disk_node *disk_node_find(const char *name)
+static struct disk_node **entry_of(struct folder *folder, const char *name)
 {
-    for (size_t i = node_count; i-- > 0;) {
-        if (nodes[i]->named && strcmp(nodes[i]->name, name) == 0) {
-            return nodes[i];
+    for (size_t i = 0; i < folder->count; i++) {
+        if (strcmp(folder->entries[i].name, name) == 0) {
+            return &folder->entries[i].node;
         }
     }
-    return NULL;
+    must(folder->count < MAX_NODES ? folder : NULL);
+    snprintf(folder->entries[folder->count].name, 64, "%s", name);
+    folder->entries[folder->count].node = NULL;
+    return &folder->entries[folder->count++].node;
+}
+
+static void name_in(struct folder *folder, const struct event *e)
+{
+    struct disk_node *node = e->kind == DISK_RENAME ? *entry_of(folder, e->from) : e->node;
+    if (e->kind == DISK_RENAME) {
+        *entry_of(folder, e->from) = NULL;
+    }
+    *entry_of(folder, e->name) = e->kind == DISK_REMOVE ? NULL : node;
+}
+
+struct disk_node *disk_node_find(const char *name)
+{
+    return *entry_of(&seen, name);
+}
+
+static void add_name(enum disk_event_kind kind, struct disk_node *node, const char *from,
+                     const char *name)
+{
+    struct event *e = add(kind, node);
+    snprintf(e->name, sizeof(e->name), "%s", name);
+    snprintf(e->from, sizeof(e->from), "%s", from);
+    name_in(&seen, e);
 }
 
 struct disk_node *disk_event_create(const char *name)
@@ -63,16 +102,24 @@ struct disk_node *disk_event_create(const char *name)
     struct disk_node *node = calloc(1, sizeof(*node));
     must(node_count < MAX_NODES ? node : NULL);
     snprintf(node->name, sizeof(node->name), "%s", name);
-    node->named = true;
     nodes[node_count++] = node;
-    add(DISK_CREATE, node);
+    disk_event_link(node, name);
     return node;
 }
 
-void disk_event_remove(struct disk_node *node)
+void disk_event_link(struct disk_node *node, const char *name)
 {
-    node->named = false;
-    add(DISK_REMOVE, node);
+    add_name(DISK_CREATE, node, "", name);
+}
+
+void disk_event_rename(const char *from, const char *to)
+{
+    add_name(DISK_RENAME, NULL, from, to);
+}
+
+void disk_event_remove(const char *name)
+{
+    add_name(DISK_REMOVE, NULL, "", name);
 }
 
 void disk_event_write(struct disk_node *node, const void *from, size_t len, size_t at)
@@ -124,6 +171,7 @@ void disk_events_forget(void)
     event_size = 0;
     settled = 0;
     node_count = 0;
+    seen.count = 0;
 }
 
 static bool is_sync(const struct event *e)
@@ -245,10 +293,10 @@ static void apply_all(struct disk_node *node)
     node->pending_count = 0;
 }
 
-static void write_out(const struct disk_node *node, const char *into)
+static void write_out(const struct disk_node *node, const char *name, const char *into)
 {
     char path[600];
-    snprintf(path, sizeof(path), "%s/%s", into, node->name);
+    snprintf(path, sizeof(path), "%s/%s", into, name);
     FILE *file = fopen(path, "w");
     if (!file || fwrite(node->bytes ? node->bytes : (const uint8_t *)"", 1, node->size, file) !=
                      node->size) {
@@ -259,10 +307,10 @@ static void write_out(const struct disk_node *node, const char *into)
 }
 
 /* Names come and go in order; how far the disk has got with what was not synced is luck. */
-static void apply_names(const size_t *names, size_t count)
+static void apply_names(struct folder *folder, const size_t *names, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        events[names[i]].node->on_disk = events[names[i]].kind == DISK_CREATE;
+        name_in(folder, &events[names[i]]);
     }
 }
 
@@ -276,16 +324,19 @@ void disk_lose_power(size_t moment, uint64_t seed, const char *into)
     size_t end = moment + settled;
     size_t *names = calloc(end + 1, sizeof(*names));
     size_t name_count = 0;
+    static struct folder folder;
+    folder.count = 0;
     must(names);
     for (size_t i = 0; i < end; i++) {
         const struct event *e = &events[i];
         switch (e->kind) {
         case DISK_CREATE:
         case DISK_REMOVE:
+        case DISK_RENAME:
             names[name_count++] = i;
             break;
         case DISK_FOLDER_SYNC:
-            apply_names(names, name_count);
+            apply_names(&folder, names, name_count);
             name_count = 0;
             break;
         case DISK_SYNC:
@@ -303,18 +354,21 @@ void disk_lose_power(size_t moment, uint64_t seed, const char *into)
             break;
         }
     }
-    apply_names(names, pv_rng_below(&luck.rng, name_count + 1));
+    apply_names(&folder, names, pv_rng_below(&luck.rng, name_count + 1));
     free(names);
     for (size_t i = 0; i < node_count; i++) {
         apply_luck(nodes[i], &luck);
-        if (nodes[i]->on_disk) {
-            write_out(nodes[i], into);
+    }
+    for (size_t i = 0; i < folder.count; i++) {
+        if (folder.entries[i].node) {
+            write_out(folder.entries[i].node, folder.entries[i].name, into);
         }
+    }
+    for (size_t i = 0; i < node_count; i++) {
         free(nodes[i]->bytes);
         free(nodes[i]->pending);
         nodes[i]->bytes = NULL;
         nodes[i]->pending = NULL;
         nodes[i]->size = 0;
-        nodes[i]->on_disk = false;
     }
 }

@@ -12,17 +12,16 @@ enum disk_event_kind {
     DISK_TRUNCATE,
     DISK_SYNC,
     DISK_SYNC_FAILED, /* what was not synced is forgotten, and may or may not be on the disk */
-    DISK_CREATE,
-    DISK_REMOVE,
+    DISK_CREATE,      /* a name for a file, perhaps one more */
+    DISK_REMOVE,      /* of a name */
+    DISK_RENAME,      /* a name takes the place of another one, at once */
     DISK_FOLDER_SYNC,
 };
 
-/* A file, whatever name it has by now. */
+/* A file, whatever names it has by now. */
 struct disk_node {
-    char name[64];
-    bool named; /* in the folder as programs see it */
+    char name[64]; /* the first one */
     /* While a disk is worked out: */
-    bool on_disk;   /* the name is */
     uint8_t *bytes; /* what was synced */
     size_t size;
     size_t *pending; /* events that were not synced */
@@ -31,7 +30,9 @@ struct disk_node {
 
 struct disk_node *disk_node_find(const char *name);
 struct disk_node *disk_event_create(const char *name);
-void disk_event_remove(struct disk_node *node);
+void disk_event_link(struct disk_node *node, const char *name);
+void disk_event_rename(const char *from, const char *to);
+void disk_event_remove(const char *name);
 void disk_event_write(struct disk_node *node, const void *from, size_t len, size_t at);
 void disk_event_truncate(struct disk_node *node, size_t size);
 void disk_event_sync(struct disk_node *node, enum disk_event_kind kind);

@@ -13,14 +13,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
 #define MOMENTS 24 /* each costs many times as much */
 #define WRONG_MOMENTS 12
+#define RECOVERIES 4
+#define RECOVERY_MOMENTS 6
 #else
 #define MOMENTS 200
 #define WRONG_MOMENTS 40
+#define RECOVERIES 16
+#define RECOVERY_MOMENTS 12
 #endif
 #define LIVES 14
 #define PHASES 9
@@ -291,10 +296,10 @@ static bool nothing_lost(struct fix *f, size_t moment, char *why, size_t size)
     return true;
 }
 
-/* Power fails; the store starts again. False: something is lost or broken. */
-static bool survives(const char *image, size_t moment, uint64_t seed, char *why, size_t size)
+/* The store starts on what the image holds, which is removed. False: something is lost or broken
+ * that was acknowledged before the moment. */
+static bool holds(const char *image, size_t moment, char *why, size_t size)
 {
-    disk_lose_power(moment, seed, image);
     struct fix f;
     struct pv_err err = {0};
     bool good = fix_try_in(&f, image, &err) == 0;
@@ -314,6 +319,13 @@ static bool survives(const char *image, size_t moment, uint64_t seed, char *why,
         unlink(path);
     }
     return good;
+}
+
+/* Power fails; the store starts again. */
+static bool survives(const char *image, size_t moment, uint64_t seed, char *why, size_t size)
+{
+    disk_lose_power(moment, seed, image);
+    return holds(image, moment, why, size);
 }
 
 /* Around each sync, and at moments in between, spread over the run. */
@@ -376,6 +388,56 @@ static void nothing_acknowledged_is_lost(void **state)
     }
 }
 
+/* The store starts on what a power loss at `moment` has left in `image`; meanwhile power fails
+ * again, at one moment of that after another. */
+static void fail_while_starting(const char *image, size_t moment, const char *again, bool rudely)
+{
+    struct fix f;
+    disk_begin(image, DISK_HONEST);
+    disk_end_rudely(rudely);
+    fix_open_in(&f, image);
+    fix_close(&f);
+    disk_end_rudely(false);
+    disk_end();
+    size_t last = disk_now();
+    size_t step = last / RECOVERY_MOMENTS + 1;
+    for (size_t at = 0; at <= last; at += step) {
+        char why[300] = "";
+        disk_lose_power(at, (uint64_t)setting("PROVOST_SEED", 1), again);
+        if (!holds(again, moment, why, sizeof(why))) {
+            fail_msg("power failed at moment %zu, and at moment %zu of %zu of the start: %s",
+                     moment, at, last, why);
+        }
+    }
+    disk_forget();
+}
+
+static void a_start_after_it_may_be_cut_short_too(void **state)
+{
+    (void)state;
+    char run[64];
+    char again[64];
+    char images[RECOVERIES][64];
+    size_t moments[RECOVERIES];
+    folders(run, again, sizeof(run));
+    record(run, DISK_HONEST, (uint64_t)setting("PROVOST_SEED", 1));
+    struct pv_seeded seeded = {(uint64_t)setting("PROVOST_SEED", 1)};
+    struct pv_rng rng = pv_rng_seeded(&seeded);
+    for (size_t i = 0; i < RECOVERIES; i++) {
+        snprintf(images[i], sizeof(images[i]), "%.50s.%zu", run, i);
+        assert_int_equal(mkdir(images[i], 0700), 0);
+        moments[i] = moment_of(i, RECOVERIES, &rng);
+        disk_lose_power(moments[i], i, images[i]);
+    }
+    disk_forget();
+    for (size_t i = 0; i < RECOVERIES; i++) {
+        fail_while_starting(images[i], moments[i], again, i % 2 == 1);
+        fix_remove_folder(images[i]);
+    }
+    fix_remove_folder(run);
+    fix_remove_folder(again);
+}
+
 /* The test can fail: where a commit does not wait for the disk, it finds out. */
 static void what_is_not_synced_is_found(void **state)
 {
@@ -395,6 +457,7 @@ int main(void)
     disk_register();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_acknowledged_is_lost),
+        cmocka_unit_test(a_start_after_it_may_be_cut_short_too),
         cmocka_unit_test(what_is_not_synced_is_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
