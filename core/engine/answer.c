@@ -134,7 +134,9 @@ void pv_engine_outcome(struct pv_engine *engine, uint64_t call,
     bool keep_empty = in.code == PV_OUT_OK && active->c.type == PV_OP_CREATE &&
                       !pv_active_state(active, component).ptr;
     int status = 0;
-    if (outcome->state_changed) {
+    /* Whatever a plugin says of a call, its document is what it knows when that ended: by it a
+     * lookup finds what was made, and an undo takes it back. */
+    if (outcome->state_changed && outcome->code < PV_OUT_NO_STEP) {
         status = set_doc(active, component, outcome->state);
     } else if (keep_empty) {
         status = set_doc(active, component, PV_STR("{}"));

@@ -231,7 +231,7 @@ struct provost_host {
     int (*result)(struct provost_call *call, const char *json);
 
     /* Replaces the state document (a JSON object, at most 64 KiB). Copied. Becomes durable with the
-     * step. */
+     * outcome of the call, whatever that is. */
     int (*state_set)(struct provost_call *call, const char *json);
     /* (waits, durable) Makes the state document as it is now durable at once. */
     int (*state_save)(struct provost_call *call);
