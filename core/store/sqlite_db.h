@@ -104,10 +104,18 @@ enum pv_stmt {
 
 #define PV_MISSING_KEYS 1024u
 
+/* sqlite_vfs.c: writes of the log, gathered. */
+struct pv_sqlite_vfs {
+    sqlite3_vfs vfs;
+    sqlite3_vfs *system; /* NULL: not registered */
+    char name[32];
+};
+
 struct pv_sqlite_db {
     struct pv_rows rows; /* first */
     struct pv_rows_ops ops;
     sqlite3 *db;
+    struct pv_sqlite_vfs vfs;
     const struct pv_keyring *keyring; /* borrowed */
     sqlite3_stmt *stmts[PV_S_COUNT];
     struct pv_buf seals[PV_SEALS]; /* what is bound until the statement was run */
@@ -134,6 +142,10 @@ extern const int pv_sqlite_schema;
 struct pv_sqlite_db *pv_sqlite_db_of(struct pv_rows *rows);
 /* The status for a result code; keeps the sentence in db->error. */
 int pv_sqlite_status(struct pv_sqlite_db *db, int code);
+/* Makes it known to SQLite under its name; a result code. Stays where it is until it is
+ * unregistered, after the connection was closed; that is legal at any time. */
+int pv_sqlite_vfs_register(struct pv_sqlite_vfs *vfs) PV_MUST_CHECK;
+void pv_sqlite_vfs_unregister(struct pv_sqlite_vfs *vfs);
 /* Writes the write-ahead log once more and syncs it: what can be read of it is on the disk then,
  * and db->suspect is cleared. Not inside a transaction. */
 int pv_sqlite_renew(struct pv_sqlite_db *db) PV_MUST_CHECK;

@@ -79,8 +79,12 @@ static int connect_db(struct pv_sqlite_db *db, const char *path, struct pv_err *
     }
     close(fd);
     set_up_library();
-    int code = sqlite3_open_v2(
-        path, &db->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
+    int code = pv_sqlite_vfs_register(&db->vfs);
+    if (code == SQLITE_OK) {
+        code = sqlite3_open_v2(path, &db->db,
+                               SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE,
+                               db->vfs.name);
+    }
     int status = pv_sqlite_status(db, code);
     status = status ? status
                     : exec(db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
@@ -374,6 +378,7 @@ void pv_sqlite_db_close(struct pv_sqlite_db *db)
     }
     sqlite3_close(db->db);
     db->db = NULL;
+    pv_sqlite_vfs_unregister(&db->vfs);
     pv_tail_done(&db->tail);
     pv_filter_done(&db->filter);
     for (size_t i = 0; i < PV_SEALS; i++) {

@@ -194,6 +194,19 @@ static size_t take(struct pv_link *from, struct pv_link *to, size_t max)
     return count;
 }
 
+/* What is done goes to the loop, which is woken when the lock is free: else it would wait for it at
+ * once. */
+static void hand_back(struct sqlite_store *s, struct pv_link *done)
+{
+    pthread_mutex_lock(&s->lock);
+    bool first = pv_list_empty(&s->finished);
+    take(done, &s->finished, SIZE_MAX);
+    pthread_mutex_unlock(&s->lock);
+    if (first) {
+        uv_async_send(&s->async);
+    }
+}
+
 /* Waits for work; false: nothing came for a while. Holds the lock. */
 static bool wait_for_work(struct sqlite_store *s)
 {
@@ -240,18 +253,12 @@ static void *thread_main(void *arg)
         take(&s->queue, &batch, s->max_batch);
         pthread_mutex_unlock(&s->lock);
         run_batch(s, &batch, &done);
+        hand_back(s, &done);
         (void)pv_sqlite_keys_learn(&s->db);
-        pthread_mutex_lock(&s->lock);
-        bool first = pv_list_empty(&s->finished);
-        take(&done, &s->finished, SIZE_MAX);
-        if (first) {
-            uv_async_send(&s->async);
-        }
         if (s->db.wal_frames >= CHECKPOINT_FRAMES) {
-            pthread_mutex_unlock(&s->lock);
             (void)checkpoint(s, SQLITE_CHECKPOINT_PASSIVE);
-            pthread_mutex_lock(&s->lock);
         }
+        pthread_mutex_lock(&s->lock);
     }
     pthread_mutex_unlock(&s->lock);
     pv_lists_end(&s->lists);
@@ -266,14 +273,10 @@ static void *thread_main(void *arg)
 /* What the reader has answered. */
 static void on_read(void *user, struct pv_req *req)
 {
-    struct sqlite_store *s = user;
-    pthread_mutex_lock(&s->lock);
-    bool first = pv_list_empty(&s->finished);
-    pv_list_push(&s->finished, &req->link);
-    if (first) {
-        uv_async_send(&s->async);
-    }
-    pthread_mutex_unlock(&s->lock);
+    struct pv_link done;
+    pv_list_init(&done);
+    pv_list_push(&done, &req->link);
+    hand_back(user, &done);
 }
 
 /* ---- the loop's side ---- */
@@ -297,10 +300,10 @@ static int sqlite_submit(struct pv_store *store, struct pv_req *req)
     pthread_mutex_lock(&s->lock);
     bool first = pv_list_empty(&s->queue);
     pv_list_push(&s->queue, &req->link);
-    if (first) {
-        pthread_cond_signal(&s->wake);
-    }
     pthread_mutex_unlock(&s->lock);
+    if (first) {
+        pthread_cond_signal(&s->wake); /* not under the lock, which it would run into */
+    }
     return PV_OK;
 }
 

@@ -29,6 +29,7 @@ static char folder[256];
 static enum disk_variant variant;
 static char broken[32];
 static size_t break_in;
+static char full[32];
 static size_t failed;
 static bool rude;
 static bool hold;
@@ -62,11 +63,19 @@ static int io_read(sqlite3_file *file, void *to, int bytes, sqlite3_int64 at)
     return f->real->pMethods->xRead(f->real, to, bytes, at);
 }
 
+static bool ends_with(const char *name, const char *ending)
+{
+    size_t len = strlen(name);
+    size_t tail = strlen(ending);
+    return tail > 0 && len >= tail && strcmp(name + len - tail, ending) == 0;
+}
+
 static int io_write(sqlite3_file *file, const void *from, int bytes, sqlite3_int64 at)
 {
     struct disk_file *f = file_of(file);
     pthread_mutex_lock(&lock);
-    int code = f->real->pMethods->xWrite(f->real, from, bytes, at);
+    bool fits = !recording || !f->node || !ends_with(f->node->name, full);
+    int code = fits ? f->real->pMethods->xWrite(f->real, from, bytes, at) : SQLITE_FULL;
     if (code == SQLITE_OK && recording && f->node) {
         disk_event_write(f->node, from, (size_t)bytes, (size_t)at);
     }
@@ -89,9 +98,7 @@ static int io_truncate(sqlite3_file *file, sqlite3_int64 size)
 /* Under the lock. */
 static bool sync_fails(const struct disk_file *f)
 {
-    size_t len = strlen(f->node->name);
-    size_t ending = strlen(broken);
-    bool fails = ending > 0 && len >= ending && strcmp(f->node->name + len - ending, broken) == 0;
+    bool fails = ends_with(f->node->name, broken);
     if (break_in > 0) {
         break_in--;
         fails = fails || break_in == 0;
@@ -328,6 +335,7 @@ void disk_begin(const char *in_folder, enum disk_variant as)
     variant = as;
     failed = 0;
     broken[0] = '\0';
+    full[0] = '\0';
     break_in = 0;
     recording = true;
     DIR *dir = opendir(folder);
@@ -366,6 +374,13 @@ size_t disk_now(void)
     return now;
 }
 
+void disk_fill(const char *ending)
+{
+    pthread_mutex_lock(&lock);
+    snprintf(full, sizeof(full), "%s", ending);
+    pthread_mutex_unlock(&lock);
+}
+
 void disk_break(const char *ending)
 {
     pthread_mutex_lock(&lock);
@@ -389,6 +404,7 @@ void disk_heal(void)
 {
     pthread_mutex_lock(&lock);
     broken[0] = '\0';
+    full[0] = '\0';
     break_in = 0;
     pthread_mutex_unlock(&lock);
 }

@@ -39,6 +39,8 @@ void disk_lose_power(size_t moment, uint64_t seed, const char *into);
 void disk_break(const char *ending);
 /* The n-th sync from now (1: the next) fails once. */
 void disk_break_once(size_t n);
+/* Writes to files whose name ends so find the disk full, until disk_heal. */
+void disk_fill(const char *ending);
 void disk_heal(void);
 /* Syncs that failed since disk_begin. */
 size_t disk_failed(void);

@@ -141,6 +141,38 @@ static void a_log_that_cannot_be_synced_refuses(void **state)
     accept_some(s, 2);
 }
 
+/* The writes of the log are gathered: what cannot be written is known before the commit, too. */
+static void a_full_disk_refuses(void **state)
+{
+    struct sync_fix *s = *state;
+    accept_some(s, 3);
+    size_t before = disk_now();
+    disk_fill("-wal");
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(accept_new(s), PV_ENOSPACE);
+    }
+    assert_int_equal(disk_now(), before); /* nothing was written, nothing synced */
+    assert_int_equal(op_state(&s->f, s->acks[0].op), PV_OPS_READY);
+    disk_heal();
+    accept_some(s, 3);
+    assert_int_equal(stats_of(&s->f).ret_unfinished, 6);
+    assert_survives_from(s, before);
+}
+
+/* A dozen frames, and the disk is asked for two things. */
+static void a_commit_is_one_write_and_one_sync(void **state)
+{
+    struct sync_fix *s = *state;
+    accept_some(s, 3);
+    for (int i = 0; i < 5; i++) {
+        size_t before = disk_now();
+        size_t syncs = disk_syncs();
+        accept_some(s, 1);
+        assert_int_equal(disk_now() - before, 2);
+        assert_int_equal(disk_syncs() - syncs, 1);
+    }
+}
+
 /* Each sync of a run fails once: every request is either refused, or there for good. */
 static void sync_n_fails_for_every_n(void **state)
 {
@@ -222,6 +254,8 @@ int main(void)
     disk_register();
     const struct CMUnitTest tests[] = {
         SYNC(a_log_that_cannot_be_synced_refuses),
+        SYNC(a_full_disk_refuses),
+        SYNC(a_commit_is_one_write_and_one_sync),
         SYNC(sync_n_fails_for_every_n),
         SYNC(a_start_after_a_failed_sync_trusts_nothing),
         SYNC(a_database_that_cannot_be_synced_refuses),
