@@ -383,6 +383,7 @@ static void start_handles(struct pv_host *host)
 
 static void free_host(struct pv_host *host)
 {
+    pv_url_server_done(&host->server);
     if (host->module_read) {
         pv_module_done(&host->module);
     }

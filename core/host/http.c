@@ -362,7 +362,7 @@ static int parse_url(struct request *r, const char *text)
 {
     struct pv_err err = {0};
     pv_url_done(&r->url);
-    int status = pv_url_parse(text, &r->url, &err);
+    int status = pv_url_parse_at(&r->call->host->server, text, &r->url, &err);
     if (status == PV_ENOMEM) {
         return pv_call_fail(r->call, PROVOST_E_NOMEM, "out of memory");
     }

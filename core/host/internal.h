@@ -17,6 +17,7 @@
 #include "core/host/module.h"
 #include "core/net/multi.h"
 #include "core/net/names.h"
+#include "core/net/url.h"
 
 #define PV_HOST_STATE_MAX (64u * 1024)
 #define PV_HOST_RESULT_MAX (64u * 1024)
@@ -89,7 +90,8 @@ struct pv_host {
 
     struct pv_names *names;
     struct pv_multi *multi;
-    unsigned background; /* handles and processes that outlive their call */
+    struct pv_url_server server; /* of the latest request */
+    unsigned background;         /* handles and processes that outlive their call */
 
     unsigned closing;
     void (*closed)(void *user);

@@ -52,6 +52,30 @@ static int get_part(CURLU *parts, CURLUPart which, unsigned flags, char **ret)
     return copy != NULL ? 0 : PV_ENOMEM;
 }
 
+static char *join(const char *begin, size_t begin_len, const char *end, size_t end_len)
+{
+    char *joined = pv_malloc(begin_len + end_len + 1);
+    if (joined != NULL) {
+        memcpy(joined, begin, begin_len);
+        memcpy(joined + begin_len, end, end_len);
+        joined[begin_len + end_len] = '\0';
+    }
+    return joined;
+}
+
+/* A URL as libcurl writes it, without user, password, query and fragment. */
+static char *without_secrets(const char *url)
+{
+    const char *begin = strstr(url, "://");
+    size_t scheme = begin != NULL ? (size_t)(begin - url) + 3 : 0;
+    const char *host = url + scheme;
+    const char *path = host + strcspn(host, "/?#");
+    for (const char *p = host; p < path; p++) {
+        host = *p == '@' ? p + 1 : host;
+    }
+    return join(url, scheme, host, strcspn(host, "?#"));
+}
+
 /* Sets what libcurl is given and what logs may show. */
 static int finish_url(CURLU *parts, struct pv_url *u)
 {
@@ -63,14 +87,11 @@ static int finish_url(CURLU *parts, struct pv_url *u)
         }
     }
     int status = get_part(parts, CURLUPART_URL, 0, &u->url);
-    if (status != 0) {
-        return status;
+    if (status == 0) {
+        u->shown = without_secrets(u->url);
+        status = u->shown != NULL ? 0 : PV_ENOMEM;
     }
-    curl_url_set(parts, CURLUPART_USER, NULL, 0);
-    curl_url_set(parts, CURLUPART_PASSWORD, NULL, 0);
-    curl_url_set(parts, CURLUPART_QUERY, NULL, 0);
-    curl_url_set(parts, CURLUPART_FRAGMENT, NULL, 0);
-    return get_part(parts, CURLUPART_URL, 0, &u->shown);
+    return status;
 }
 
 static int parse_tcp(const char *text, struct pv_url *u, struct pv_err *err)
@@ -164,6 +185,80 @@ int pv_url_parse(const char *text, struct pv_url *ret_url, struct pv_err *err)
     if (status != 0) {
         pv_url_done(&u);
         return status;
+    }
+    *ret_url = u;
+    return 0;
+}
+
+void pv_url_server_done(struct pv_url_server *server)
+{
+    pv_free(server->text);
+    pv_url_done(&server->url);
+    *server = (struct pv_url_server){0};
+}
+
+/* How long scheme and authority are, of a URL that can be put together again from them and what
+ * follows: names, numbers and slashes that libcurl takes as they stand. 0: it is another one. */
+static size_t plain_begin(const char *text)
+{
+    static const char alnum[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+    char set[sizeof(alnum) + 16];
+    const char *begin = strstr(text, "://");
+    if (begin == NULL) {
+        return 0;
+    }
+    snprintf(set, sizeof(set), "%s.-:", alnum);
+    size_t len = (size_t)(begin - text) + 3;
+    len += strspn(text + len, set);
+    const char *path = text + len;
+    snprintf(set, sizeof(set), "%s/_~.-=&?,:+", alnum);
+    bool plain = path[0] == '/' && path[strspn(path, set)] == '\0' && strstr(path, "/.") == NULL;
+    return plain ? len : 0;
+}
+
+static void remember(struct pv_url_server *server, const char *text, size_t len,
+                     const struct pv_url *u)
+{
+    size_t path = strlen(text + len);
+    size_t whole = strlen(u->url);
+    pv_url_server_done(server);
+    if (u->socket_path != NULL || whole < path || strcmp(u->url + whole - path, text + len) != 0) {
+        return;
+    }
+    server->begin_len = whole - path;
+    server->text = pv_strndup(text, len);
+    server->url = (struct pv_url){.url = pv_strndup(u->url, whole - path),
+                                  .host = pv_strdup(u->host),
+                                  .port = pv_strdup(u->port),
+                                  .literal = u->literal};
+    if (server->text == NULL || server->url.url == NULL || server->url.host == NULL ||
+        server->url.port == NULL) {
+        pv_url_server_done(server);
+    }
+}
+
+int pv_url_parse_at(struct pv_url_server *server, const char *text, struct pv_url *ret_url,
+                    struct pv_err *err)
+{
+    size_t len = text != NULL ? plain_begin(text) : 0;
+    if (len == 0 || server->text == NULL || strlen(server->text) != len ||
+        memcmp(server->text, text, len) != 0) {
+        int status = pv_url_parse(text, ret_url, err);
+        if (status == 0 && len > 0) {
+            remember(server, text, len, ret_url);
+        }
+        return status;
+    }
+    const struct pv_url *known = &server->url;
+    const char *path = text + len;
+    struct pv_url u = {.url = join(known->url, server->begin_len, path, strlen(path)),
+                       .shown = join(known->url, server->begin_len, path, strcspn(path, "?")),
+                       .host = pv_strdup(known->host),
+                       .port = pv_strdup(known->port),
+                       .literal = known->literal};
+    if (u.url == NULL || u.shown == NULL || u.host == NULL || u.port == NULL) {
+        pv_url_done(&u);
+        return pv_err_set(err, PV_ENOMEM, "out of memory");
     }
     *ret_url = u;
     return 0;

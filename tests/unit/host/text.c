@@ -8,6 +8,7 @@
 #include "core/host/mask.h"
 #include "core/host/memory.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* ---- Masking ---- */
@@ -86,6 +87,72 @@ static void without_memory_nothing_is_shown(void **state)
 }
 
 /* ---- URLs, headers, errors ---- */
+
+static void expect_same_url(struct pv_url_server *server, const char *text)
+{
+    struct pv_url one = {0};
+    struct pv_url other = {0};
+    struct pv_err why = {0};
+    struct pv_err err = {0};
+    int status = pv_url_parse(text, &one, &why);
+    assert_int_equal(pv_url_parse_at(server, text, &other, &err), status);
+    assert_string_equal(err.text, why.text);
+    if (status == 0) {
+        assert_string_equal(other.url, one.url);
+        assert_string_equal(other.shown, one.shown);
+        assert_string_equal(other.host, one.host);
+        assert_string_equal(other.port, one.port);
+        assert_int_equal(other.literal, one.literal);
+        assert_int_equal(other.socket_path != NULL, one.socket_path != NULL);
+    }
+    pv_url_done(&one);
+    pv_url_done(&other);
+}
+
+/* Whatever came before, a URL is read as if it were the first. */
+static void a_known_server_changes_nothing(void **state)
+{
+    (void)state;
+    static const char *const begins[] = {"http://127.0.0.1:8081",   "http://example.com",
+                                         "https://example.com",     "http://u:p@example.com",
+                                         "http://example.com.:",    "http://example.com:0080",
+                                         "HTTP://Example.COM",      "http://[::1]:80",
+                                         "unix:/run/a.sock:",       "ftp://example.com",
+                                         "http://exa mple.com",     "http://0x7f.1",
+                                         "http://example.com:99999"};
+    static const char *const ends[] = {
+        "",       "/",        "/a/b",   "/a?q=1&r=a,b:c+d", "?q=1", "/a#f",    "/a/../b", "/./a",
+        "/a%2e/", "/a/%2e/b", "/a b?c", "/a\xc3\xbc",       "//a",  "/a/.b/c", "/a?b?c",  "/:@x/y"};
+    struct pv_url_server server = {0};
+    for (size_t i = 0; i < PV_COUNT(begins) * PV_COUNT(begins); i++) {
+        for (size_t j = 0; j < PV_COUNT(ends); j++) {
+            char text[200];
+            snprintf(text, sizeof(text), "%s/x", begins[i / PV_COUNT(begins)]);
+            expect_same_url(&server, text);
+            snprintf(text, sizeof(text), "%s%s", begins[i % PV_COUNT(begins)], ends[j]);
+            expect_same_url(&server, text);
+        }
+    }
+    pv_url_server_done(&server);
+}
+
+static void a_known_server_without_memory(void **state)
+{
+    (void)state;
+    for (unsigned long n = 1; n < 30; n++) {
+        struct pv_url_server server = {0};
+        for (int i = 0; i < 3; i++) {
+            struct pv_url url = {0};
+            pv_alloc_fail_at(n, 0);
+            int status = pv_url_parse_at(&server, "http://127.0.0.1:80/a", &url, NULL);
+            pv_alloc_fail_at(0, 0);
+            assert_true(status == 0 || status == PV_ENOMEM);
+            assert_true(status != 0 || strcmp(url.url, "http://127.0.0.1:80/a") == 0);
+            pv_url_done(&url);
+        }
+        pv_url_server_done(&server);
+    }
+}
 
 static void urls_are_read(void **state)
 {
@@ -230,6 +297,8 @@ int main(void)
         WITH_MASK(the_cut_leaves_no_part),
         WITH_MASK(without_memory_nothing_is_shown),
         cmocka_unit_test(urls_are_read),
+        cmocka_unit_test(a_known_server_changes_nothing),
+        cmocka_unit_test(a_known_server_without_memory),
         cmocka_unit_test(url_memory_may_fail),
         cmocka_unit_test(retry_after_is_read),
         cmocka_unit_test(headers_are_found),
