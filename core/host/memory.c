@@ -8,7 +8,10 @@
 
 #include <string.h>
 
-#define CHUNK_BYTES 4096u
+/* Of chunks: what a small call needs, then twice as much each time. Thousands of calls wait at
+ * once. */
+#define CHUNK_LEAST 1024u
+#define CHUNK_MOST 4096u
 #define ALIGN 16u
 
 struct pv_memory_chunk {
@@ -56,6 +59,12 @@ static struct pv_memory_chunk *add_chunk(struct pv_memory *memory, size_t size, 
     return chunk;
 }
 
+static size_t next_bytes(const struct pv_memory_chunk *newest)
+{
+    size_t bytes = newest != NULL ? 2 * newest->size : CHUNK_LEAST;
+    return bytes < CHUNK_LEAST ? CHUNK_LEAST : bytes > CHUNK_MOST ? CHUNK_MOST : bytes;
+}
+
 void *pv_memory_alloc(struct pv_memory *memory, size_t size)
 {
     if (size > memory->cap) {
@@ -64,7 +73,8 @@ void *pv_memory_alloc(struct pv_memory *memory, size_t size)
     size_t need = (size + ALIGN - 1) / ALIGN * ALIGN;
     struct pv_memory_chunk *chunk = memory->first;
     if (chunk == NULL || chunk->size - chunk->used < need) {
-        size_t bytes = need > CHUNK_BYTES ? need : CHUNK_BYTES;
+        size_t next = next_bytes(chunk);
+        size_t bytes = need > next ? need : next;
         chunk = add_chunk(memory, bytes, bytes);
         if (chunk == NULL) {
             return NULL;

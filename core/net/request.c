@@ -7,7 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define BUFFER_BYTES 8192L
+/* Of what is read at once. It is there from before the request is sent until the answer was read,
+ * so of thousands that wait for a slow backend each has one. */
+#define BUFFER_BYTES 4096L
 
 int pv_request_header(struct curl_slist **list, const char *line)
 {

@@ -128,8 +128,8 @@ static bool fill_scope(struct http *http)
     const json_t *input = http->kit.input;
     json_t *scope = http->scope;
     json_t *own[] = {shown_settings(http->kit.settings), operation_of(http), signal_urls(http)};
-    json_t *service = json_object_get(input, "service");
-    service = service != NULL ? json_copy(service) : json_object();
+    json_t *service = json_incref(json_object_get(input, "service")); /* the input is this call's */
+    service = service != NULL ? service : json_object();
     bool good =
         scope != NULL && own[0] != NULL && own[1] != NULL && own[2] != NULL && service != NULL;
     if (good && json_object_get(service, "ref") == NULL && http->kit.call->ref[0] != '\0') {
