@@ -8,6 +8,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <grp.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -262,12 +263,33 @@ static int set_plugin_dirs(struct pv_loading *loading)
     return PV_OK;
 }
 
+/* Only one that is named must be there. */
+static int set_group(struct pv_loading *loading)
+{
+    struct pv_str name = loading->raw.admin_group;
+    loading->config->admin_group = name.ptr != NULL ? name : PV_STR("");
+    if (name.len == 0) {
+        return PV_OK;
+    }
+    char text[40];
+    char room[4096];
+    struct group entry;
+    struct group *found = NULL;
+    snprintf(text, sizeof(text), "%.*s", PV_STR_ARG(name));
+    int error = getgrnam_r(text, &entry, room, sizeof(room), &found);
+    if (found == NULL && error != ERANGE) { /* one with that many members is there */
+        pv_load_problem(loading, loading->root, PV_STR(""), "admin_group",
+                        "there is no group %s on this machine", text);
+        return PV_EINVAL;
+    }
+    return PV_OK;
+}
+
 static void set_plain(struct pv_loading *loading)
 {
     struct pv_config *config = loading->config;
     const struct pv_raw_file *raw = &loading->raw;
     static const int formats[] = {-1, 0, 1};
-    config->admin_group = raw->admin_group.ptr ? raw->admin_group : PV_STR("");
     config->migrate = raw->migrate;
     config->callback_url = raw->callback_url;
     while (config->callback_url.len > 0 &&
@@ -297,8 +319,8 @@ struct pv_retry pv_load_retry(const struct pv_raw_retry *raw)
 static int set_top(struct pv_loading *loading)
 {
     set_plain(loading);
-    int (*const parts[])(struct pv_loading *) = {set_paths, pv_load_listen, set_keys,
-                                                 set_plugin_dirs, pv_load_origins};
+    int (*const parts[])(struct pv_loading *) = {set_paths,       pv_load_listen,  set_keys,
+                                                 set_plugin_dirs, pv_load_origins, set_group};
     int status = PV_OK;
     for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
         int one = parts[i](loading);

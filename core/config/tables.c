@@ -467,6 +467,8 @@ const struct pv_option pv_file_options[] = {
     {.name = "callback_url",
      .kind = PV_T_URL,
      AT(pv_raw_file, callback_url),
+     .min = 1,
+     .max = 2000,
      .doc = "How outside parties reach the API, for plugins that wait for a call: "
             "`https://provost.example`. Only `POST /v1/operations/…/signals/…` has to be reachable "
             "there."},

@@ -232,6 +232,8 @@ static const struct {
      "DIR/provost.yaml:1:18: http.max_body: expected 1KiB to 64MiB, got \"1GiB\"\n"},
     {"engine: {lease: 10ms}\n",
      "DIR/provost.yaml:1:17: engine.lease: expected 1s to 1d, got \"10ms\"\n"},
+    {"admin_group: no-such-group\n",
+     "DIR/provost.yaml:1:14: admin_group: there is no group no-such-group on this machine\n"},
     {"migrate: maybe\n", "DIR/provost.yaml:1:10: migrate: expected true or false, got \"maybe\"\n"},
     {"data_dir: ${env:PV_TEST_UNSET}\n",
      "DIR/provost.yaml:1:11: data_dir: the environment variable PV_TEST_UNSET is not set\n"},
