@@ -58,8 +58,8 @@ class Receiver(server.Server):
     status of 0 holds the answer back until release().
     """
 
-    def __init__(self, port=0):
-        super().__init__(Handler, port)
+    def __init__(self, port=0, tls=None):
+        super().__init__(Handler, port, tls)
         self.lock = threading.Condition()
         self.got = []
         self.answer = lambda _request: 204

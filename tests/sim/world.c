@@ -53,6 +53,8 @@ static int runner_start(void *ctx, uint64_t call, const struct pv_run_step *step
     slot->run = step->wire.run;
     slot->attempt = step->wire.attempt;
     slot->solo = step->solo;
+    slot->timeout_ms = step->wire.timeout_ms;
+    slot->lease_until_ms = step->lease_until_ms;
     slot->due_ms = world->mono_ms;
     copy(slot->instance, sizeof(slot->instance), step->instance);
     copy(slot->operation, sizeof(slot->operation), step->wire.operation);
@@ -122,6 +124,7 @@ static void start_engine(struct world *world)
                    .answer = runner_answer,
                    .query = runner_query},
         .max_active = 4096,
+        .lease_ms = world->lease_ms,
         .arm = arm,
         .arm_ctx = world,
     };

@@ -20,7 +20,9 @@ struct world_call {
     uint32_t attempt;
     bool solo;
     bool canceled;
-    int64_t due_ms; /* mono: when the automatic answer comes */
+    uint32_t timeout_ms;
+    int64_t lease_until_ms; /* mono */
+    int64_t due_ms;         /* mono: when the automatic answer comes */
     char instance[WORLD_NAMES];
     char operation[WORLD_NAMES];
     char component[WORLD_NAMES];
@@ -65,6 +67,7 @@ struct world {
     uint32_t settle_ms;                   /* of every step; 5,000 */
     bool lie_repeatable;                  /* steps say that they are repeatable and are not */
     int64_t retry_cap_ms;
+    int64_t lease_ms; /* of an engine that starts; 0: its own default */
     struct world_op *ops;
     size_t op_count;
     size_t op_size;

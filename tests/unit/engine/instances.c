@@ -48,6 +48,22 @@ static void an_instance_has_a_rate(void **state)
     all_ok();
 }
 
+static void a_step_has_its_lease_or_its_own_time_where_that_is_longer(void **state)
+{
+    (void)state;
+    static const int64_t leases[] = {5000, 3600000};
+    for (size_t i = 0; i < PV_COUNT(leases); i++) {
+        w.lease_ms = leases[i];
+        world_crash(&w);
+        create(i == 0 ? "s0" : "s1", "one");
+        const struct world_call *call = world_only(&w);
+        int64_t longer = call->timeout_ms > leases[i] ? call->timeout_ms : leases[i];
+        assert_int_equal(call->lease_until_ms, w.mono_ms + longer);
+        assert_true(longer == leases[i] || i == 0);
+        all_ok();
+    }
+}
+
 static void a_fault_opens_the_breaker_and_a_probe_closes_it(void **state)
 {
     (void)state;
@@ -354,6 +370,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(an_instance_has_only_so_many_in_flight),
         T(an_instance_has_a_rate),
+        T(a_step_has_its_lease_or_its_own_time_where_that_is_longer),
         T(a_fault_opens_the_breaker_and_a_probe_closes_it),
         T(failures_in_a_row_open_the_breaker),
         T(a_paused_instance_starts_nothing),
