@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#define RELOAD_WAIT_S 60
+
 static const struct pv_view status_views[] = {
     {"version", "version", PV_VIEW_TEXT, 0},
     {"ready", "ready", PV_VIEW_TEXT, 0},
@@ -145,9 +147,7 @@ const struct pv_cli_command pv_cli_explain[] = {
 static int reload(struct pv_cli *cli)
 {
     struct pv_answer answer;
-    int result = pv_cli_call(
-        cli, &(struct pv_client_request){.method = "POST", .path = "/v1/reload", .wait_s = 60},
-        &answer);
+    int result = pv_cli_post(cli, "/v1/reload", NULL, RELOAD_WAIT_S, &answer);
     if (result != PV_EXIT_OK) {
         return result;
     }

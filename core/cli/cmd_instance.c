@@ -3,9 +3,9 @@
 #include "core/cli/groups.h"
 #include "core/cli/request.h"
 
-#include "core/base/alloc.h"
-
 #include <string.h>
+
+#define TEST_WAIT_S 15
 
 const struct pv_view pv_cli_instance_views[] = {
     {"INSTANCE", "name", PV_VIEW_TEXT, 0},
@@ -29,57 +29,20 @@ static int list(struct pv_cli *cli)
     return pv_cli_list(cli, &what, NULL);
 }
 
-/* POST /v1/instances/NAME/VERB, where the command's name is the verb. */
-static int post(struct pv_cli *cli, const char *body, struct pv_answer *ret_answer)
-{
-    struct pv_buf path;
-    pv_buf_init(&path, 4096);
-    pv_buf_c(&path, "/v1/instances/");
-    pv_url_put(&path, pv_cli_arg(cli, 0));
-    pv_buf_printf(&path, "/%s", cli->args.command->name);
-    int status = PV_EXIT_USAGE;
-    if (path.status != 0) {
-        pv_cli_fail(cli, status, "INSTANCE is too long");
-    } else {
-        status =
-            pv_cli_call(cli,
-                        &(struct pv_client_request){.method = "POST",
-                                                    .path = path.ptr,
-                                                    .body = body,
-                                                    .body_len = body != NULL ? strlen(body) : 0,
-                                                    .wait_s = 15},
-                        ret_answer);
-    }
-    pv_buf_done(&path);
-    return status;
-}
+static const struct pv_cli_target instance = {"/v1/instances/", "INSTANCE"};
 
 static int pause_resume(struct pv_cli *cli)
 {
-    struct pv_answer answer;
-    char *body = NULL;
-    int status = pv_cli_reason_body(cli, &body);
-    if (status == PV_EXIT_OK) {
-        status = post(cli, body, &answer);
-    }
-    pv_free(body);
-    if (status != PV_EXIT_OK) {
-        return status;
-    }
-    if (!cli->out.json && !cli->out.quiet) {
-        bool pausing = strcmp(cli->args.command->name, "pause") == 0;
-        fprintf(cli->out.file, pausing ? "%s is paused: its operations wait\n" : "%s goes on\n",
-                pv_cli_arg(cli, 0));
-    }
-    pv_answer_done(&answer);
-    return PV_EXIT_OK;
+    bool pausing = strcmp(cli->args.command->name, "pause") == 0;
+    return pv_cli_target_act(cli, &instance,
+                             pausing ? "is paused: its operations wait" : "goes on");
 }
 
 /* {"ok", "error", "result"}: result is what the plugin's query `test` answered. */
 static int test(struct pv_cli *cli)
 {
     struct pv_answer answer;
-    int status = post(cli, NULL, &answer);
+    int status = pv_cli_target_post(cli, &instance, NULL, TEST_WAIT_S, &answer);
     if (status != PV_EXIT_OK) {
         return status;
     }
@@ -101,32 +64,22 @@ static int test(struct pv_cli *cli)
     return works ? PV_EXIT_OK : PV_EXIT_FAILED;
 }
 
-static const struct pv_cli_option list_options[] = {
-    PV_CLI_LIST_OPTIONS,
-    {0},
-};
-
-static const struct pv_cli_option reason_options[] = {
-    PV_CLI_REASON_OPTION,
-    {0},
-};
-
 const struct pv_cli_command pv_cli_instance[] = {
     {.name = "list",
      .args = "",
      .summary = "instances: whether they run, are paused, or have their breaker open",
-     .options = list_options,
+     .options = pv_cli_list_options,
      .run = list},
     {.name = "pause",
      .args = "INSTANCE",
      .summary = "start no more steps of an instance; its operations wait",
      .details = "What runs goes on to the end of its step. No attempt is used up by waiting.",
-     .options = reason_options,
+     .options = pv_cli_reason_options,
      .run = pause_resume},
     {.name = "resume",
      .args = "INSTANCE",
      .summary = "let a paused instance go on",
-     .options = reason_options,
+     .options = pv_cli_reason_options,
      .run = pause_resume},
     {.name = "test",
      .args = "INSTANCE",

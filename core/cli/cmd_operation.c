@@ -165,11 +165,7 @@ static int intervene(struct pv_cli *cli)
         return status;
     }
     struct pv_answer answer;
-    status =
-        pv_cli_call(cli,
-                    &(struct pv_client_request){
-                        .method = "POST", .path = path, .body = body, .body_len = strlen(body)},
-                    &answer);
+    status = pv_cli_post(cli, path, body, 0, &answer);
     pv_free(body);
     if (status != PV_EXIT_OK) {
         return status;

@@ -152,16 +152,11 @@ static const struct pv_cli_option describe_options[] = {
     {0},
 };
 
-static const struct pv_cli_option list_options[] = {
-    PV_CLI_LIST_OPTIONS,
-    {0},
-};
-
 const struct pv_cli_command pv_cli_plugin[] = {
     {.name = "list",
      .args = "",
      .summary = "plugins that the daemon has configured, and their versions",
-     .options = list_options,
+     .options = pv_cli_list_options,
      .run = list},
     {.name = "describe",
      .args = "MODULE",

@@ -251,22 +251,10 @@ static int session(struct pv_cli *cli)
     }
     snprintf(path, sizeof(path), "/v1/services/%s/sessions", id);
     struct pv_answer answer;
-    status =
-        pv_cli_call(cli,
-                    &(struct pv_client_request){
-                        .method = "POST", .path = path, .body = body, .body_len = strlen(body)},
-                    &answer);
-    pv_json_release(body);
-    if (status != PV_EXIT_OK) {
-        return status;
+    status = pv_cli_post_for_token(cli, path, body, &answer);
+    if (status == PV_EXIT_OK) {
+        pv_answer_done(&answer);
     }
-    const char *token = pv_json_text(answer.json, "token");
-    if (token == NULL) {
-        status = pv_cli_fail(cli, PV_EXIT_FAILED, "the daemon's answer holds no token");
-    } else if (!cli->out.json) {
-        fprintf(cli->out.file, "%s\n", token);
-    }
-    pv_answer_done(&answer);
     return status;
 }
 

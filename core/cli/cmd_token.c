@@ -58,22 +58,11 @@ static int create(struct pv_cli *cli)
         return pv_cli_fail(cli, PV_EXIT_USAGE, "--source and --scopes: expected UTF-8 text");
     }
     struct pv_answer answer;
-    int status = pv_cli_call(
-        cli,
-        &(struct pv_client_request){
-            .method = "POST", .path = "/v1/tokens", .body = body, .body_len = strlen(body)},
-        &answer);
-    pv_json_release(body);
+    int status = pv_cli_post_for_token(cli, "/v1/tokens", body, &answer);
     if (status != PV_EXIT_OK) {
         return status;
     }
-    const char *token = pv_json_text(answer.json, "token");
-    if (token == NULL) {
-        status = pv_cli_fail(cli, PV_EXIT_FAILED, "the daemon's answer holds no token");
-    } else if (!cli->out.json) {
-        fprintf(cli->out.file, "%s\n", token);
-    }
-    if (token != NULL && !cli->out.json && !cli->out.quiet) {
+    if (!cli->out.json && !cli->out.quiet) {
         const char *id = pv_json_text(answer.json, "id");
         fprintf(cli->out.errors,
                 "this is shown once: only a hash of it is kept. Revoke it with `provost token "
@@ -81,7 +70,7 @@ static int create(struct pv_cli *cli)
                 id != NULL ? id : "");
     }
     pv_answer_done(&answer);
-    return status;
+    return PV_EXIT_OK;
 }
 
 static int revoke(struct pv_cli *cli)
@@ -140,11 +129,6 @@ static const struct pv_cli_option create_options[] = {
     {0},
 };
 
-static const struct pv_cli_option list_options[] = {
-    PV_CLI_LIST_OPTIONS,
-    {0},
-};
-
 const struct pv_cli_command pv_cli_token[] = {
     {.name = "create",
      .args = "",
@@ -156,7 +140,7 @@ const struct pv_cli_command pv_cli_token[] = {
     {.name = "list",
      .args = "",
      .summary = "tokens: whose, what they may do, until when",
-     .options = list_options,
+     .options = pv_cli_list_options,
      .run = list},
     {.name = "revoke", .args = "TOKEN-ID", .summary = "end a token at once", .run = revoke},
     {0},

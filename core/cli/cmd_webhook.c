@@ -44,21 +44,12 @@ static int list(struct pv_cli *cli)
     return pv_cli_list(cli, &what, NULL);
 }
 
-/* "/v1/webhooks/NAME/TAIL"; PV_EXIT_OK or it has said why not. */
-static int path_of(struct pv_cli *cli, const char *tail, struct pv_buf *path)
-{
-    pv_buf_init(path, 4096);
-    pv_buf_c(path, "/v1/webhooks/");
-    pv_url_put(path, pv_cli_arg(cli, 0));
-    pv_buf_printf(path, "/%s", tail);
-    return path->status == 0 ? PV_EXIT_OK
-                             : pv_cli_fail(cli, PV_EXIT_USAGE, "SUBSCRIBER is too long");
-}
+static const struct pv_cli_target subscriber = {"/v1/webhooks/", "SUBSCRIBER"};
 
 static int show(struct pv_cli *cli)
 {
     struct pv_buf path;
-    int status = path_of(cli, "notifications", &path);
+    int status = pv_cli_target_path(cli, &subscriber, "notifications", &path);
     if (status == PV_EXIT_OK) {
         const struct pv_cli_list what = {.path = path.ptr,
                                          .member = "notifications",
@@ -71,43 +62,11 @@ static int show(struct pv_cli *cli)
     return status;
 }
 
-static int post(struct pv_cli *cli, const char *body, struct pv_answer *ret_answer)
-{
-    struct pv_buf path;
-    int status = path_of(cli, cli->args.command->name, &path);
-    if (status == PV_EXIT_OK) {
-        status =
-            pv_cli_call(cli,
-                        &(struct pv_client_request){.method = "POST",
-                                                    .path = path.ptr,
-                                                    .body = body,
-                                                    .body_len = body != NULL ? strlen(body) : 0},
-                        ret_answer);
-    }
-    pv_buf_done(&path);
-    return status;
-}
-
 static int enable_disable(struct pv_cli *cli)
 {
-    struct pv_answer answer;
-    char *body = NULL;
-    int status = pv_cli_reason_body(cli, &body);
-    if (status == PV_EXIT_OK) {
-        status = post(cli, body, &answer);
-    }
-    pv_free(body);
-    if (status != PV_EXIT_OK) {
-        return status;
-    }
-    if (!cli->out.json && !cli->out.quiet) {
-        bool off = strcmp(cli->args.command->name, "disable") == 0;
-        fprintf(cli->out.file,
-                off ? "%s is disabled: nothing more is written for it\n" : "%s is enabled\n",
-                pv_cli_arg(cli, 0));
-    }
-    pv_answer_done(&answer);
-    return PV_EXIT_OK;
+    bool off = strcmp(cli->args.command->name, "disable") == 0;
+    return pv_cli_target_act(cli, &subscriber,
+                             off ? "is disabled: nothing more is written for it" : "is enabled");
 }
 
 static int retry(struct pv_cli *cli)
@@ -120,7 +79,7 @@ static int retry(struct pv_cli *cli)
     if (body == NULL) {
         return pv_cli_fail(cli, PV_EXIT_USAGE, "--notification: expected UTF-8 text");
     }
-    int status = post(cli, body, &answer);
+    int status = pv_cli_target_post(cli, &subscriber, body, 0, &answer);
     pv_json_release(body);
     if (status != PV_EXIT_OK) {
         return status;
@@ -150,16 +109,6 @@ static int secret(struct pv_cli *cli)
     return PV_EXIT_OK;
 }
 
-static const struct pv_cli_option list_options[] = {
-    PV_CLI_LIST_OPTIONS,
-    {0},
-};
-
-static const struct pv_cli_option reason_options[] = {
-    PV_CLI_REASON_OPTION,
-    {0},
-};
-
 static const struct pv_cli_option retry_options[] = {
     {.name = "notification",
      .letter = 'n',
@@ -173,12 +122,12 @@ const struct pv_cli_command pv_cli_webhook[] = {
     {.name = "list",
      .args = "",
      .summary = "subscribers: whether they are enabled, and how much waits for them",
-     .options = list_options,
+     .options = pv_cli_list_options,
      .run = list},
     {.name = "show",
      .args = "SUBSCRIBER",
      .summary = "what waits for a subscriber, and what was given up",
-     .options = list_options,
+     .options = pv_cli_list_options,
      .run = show},
     {.name = "retry",
      .args = "SUBSCRIBER",
@@ -188,12 +137,12 @@ const struct pv_cli_command pv_cli_webhook[] = {
     {.name = "disable",
      .args = "SUBSCRIBER",
      .summary = "write nothing more for a subscriber; what waits is kept",
-     .options = reason_options,
+     .options = pv_cli_reason_options,
      .run = enable_disable},
     {.name = "enable",
      .args = "SUBSCRIBER",
      .summary = "go on with a disabled subscriber",
-     .options = reason_options,
+     .options = pv_cli_reason_options,
      .run = enable_disable},
     {.name = "secret",
      .args = "",

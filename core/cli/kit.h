@@ -141,6 +141,9 @@ void pv_scene_done(struct pv_scene *scene);
 bool pv_kit_play(struct pv_kit *kit, struct pv_finding *finding, struct pv_kit_service *service,
                  int type, struct pv_scene *scene);
 /* The same, where nothing is to go wrong: false when it did not end done. */
+bool pv_kit_succeed(struct pv_kit *kit, struct pv_finding *finding, struct pv_kit_service *service,
+                    int type, struct pv_scene *scene);
+/* The same, where the scene tells nothing. */
 bool pv_kit_do(struct pv_kit *kit, struct pv_finding *finding, struct pv_kit_service *service,
                int type);
 /* Brings a new service to where the operation is legal. */

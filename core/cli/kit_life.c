@@ -56,11 +56,7 @@ static bool live(struct pv_kit *kit, struct pv_finding *finding, struct pv_kit_s
 {
     struct pv_scene scene;
     pv_scene_init(&scene);
-    bool done = pv_kit_play(kit, finding, service, type, &scene);
-    if (done && scene.result.end != PV_PLAY_DONE) {
-        pv_kit_fail_end(finding, pv_op_type_name(type), &scene);
-        done = false;
-    }
+    bool done = pv_kit_succeed(kit, finding, service, type, &scene);
     if (done) {
         remember(kit, type, &scene);
     }

@@ -347,16 +347,23 @@ bool pv_kit_play(struct pv_kit *kit, struct pv_finding *finding, struct pv_kit_s
     return status == 0;
 }
 
+bool pv_kit_succeed(struct pv_kit *kit, struct pv_finding *finding, struct pv_kit_service *service,
+                    int type, struct pv_scene *scene)
+{
+    bool done = pv_kit_play(kit, finding, service, type, scene);
+    if (done && scene->result.end != PV_PLAY_DONE) {
+        pv_kit_fail_end(finding, pv_op_type_name(type), scene);
+        done = false;
+    }
+    return done;
+}
+
 bool pv_kit_do(struct pv_kit *kit, struct pv_finding *finding, struct pv_kit_service *service,
                int type)
 {
     struct pv_scene scene;
     pv_scene_init(&scene);
-    bool done = pv_kit_play(kit, finding, service, type, &scene);
-    if (done && scene.result.end != PV_PLAY_DONE) {
-        pv_kit_fail_end(finding, pv_op_type_name(type), &scene);
-        done = false;
-    }
+    bool done = pv_kit_succeed(kit, finding, service, type, &scene);
     pv_scene_done(&scene);
     return done;
 }

@@ -105,6 +105,90 @@ int pv_cli_reason_body(const struct pv_cli *cli, char **ret_body)
                        : pv_cli_fail(cli, PV_EXIT_FAILED, "--reason: %s", pv_status_text(status));
 }
 
+const struct pv_cli_option pv_cli_list_options[] = {
+    PV_CLI_LIST_OPTIONS,
+    {0},
+};
+
+const struct pv_cli_option pv_cli_reason_options[] = {
+    PV_CLI_REASON_OPTION,
+    {0},
+};
+
+/* ---- Calls that change something ---- */
+
+int pv_cli_post(struct pv_cli *cli, const char *path, const char *body, int64_t wait_s,
+                struct pv_answer *ret_answer)
+{
+    const struct pv_client_request request = {.method = "POST",
+                                              .path = path,
+                                              .body = body,
+                                              .body_len = body != NULL ? strlen(body) : 0,
+                                              .wait_s = wait_s};
+    return pv_cli_call(cli, &request, ret_answer);
+}
+
+int pv_cli_target_path(struct pv_cli *cli, const struct pv_cli_target *target, const char *tail,
+                       struct pv_buf *ret_path)
+{
+    pv_buf_init(ret_path, 4096);
+    pv_buf_c(ret_path, target->folder);
+    pv_url_put(ret_path, pv_cli_arg(cli, 0));
+    pv_buf_printf(ret_path, "/%s", tail);
+    return ret_path->status == 0 ? PV_EXIT_OK
+                                 : pv_cli_fail(cli, PV_EXIT_USAGE, "%s is too long", target->word);
+}
+
+int pv_cli_target_post(struct pv_cli *cli, const struct pv_cli_target *target, const char *body,
+                       int64_t wait_s, struct pv_answer *ret_answer)
+{
+    struct pv_buf path;
+    int status = pv_cli_target_path(cli, target, cli->args.command->name, &path);
+    status = status == PV_EXIT_OK ? pv_cli_post(cli, path.ptr, body, wait_s, ret_answer) : status;
+    pv_buf_done(&path);
+    return status;
+}
+
+int pv_cli_target_act(struct pv_cli *cli, const struct pv_cli_target *target, const char *said)
+{
+    struct pv_answer answer;
+    char *body = NULL;
+    int status = pv_cli_reason_body(cli, &body);
+    if (status == PV_EXIT_OK) {
+        status = pv_cli_target_post(cli, target, body, 0, &answer);
+    }
+    pv_free(body);
+    if (status != PV_EXIT_OK) {
+        return status;
+    }
+    if (!cli->out.json && !cli->out.quiet) {
+        fprintf(cli->out.file, "%s %s\n", pv_cli_arg(cli, 0), said);
+    }
+    pv_answer_done(&answer);
+    return PV_EXIT_OK;
+}
+
+int pv_cli_post_for_token(struct pv_cli *cli, const char *path, char *body,
+                          struct pv_answer *ret_answer)
+{
+    int status = pv_cli_post(cli, path, body, 0, ret_answer);
+    pv_json_release(body);
+    if (status != PV_EXIT_OK) {
+        return status;
+    }
+    const char *token = pv_json_text(ret_answer->json, "token");
+    if (token == NULL) {
+        pv_answer_done(ret_answer);
+        return pv_cli_fail(cli, PV_EXIT_FAILED, "the daemon's answer holds no token");
+    }
+    if (!cli->out.json) {
+        fprintf(cli->out.file, "%s\n", token);
+    }
+    return PV_EXIT_OK;
+}
+
+/* ---- Receipts ---- */
+
 static const struct pv_view receipt_views[] = {
     {"OPERATION", "operation", PV_VIEW_TEXT, 0},
     {"SERVICE", "service", PV_VIEW_TEXT, 0},

@@ -49,6 +49,10 @@ struct pv_cli_list {
         .help = "wait for the end, at most so long (such as 30s), and exit by the outcome"         \
     }
 
+/* Tables of these alone. */
+extern const struct pv_cli_option pv_cli_list_options[];
+extern const struct pv_cli_option pv_cli_reason_options[];
+
 /* Fetches a page and prints it. `extra` is appended to the query ("service=svc_…"); NULL: nothing.
  */
 int pv_cli_list(struct pv_cli *cli, const struct pv_cli_list *list, const char *extra);
@@ -58,6 +62,26 @@ json_t *pv_cli_names(const char *text);
 
 /* {"reason": …}; PV_EXIT_USAGE when --reason was not given. Freed with pv_free. */
 int pv_cli_reason_body(const struct pv_cli *cli, char **ret_body) PV_MUST_CHECK;
+
+/* POST of a body (NULL: none), as pv_cli_call; the daemon may take wait_s. */
+int pv_cli_post(struct pv_cli *cli, const char *path, const char *body, int64_t wait_s,
+                struct pv_answer *ret_answer) PV_MUST_CHECK;
+/* What the first argument of a command names. */
+struct pv_cli_target {
+    const char *folder; /* "/v1/instances/" */
+    const char *word;   /* of the argument in the command's usage: "INSTANCE" */
+};
+/* "/v1/instances/NAME/TAIL" of the first argument. An exit status; pv_buf_done in any case. */
+int pv_cli_target_path(struct pv_cli *cli, const struct pv_cli_target *target, const char *tail,
+                       struct pv_buf *ret_path) PV_MUST_CHECK;
+/* POST to the route of the target that is named as the command is. */
+int pv_cli_target_post(struct pv_cli *cli, const struct pv_cli_target *target, const char *body,
+                       int64_t wait_s, struct pv_answer *ret_answer) PV_MUST_CHECK;
+/* The same with the reason as its body; then says "NAME SAID". */
+int pv_cli_target_act(struct pv_cli *cli, const struct pv_cli_target *target, const char *said);
+/* POST of a body, which is released, for a token that is shown once: prints it alone. */
+int pv_cli_post_for_token(struct pv_cli *cli, const char *path, char *body,
+                          struct pv_answer *ret_answer) PV_MUST_CHECK;
 
 /* Prints what became of accepted operations (one receipt, or {"operations": […]}), waits for their
  * ends when --wait is given, and returns the exit status: of the worst one. */
