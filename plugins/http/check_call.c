@@ -117,38 +117,64 @@ static int check_path_value(struct http_check *check, const char *path, const js
     return check_tree(check, path, value, known);
 }
 
-static int check_texts(struct http_check *check, const char *path, const json_t *texts, bool lists,
-                       bool header, const json_t *known)
+/* What one member of a mapping has to be. */
+typedef int (*check_member_fn)(struct http_check *check, const char *path, const char *name,
+                               const json_t *value, const json_t *known);
+
+static int check_each(struct http_check *check, const char *path, const json_t *mapping,
+                      const char *of, check_member_fn one, const json_t *known)
+{
+    const char *name = NULL;
+    json_t *value = NULL;
+    char whole[HTTP_PATH_MAX];
+    int error = json_is_object(mapping)
+                    ? 0
+                    : http_check_fail(check, path, "expected a mapping of names and %s", of);
+    json_object_foreach((json_t *)(uintptr_t)mapping, name, value)
+    {
+        http_check_path(whole, path, name);
+        error = error == 0 ? one(check, whole, name, value, known) : error;
+    }
+    return error;
+}
+
+static int check_header(struct http_check *check, const char *path, const char *name,
+                        const json_t *value, const json_t *known)
 {
     static const char *const own[] = {"Content-Length", "Transfer-Encoding", "Connection",
                                       "Expect",         "Idempotency-Key",   "Host"};
-    const char *key = NULL;
-    json_t *value = NULL;
-    char whole[HTTP_PATH_MAX];
-    if (!json_is_object(texts)) {
-        return http_check_fail(check, path, "expected a mapping of names and texts");
+    (void)known;
+    if (!json_is_string(value)) {
+        return http_check_fail(check, path, "expected a text");
     }
-    json_object_foreach((json_t *)(uintptr_t)texts, key, value)
-    {
-        http_check_path(whole, path, key);
-        if (json_is_object(value) || (json_is_array(value) && !lists) ||
-            (header && !json_is_string(value))) {
-            return http_check_fail(check, whole, "expected a text");
-        }
-        for (size_t i = 0; header && i < sizeof(own) / sizeof(own[0]); i++) {
-            if (strcasecmp(own[i], key) == 0) {
-                return http_check_fail(check, whole, "this header is not yours to set%s",
-                                       i == 4 ? "; `idempotency_key: true` sends one" : "");
-            }
-        }
-        if (header && !is_token(key)) {
-            return http_check_fail(check, whole, "not the name of a header");
-        }
-        if (header && strpbrk(json_string_value(value), "\r\n") != NULL) {
-            return http_check_fail(check, whole, "a header is one line");
+    for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
+        if (strcasecmp(own[i], name) == 0) {
+            return http_check_fail(check, path, "this header is not yours to set%s",
+                                   i == 4 ? "; `idempotency_key: true` sends one" : "");
         }
     }
-    return check_tree(check, path, texts, known);
+    if (!is_token(name)) {
+        return http_check_fail(check, path, "not the name of a header");
+    }
+    return strpbrk(json_string_value(value), "\r\n") == NULL
+               ? 0
+               : http_check_fail(check, path, "a header is one line");
+}
+
+static int check_pair(struct http_check *check, const char *path, const char *name,
+                      const json_t *value, const json_t *known)
+{
+    (void)name;
+    (void)known;
+    return json_is_object(value) ? http_check_fail(check, path, "expected a text") : 0;
+}
+
+/* A mapping of templates. */
+static int check_texts(struct http_check *check, const char *path, const json_t *texts,
+                       check_member_fn one, const json_t *known)
+{
+    int error = check_each(check, path, texts, "texts", one, known);
+    return error == 0 ? check_tree(check, path, texts, known) : error;
 }
 
 static int check_pointers(struct http_check *check, const char *path, const json_t *value, bool one)
@@ -167,50 +193,36 @@ static int check_pointers(struct http_check *check, const char *path, const json
                                       : "expected a list of JSON pointers such as [/error]");
 }
 
-static int check_mapping(struct http_check *check, const char *path, const json_t *mapping,
-                         const json_t *known)
+static int check_rule(struct http_check *check, const char *path, const char *name,
+                      const json_t *rule, const json_t *known)
 {
     static const char *const keys[] = {"from", "type", "default", "optional", "value", NULL};
     static const char *const types[] = {"string",  "integer", "number",
                                         "boolean", "array",   "object"};
-    const char *name = NULL;
-    json_t *rule = NULL;
-    char whole[HTTP_PATH_MAX];
-    if (!json_is_object(mapping)) {
-        return http_check_fail(check, path, "expected a mapping of names and JSON pointers");
+    const json_t *from = json_is_object(rule) ? json_object_get(rule, "from") : rule;
+    const json_t *value = json_object_get(rule, "value");
+    const char *type = provost_text_at(rule, "type", "string");
+    bool good_type = false;
+    for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+        good_type = good_type || strcmp(type, types[i]) == 0;
     }
-    json_object_foreach((json_t *)(uintptr_t)mapping, name, rule)
-    {
-        http_check_path(whole, path, name);
-        const json_t *from = json_is_object(rule) ? json_object_get(rule, "from") : rule;
-        const json_t *value = json_object_get(rule, "value");
-        const char *type = provost_text_at(rule, "type", "string");
-        bool good_type = false;
-        for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
-            good_type = good_type || strcmp(type, types[i]) == 0;
-        }
-        int error = json_is_object(rule) ? http_check_keys(check, whole, rule, keys) : 0;
-        if (error == 0 && (from != NULL) == (value != NULL)) {
-            error =
-                http_check_fail(check, whole, "expected a JSON pointer, {from: …} or {value: …}");
-        }
-        if (error == 0 && from != NULL) {
-            error = check_pointers(check, whole, from, true);
-        }
-        if (error == 0 && value != NULL) {
-            error = check_with_answer(check, whole, value, known);
-        }
-        if (error == 0 && !good_type) {
-            error = http_check_fail(check, whole, "unknown type \"%.40s\"", type);
-        }
-        if (error == 0 && !is_token(name)) {
-            error = http_check_fail(check, whole, "not a name (letters, digits, - and _)");
-        }
-        if (error != 0) {
-            return error;
-        }
+    int error = json_is_object(rule) ? http_check_keys(check, path, rule, keys) : 0;
+    if (error == 0 && (from != NULL) == (value != NULL)) {
+        error = http_check_fail(check, path, "expected a JSON pointer, {from: …} or {value: …}");
     }
-    return 0;
+    if (error == 0 && from != NULL) {
+        error = check_pointers(check, path, from, true);
+    }
+    if (error == 0 && value != NULL) {
+        error = check_with_answer(check, path, value, known);
+    }
+    if (error == 0 && !good_type) {
+        error = http_check_fail(check, path, "unknown type \"%.40s\"", type);
+    }
+    if (error == 0 && !is_token(name)) {
+        error = http_check_fail(check, path, "not a name (letters, digits, - and _)");
+    }
+    return error;
 }
 
 static int check_names(struct http_check *check, const char *path, const json_t *condition,
@@ -308,9 +320,9 @@ static int check_member(struct http_check *check, const char *path, const struct
     case PATH:
         return check_path_value(check, path, value, known);
     case TEXTS:
-        return check_texts(check, path, value, false, true, known);
+        return check_texts(check, path, value, check_header, known);
     case PAIRS:
-        return check_texts(check, path, value, true, false, known);
+        return check_texts(check, path, value, check_pair, known);
     case TREE:
         return check_tree(check, path, value, known);
     case RESULT:
@@ -330,7 +342,7 @@ static int check_member(struct http_check *check, const char *path, const struct
     case DURATION:
         return check_duration(check, path, value);
     case MAPPING:
-        return check_mapping(check, path, value, known);
+        return check_each(check, path, value, "JSON pointers", check_rule, known);
     case INNER:
         return check_inner(check, path, member->name, value, known);
     case CONDITION:
