@@ -21,6 +21,13 @@ static inline void done(struct answer *answer)
     json_decref(answer->json);
 }
 
+/* The answer is done with. */
+static inline int settle(struct answer *answer, int outcome)
+{
+    done(answer);
+    return outcome;
+}
+
 /* label: of the Idempotency-Key; NULL: none. */
 static inline struct answer ask(struct provost_call *call, const char *method, const char *path,
                                 json_t *body, const char *label)
@@ -71,6 +78,23 @@ static inline int remember(struct provost_call *call, const json_t *object)
                                     call->host->error(call));
 }
 
+/* The same for an answer to a create, which is done with then. */
+static inline int keep(struct provost_call *call, struct answer *answer, int outcome)
+{
+    return settle(answer, outcome == PROVOST_OK ? remember(call, answer->json) : outcome);
+}
+
+static inline struct answer post_object(struct provost_call *call)
+{
+    return ask(call, "POST", "/objects", json_pack("{s:s}", "ref", call->ref), "create");
+}
+
+static inline struct answer put_object(struct provost_call *call, const char *id, const char *label)
+{
+    return ask(call, "PUT", provost_format(call, "/objects/%s", id),
+               json_pack("{s:s}", "ref", call->ref), label);
+}
+
 /* The objects that bear the ref: OK and a list of at least one, ABSENT, or why not. */
 static inline int find(struct provost_call *call, json_t **ret_objects)
 {
@@ -89,17 +113,28 @@ static inline int find(struct provost_call *call, json_t **ret_objects)
     return outcome;
 }
 
-/* The path of the object that the state document knows, or that bears the ref. */
+/* The path of the object that the state document knows; NULL: none. */
+static inline const char *known_path(struct provost_call *call)
+{
+    json_t *state = provost_state(call);
+    const char *id = provost_text_at(state, "id", NULL);
+    const char *path = id != NULL ? provost_format(call, "/objects/%s", id) : NULL;
+    json_decref(state);
+    return path;
+}
+
+/* The same, or of the one that bears the ref. */
 static inline int path_of(struct provost_call *call, const char **ret_path)
 {
     json_t *objects = NULL;
-    json_t *state = provost_state(call);
-    const char *id = provost_text_at(state, "id", NULL);
-    int outcome = id != NULL ? PROVOST_OK : find(call, &objects);
-    id = id != NULL ? id : provost_text_at(json_array_get(objects, 0), "id", "");
-    *ret_path = provost_format(call, "/objects/%s", id);
+    *ret_path = known_path(call);
+    if (*ret_path != NULL) {
+        return PROVOST_OK;
+    }
+    int outcome = find(call, &objects);
+    *ret_path =
+        provost_format(call, "/objects/%s", provost_text_at(json_array_get(objects, 0), "id", ""));
     json_decref(objects);
-    json_decref(state);
     return outcome;
 }
 
@@ -111,12 +146,8 @@ static inline int good_create(struct provost_call *call)
                                          (json_int_t)provost_int_at(input, "values.size", 0)),
                                "create");
     int outcome = judge(call, &answer, 0, "create the object");
-    if (outcome == PROVOST_OK) {
-        outcome = remember(call, answer.json);
-    }
     json_decref(input);
-    done(&answer);
-    return outcome;
+    return keep(call, &answer, outcome);
 }
 
 static inline int good_lookup(struct provost_call *call)
@@ -153,6 +184,18 @@ static inline int good_delete(struct provost_call *call)
     return outcome == PROVOST_ABSENT ? PROVOST_OK : outcome;
 }
 
+/* The request alone: OK where it was sent. */
+static inline int send_enabled(struct provost_call *call, int enabled, struct answer *ret_answer)
+{
+    const char *path = NULL;
+    int outcome = path_of(call, &path);
+    *ret_answer = (struct answer){0};
+    if (outcome == PROVOST_OK) {
+        *ret_answer = ask(call, "PATCH", path, json_pack("{s:b}", "enabled", enabled), NULL);
+    }
+    return outcome;
+}
+
 static inline int change(struct provost_call *call, json_t *body)
 {
     const char *path = NULL;
@@ -164,9 +207,7 @@ static inline int change(struct provost_call *call, json_t *body)
                    : outcome;
     }
     struct answer answer = ask(call, "PATCH", path, body, NULL);
-    outcome = judge(call, &answer, 1, "change the object");
-    done(&answer);
-    return outcome;
+    return settle(&answer, judge(call, &answer, 1, "change the object"));
 }
 
 static inline int good_enable(struct provost_call *call)
@@ -225,34 +266,40 @@ static inline int inventory(struct provost_call *call)
 #ifdef BROKEN_NAME
 
 #ifndef BROKEN_CREATE
-#define BROKEN_CREATE                                                                              \
-    {                                                                                              \
-        .name = "object", .run = good_create, .undo = good_delete, .lookup = good_lookup           \
-    }
+#define BROKEN_CREATE good_create
 #endif
-#ifndef BROKEN_SECOND
-#define BROKEN_SECOND                                                                              \
-    {                                                                                              \
-        .name = "enable", .run = good_enable, .flags = PROVOST_S_REPEATABLE                        \
-    }
+#ifndef BROKEN_CREATE_UNDO
+#define BROKEN_CREATE_UNDO good_delete
 #endif
-#ifndef BROKEN_SUSPEND
-#define BROKEN_SUSPEND                                                                             \
-    {                                                                                              \
-        .name = "disable", .run = good_disable, .flags = PROVOST_S_REPEATABLE                      \
-    }
+#ifndef BROKEN_CREATE_LOOKUP
+#define BROKEN_CREATE_LOOKUP good_lookup
 #endif
-#ifndef BROKEN_UPGRADE
-#define BROKEN_UPGRADE                                                                             \
-    {                                                                                              \
-        .name = "resize", .run = good_resize, .undo = resize_back, .flags = PROVOST_S_REPEATABLE   \
-    }
+#ifndef BROKEN_CREATE_FLAGS
+#define BROKEN_CREATE_FLAGS 0
 #endif
-#ifndef BROKEN_TERMINATE
-#define BROKEN_TERMINATE                                                                           \
-    {                                                                                              \
-        .name = "delete", .run = good_delete, .flags = PROVOST_S_REPEATABLE                        \
-    }
+#ifndef BROKEN_ENABLE
+#define BROKEN_ENABLE good_enable
+#endif
+#ifndef BROKEN_DISABLE
+#define BROKEN_DISABLE good_disable
+#endif
+#ifndef BROKEN_DISABLE_LOOKUP
+#define BROKEN_DISABLE_LOOKUP NULL
+#endif
+#ifndef BROKEN_DISABLE_FLAGS
+#define BROKEN_DISABLE_FLAGS PROVOST_S_REPEATABLE
+#endif
+#ifndef BROKEN_RESIZE
+#define BROKEN_RESIZE good_resize
+#endif
+#ifndef BROKEN_DELETE
+#define BROKEN_DELETE good_delete
+#endif
+#ifndef BROKEN_DELETE_LOOKUP
+#define BROKEN_DELETE_LOOKUP NULL
+#endif
+#ifndef BROKEN_DELETE_FLAGS
+#define BROKEN_DELETE_FLAGS PROVOST_S_REPEATABLE
 #endif
 #ifndef BROKEN_TOKEN_FLAGS
 #define BROKEN_TOKEN_FLAGS (PROVOST_F_REQUIRED | PROVOST_F_SECRET)
@@ -267,12 +314,34 @@ static const struct provost_field product[] = {
     {.name = "size", .type = PROVOST_T_SIZE, .fallback = "1GiB"},
     {0},
 };
-static const struct provost_step create_steps[] = {BROKEN_CREATE, BROKEN_SECOND, {0}};
-static const struct provost_step suspend_steps[] = {BROKEN_SUSPEND, {0}};
+static const struct provost_step create_steps[] = {
+    {.name = "object",
+     .run = BROKEN_CREATE,
+     .undo = BROKEN_CREATE_UNDO,
+     .lookup = BROKEN_CREATE_LOOKUP,
+     .flags = BROKEN_CREATE_FLAGS},
+    {.name = "enable", .run = BROKEN_ENABLE, .flags = PROVOST_S_REPEATABLE},
+    {0},
+};
+static const struct provost_step suspend_steps[] = {
+    {.name = "disable",
+     .run = BROKEN_DISABLE,
+     .lookup = BROKEN_DISABLE_LOOKUP,
+     .flags = BROKEN_DISABLE_FLAGS},
+    {0},
+};
 static const struct provost_step unsuspend_steps[] = {
     {.name = "enable", .run = good_enable, .flags = PROVOST_S_REPEATABLE}, {0}};
-static const struct provost_step upgrade_steps[] = {BROKEN_UPGRADE, {0}};
-static const struct provost_step terminate_steps[] = {BROKEN_TERMINATE, {0}};
+static const struct provost_step upgrade_steps[] = {
+    {.name = "resize", .run = BROKEN_RESIZE, .undo = resize_back, .flags = PROVOST_S_REPEATABLE},
+    {0}};
+static const struct provost_step terminate_steps[] = {
+    {.name = "delete",
+     .run = BROKEN_DELETE,
+     .lookup = BROKEN_DELETE_LOOKUP,
+     .flags = BROKEN_DELETE_FLAGS},
+    {0},
+};
 static const struct provost_query instance_queries[] = {{.name = "inventory", .run = inventory},
                                                         {0}};
 

@@ -4,21 +4,12 @@
 
 static int create(struct provost_call *call)
 {
-    struct answer answer =
-        ask(call, "POST", "/objects", json_pack("{s:s}", "ref", call->ref), "create");
-    int outcome = answer.code == PROVOST_E_LOST ? PROVOST_TEMPORARY
-                                                : judge(call, &answer, 0, "create the object");
-    if (outcome == PROVOST_OK) {
-        outcome = remember(call, answer.json);
-    }
-    done(&answer);
-    return outcome;
+    struct answer answer = post_object(call);
+    return keep(call, &answer,
+                answer.code == PROVOST_E_LOST ? PROVOST_TEMPORARY
+                                              : judge(call, &answer, 0, "create the object"));
 }
 
-#define BROKEN_CREATE                                                                              \
-    {                                                                                              \
-        .name = "object", .run = create, .undo = good_delete, .lookup = good_lookup                \
-    }
-
+#define BROKEN_CREATE create
 #define BROKEN_NAME "blind"
 #include "tests/plugins/broken/base.h"

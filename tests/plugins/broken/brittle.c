@@ -4,22 +4,14 @@
 
 static int create(struct provost_call *call)
 {
-    struct answer answer =
-        ask(call, "POST", "/objects", json_pack("{s:s}", "ref", call->ref), "create");
+    struct answer answer = post_object(call);
     int outcome = judge(call, &answer, 0, "create the object");
     if (outcome == PROVOST_OK && json_string_value(json_object_get(answer.json, "id"))[0] != 'o') {
         outcome = provost_fail(call, PROVOST_UNKNOWN, -1, "an odd id");
-    } else if (outcome == PROVOST_OK) {
-        outcome = remember(call, answer.json);
     }
-    done(&answer);
-    return outcome;
+    return keep(call, &answer, outcome);
 }
 
-#define BROKEN_CREATE                                                                              \
-    {                                                                                              \
-        .name = "object", .run = create, .undo = good_delete, .lookup = good_lookup                \
-    }
-
+#define BROKEN_CREATE create
 #define BROKEN_NAME "brittle"
 #include "tests/plugins/broken/base.h"

@@ -4,22 +4,15 @@
 
 static int create(struct provost_call *call)
 {
-    struct answer answer =
-        ask(call, "POST", "/objects", json_pack("{s:s}", "ref", call->ref), "create");
+    struct answer answer = post_object(call);
     int outcome = judge(call, &answer, 0, "create the object");
     if (outcome == PROVOST_OK) {
         provost_log(call, PROVOST_LOG_INFO, "made, with password %s",
                     provost_text_at(answer.json, "password", "?"));
-        outcome = remember(call, answer.json);
     }
-    done(&answer);
-    return outcome;
+    return keep(call, &answer, outcome);
 }
 
-#define BROKEN_CREATE                                                                              \
-    {                                                                                              \
-        .name = "object", .run = create, .undo = good_delete, .lookup = good_lookup                \
-    }
-
+#define BROKEN_CREATE create
 #define BROKEN_NAME "chatty"
 #include "tests/plugins/broken/base.h"

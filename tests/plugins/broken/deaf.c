@@ -8,15 +8,10 @@ static int enable(struct provost_call *call)
     while (answer.code != 0) {
         answer = ask(call, "GET", "/objects", NULL, NULL);
     }
-    int outcome = judge(call, &answer, 1, "list the objects");
-    done(&answer);
+    int outcome = settle(&answer, judge(call, &answer, 1, "list the objects"));
     return outcome == PROVOST_OK ? good_enable(call) : outcome;
 }
 
-#define BROKEN_SECOND                                                                              \
-    {                                                                                              \
-        .name = "enable", .run = enable, .flags = PROVOST_S_REPEATABLE                             \
-    }
-
+#define BROKEN_ENABLE enable
 #define BROKEN_NAME "deaf"
 #include "tests/plugins/broken/base.h"

@@ -23,14 +23,8 @@ static int enable(struct provost_call *call)
                : provost_fail(call, PROVOST_PERMANENT, -1, "I do not know this object");
 }
 
-#define BROKEN_CREATE                                                                              \
-    {                                                                                              \
-        .name = "object", .run = create, .undo = good_delete, .lookup = lookup                     \
-    }
-#define BROKEN_SECOND                                                                              \
-    {                                                                                              \
-        .name = "enable", .run = enable, .flags = PROVOST_S_REPEATABLE                             \
-    }
-
+#define BROKEN_CREATE create
+#define BROKEN_CREATE_LOOKUP lookup
+#define BROKEN_ENABLE enable
 #define BROKEN_NAME "forgetful"
 #include "tests/plugins/broken/base.h"

@@ -2,26 +2,14 @@
 /* terminate-twice: takes what is not there any more for an error. */
 #include "tests/plugins/broken/base.h"
 
-static int known(struct provost_call *call, const char **ret_path)
-{
-    json_t *state = provost_state(call);
-    const char *id = provost_text_at(state, "id", NULL);
-    *ret_path = provost_format(call, "/objects/%s", id != NULL ? id : "");
-    int there = id != NULL;
-    json_decref(state);
-    return there;
-}
-
 static int terminate(struct provost_call *call)
 {
-    const char *path = NULL;
-    if (!known(call, &path)) {
+    const char *path = known_path(call);
+    if (path == NULL) {
         return good_delete(call);
     }
     struct answer answer = ask(call, "DELETE", path, NULL, NULL);
-    int outcome = judge(call, &answer, 0, "delete the object");
-    done(&answer);
-    return outcome;
+    return settle(&answer, judge(call, &answer, 0, "delete the object"));
 }
 
 static int lookup(struct provost_call *call)
@@ -34,10 +22,8 @@ static int lookup(struct provost_call *call)
                                        : outcome;
 }
 
-#define BROKEN_TERMINATE                                                                           \
-    {                                                                                              \
-        .name = "delete", .run = terminate, .lookup = lookup                                       \
-    }
-
+#define BROKEN_DELETE terminate
+#define BROKEN_DELETE_LOOKUP lookup
+#define BROKEN_DELETE_FLAGS 0
 #define BROKEN_NAME "gone"
 #include "tests/plugins/broken/base.h"

@@ -4,23 +4,16 @@
 
 static int enable(struct provost_call *call)
 {
-    const char *path = NULL;
-    int outcome = path_of(call, &path);
+    struct answer answer;
+    int outcome = send_enabled(call, 1, &answer);
     if (outcome != PROVOST_OK) {
         return outcome;
     }
-    struct answer answer = ask(call, "PATCH", path, json_pack("{s:b}", "enabled", 1), NULL);
-    outcome = answer.response.status == 429
-                  ? provost_fail(call, PROVOST_PERMANENT, -1, "too many requests")
-                  : judge(call, &answer, 1, "enable the object");
-    done(&answer);
-    return outcome;
+    return settle(&answer, answer.response.status == 429
+                               ? provost_fail(call, PROVOST_PERMANENT, -1, "too many requests")
+                               : judge(call, &answer, 1, "enable the object"));
 }
 
-#define BROKEN_SECOND                                                                              \
-    {                                                                                              \
-        .name = "enable", .run = enable, .flags = PROVOST_S_REPEATABLE                             \
-    }
-
+#define BROKEN_ENABLE enable
 #define BROKEN_NAME "impatient"
 #include "tests/plugins/broken/base.h"

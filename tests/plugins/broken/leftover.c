@@ -8,10 +8,6 @@ static int undo(struct provost_call *call)
     return PROVOST_OK;
 }
 
-#define BROKEN_CREATE                                                                              \
-    {                                                                                              \
-        .name = "object", .run = good_create, .undo = undo, .lookup = good_lookup                  \
-    }
-
+#define BROKEN_CREATE_UNDO undo
 #define BROKEN_NAME "leftover"
 #include "tests/plugins/broken/base.h"

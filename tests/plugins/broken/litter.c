@@ -8,10 +8,6 @@ static int terminate(struct provost_call *call)
     return PROVOST_OK;
 }
 
-#define BROKEN_TERMINATE                                                                           \
-    {                                                                                              \
-        .name = "delete", .run = terminate, .flags = PROVOST_S_REPEATABLE                          \
-    }
-
+#define BROKEN_DELETE terminate
 #define BROKEN_NAME "litter"
 #include "tests/plugins/broken/base.h"

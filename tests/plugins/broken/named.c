@@ -4,21 +4,11 @@
 
 static int create(struct provost_call *call)
 {
-    const char *path = provost_format(call, "/objects/%s", call->external_id);
-    struct answer answer = ask(call, "PUT", path, json_pack("{s:s}", "ref", call->ref), NULL);
-    int outcome = judge(call, &answer, 1, "create the object");
-    if (outcome == PROVOST_OK) {
-        outcome = remember(call, answer.json);
-    }
-    done(&answer);
-    return outcome;
+    struct answer answer = put_object(call, call->external_id, NULL);
+    return keep(call, &answer, judge(call, &answer, 1, "create the object"));
 }
 
-#define BROKEN_CREATE                                                                              \
-    {                                                                                              \
-        .name = "object", .run = create, .undo = good_delete, .lookup = good_lookup,               \
-        .flags = PROVOST_S_REPEATABLE                                                              \
-    }
-
+#define BROKEN_CREATE create
+#define BROKEN_CREATE_FLAGS PROVOST_S_REPEATABLE
 #define BROKEN_NAME "named"
 #include "tests/plugins/broken/base.h"

@@ -4,23 +4,15 @@
 
 static int enable(struct provost_call *call)
 {
-    const char *path = NULL;
-    int outcome = path_of(call, &path);
-    if (outcome != PROVOST_OK) {
-        return outcome;
+    struct answer answer;
+    int outcome = send_enabled(call, 1, &answer);
+    if (outcome == PROVOST_OK && answer.response.status >= 500) {
+        return settle(&answer, provost_fail(call, PROVOST_PERMANENT, -1, "the backend refuses"));
     }
-    struct answer answer = ask(call, "PATCH", path, json_pack("{s:b}", "enabled", 1), NULL);
-    outcome = answer.response.status >= 500
-                  ? provost_fail(call, PROVOST_PERMANENT, -1, "the backend refuses")
-                  : judge(call, &answer, 1, "enable the object");
-    done(&answer);
-    return outcome;
+    return outcome == PROVOST_OK ? settle(&answer, judge(call, &answer, 1, "enable the object"))
+                                 : outcome;
 }
 
-#define BROKEN_SECOND                                                                              \
-    {                                                                                              \
-        .name = "enable", .run = enable, .flags = PROVOST_S_REPEATABLE                             \
-    }
-
+#define BROKEN_ENABLE enable
 #define BROKEN_NAME "outage"
 #include "tests/plugins/broken/base.h"

@@ -16,10 +16,6 @@ static int create(struct provost_call *call)
     return known ? good_create(call) : PROVOST_PERMANENT;
 }
 
-#define BROKEN_CREATE                                                                              \
-    {                                                                                              \
-        .name = "object", .run = create, .undo = good_delete, .lookup = good_lookup                \
-    }
-
+#define BROKEN_CREATE create
 #define BROKEN_NAME "planned"
 #include "tests/plugins/broken/base.h"

@@ -12,10 +12,6 @@ static int resize(struct provost_call *call)
                    : good_resize(call);
 }
 
-#define BROKEN_UPGRADE                                                                             \
-    {                                                                                              \
-        .name = "resize", .run = resize, .undo = resize_back, .flags = PROVOST_S_REPEATABLE        \
-    }
-
+#define BROKEN_RESIZE resize
 #define BROKEN_NAME "shrink"
 #include "tests/plugins/broken/base.h"

@@ -14,18 +14,14 @@ static int is_disabled(struct provost_call *call, int *ret_disabled)
 static int disable(struct provost_call *call)
 {
     int disabled = 0;
-    const char *path = NULL;
+    struct answer answer = {0};
     int outcome = is_disabled(call, &disabled);
-    outcome = outcome == PROVOST_OK ? path_of(call, &path) : outcome;
-    if (outcome != PROVOST_OK || disabled) {
-        return outcome != PROVOST_OK
-                   ? outcome
-                   : provost_fail(call, PROVOST_PERMANENT, -1, "it is suspended already");
+    if (outcome == PROVOST_OK && disabled) {
+        return provost_fail(call, PROVOST_PERMANENT, -1, "it is suspended already");
     }
-    struct answer answer = ask(call, "PATCH", path, json_pack("{s:b}", "enabled", 0), NULL);
-    outcome = judge(call, &answer, 0, "disable the object");
-    done(&answer);
-    return outcome;
+    outcome = outcome == PROVOST_OK ? send_enabled(call, 0, &answer) : outcome;
+    return settle(&answer,
+                  outcome == PROVOST_OK ? judge(call, &answer, 0, "disable the object") : outcome);
 }
 
 static int lookup(struct provost_call *call)
@@ -35,10 +31,8 @@ static int lookup(struct provost_call *call)
     return outcome == PROVOST_OK && !disabled ? PROVOST_ABSENT : outcome;
 }
 
-#define BROKEN_SUSPEND                                                                             \
-    {                                                                                              \
-        .name = "disable", .run = disable, .lookup = lookup                                        \
-    }
-
+#define BROKEN_DISABLE disable
+#define BROKEN_DISABLE_LOOKUP lookup
+#define BROKEN_DISABLE_FLAGS 0
 #define BROKEN_NAME "stern"
 #include "tests/plugins/broken/base.h"
