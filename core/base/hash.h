@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* SHA-256, HMAC-SHA-256 and hex over libsodium. Any thread; pv_base_init first. */
+/* SHA-256, HMAC-SHA-256, hex and base64. Any thread; pv_base_init first. */
 #ifndef PV_BASE_HASH_H
 #define PV_BASE_HASH_H
 
