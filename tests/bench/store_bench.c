@@ -2,7 +2,8 @@
 /* What the SQLite store can do on this machine: durable accepts, and accept → one step → done, with
  * many in flight, beside the rate of fdatasync; fresh, and with finished operations loaded. Prints
  * one JSON object. usage: store_bench [--folder DIR] [--ops N] [--in-flight N] [--loaded N]
- * [--rounds N] */
+ * [--rounds N] [--array N] [--only accept]. --array: events in each accept of what is accepted
+ * only; --only accept: nothing else is measured. */
 #include "core/base/alloc.h"
 #include "core/base/clock.h"
 #include "core/base/hash.h"
@@ -16,12 +17,15 @@
 #include <unistd.h>
 #include <uv.h>
 
+#define MAX_ARRAY 1000
+
 struct bench {
     uv_loop_t loop;
     struct pv_store *store;
     struct pv_keyring *keyring;
     char path[512];
     size_t in_flight;
+    size_t array;  /* events in a request, where they are only accepted */
     size_t target; /* operations of the present round */
     size_t started;
     size_t ended;
@@ -33,10 +37,10 @@ struct bench {
 struct one {
     struct bench *bench;
     struct pv_accept accept;
-    struct pv_accept_item item;
+    struct pv_accept_item items[MAX_ARRAY];
     struct pv_progress progress;
     struct pv_step_row row;
-    char external_id[32];
+    char external_ids[MAX_ARRAY][24];
 };
 
 static const char body[] =
@@ -72,7 +76,7 @@ static void start(struct one *one);
 static void next(struct one *one)
 {
     pv_req_done(&one->accept.req);
-    one->bench->ended++;
+    one->bench->ended += one->accept.count;
     if (one->bench->started < one->bench->target) {
         start(one);
     }
@@ -129,22 +133,20 @@ static void accepted(struct pv_req *req)
     struct one *one = req->user;
     check(req);
     if (one->bench->finish) {
-        finish(one, one->item.ret_claimed);
+        finish(one, one->items[0].ret_claimed);
     } else {
         next(one);
     }
 }
 
-static void start(struct one *one)
+static void fill_item(struct one *one, size_t i)
 {
     struct bench *b = one->bench;
-    b->started++;
-    uint64_t serial = ++b->serial;
-    int len =
-        snprintf(one->external_id, sizeof(one->external_id), "%llu", (unsigned long long)serial);
-    struct pv_str external_id = {one->external_id, (size_t)len};
+    char *text = one->external_ids[i];
+    int len = snprintf(text, sizeof(one->external_ids[i]), "%llu", (unsigned long long)++b->serial);
+    struct pv_str external_id = {text, (size_t)len};
     const struct pv_str parts[] = {PV_STR("event"), external_id};
-    one->item = (struct pv_accept_item){
+    one->items[i] = (struct pv_accept_item){
         .op = pv_id_new(&pv_clock_system, &pv_rng_system),
         .service = pv_service_id(b->store->deployment, PV_STR("shop"), external_id),
         .source = PV_STR("shop"),
@@ -162,7 +164,17 @@ static void start(struct one *one)
         .quota = {.limit = -1},
         .actor = PV_STR("token:tok_00000000000000000000000000"),
     };
-    one->accept = (struct pv_accept){.items = &one->item, .count = 1};
+}
+
+static void start(struct one *one)
+{
+    struct bench *b = one->bench;
+    size_t count = b->finish ? 1 : b->array;
+    b->started += count;
+    for (size_t i = 0; i < count; i++) {
+        fill_item(one, i);
+    }
+    one->accept = (struct pv_accept){.items = one->items, .count = count};
     pv_req_init(&one->accept.req, PV_REQ_ACCEPT, accepted, one);
     one->accept.now_ms = pv_wall_ms(&pv_clock_system);
     one->accept.epoch = b->store->epoch;
@@ -307,11 +319,13 @@ struct settings {
     size_t in_flight;
     size_t loaded;
     size_t rounds;
+    size_t array;
+    bool only_accept;
 };
 
 static struct settings parse(int argc, char **argv)
 {
-    struct settings s = {"/tmp", 20000, 256, 100000, 5};
+    struct settings s = {"/tmp", 20000, 256, 100000, 5, 1, false};
     for (int i = 1; i + 1 < argc; i += 2) {
         size_t number = (size_t)strtoull(argv[i + 1], NULL, 10);
         if (strcmp(argv[i], "--folder") == 0) {
@@ -324,6 +338,10 @@ static struct settings parse(int argc, char **argv)
             s.loaded = number;
         } else if (strcmp(argv[i], "--rounds") == 0) {
             s.rounds = number;
+        } else if (strcmp(argv[i], "--array") == 0) {
+            s.array = number;
+        } else if (strcmp(argv[i], "--only") == 0 && strcmp(argv[i + 1], "accept") == 0) {
+            s.only_accept = true;
         } else {
             die(argv[i], "no such option");
         }
@@ -331,21 +349,53 @@ static struct settings parse(int argc, char **argv)
     if (s.rounds < 1 || s.rounds > 100) {
         die("--rounds", "from 1 to 100");
     }
+    if (s.array < 1 || s.array > MAX_ARRAY) {
+        die("--array", "from 1 to 1000");
+    }
     return s;
+}
+
+/* Accepts in a database of their own: their rate, and processor time of each. */
+static double accept_round(struct bench *b, const struct settings *s, double *ret_cpu_us)
+{
+    open_store(b, s->folder, "fresh");
+    double before = cpu_s();
+    double rate = run_round(b, s->ops, false);
+    *ret_cpu_us = (cpu_s() - before) * 1e6 / (double)s->ops;
+    close_store(b);
+    return rate;
+}
+
+static void only_accept(struct bench *b, const struct settings *s)
+{
+    double rates[100];
+    double cpu_us[100];
+    for (size_t i = 0; i < s->rounds; i++) {
+        rates[i] = accept_round(b, s, &cpu_us[i]);
+    }
+    printf("{\"accept_per_s\": %.0f, \"array\": %zu, \"in_flight\": %zu, "
+           "\"cpu_us_per_accept\": %.1f}\n",
+           median(rates, s->rounds), s->array, s->in_flight, median(cpu_us, s->rounds));
 }
 
 int main(int argc, char **argv)
 {
     struct settings s = parse(argc, argv);
     static const uint8_t keys[64] = {9};
-    struct bench fresh = {.in_flight = s.in_flight};
-    struct bench full = {.in_flight = s.in_flight, .serial = 1u << 30};
+    struct bench fresh = {.in_flight = s.in_flight, .array = s.array};
+    struct bench full = {.in_flight = s.in_flight, .array = 1, .serial = 1u << 30};
     memset(plan, 'p', sizeof(plan));
     if (pv_base_init() || pv_keyring_fixed(keys, &fresh.keyring) || uv_loop_init(&fresh.loop) ||
         uv_loop_init(&full.loop)) {
         die("start", "cannot");
     }
     full.keyring = fresh.keyring;
+    if (s.only_accept) {
+        only_accept(&fresh, &s);
+        uv_run(&fresh.loop, UV_RUN_DEFAULT);
+        pv_keyring_free(fresh.keyring);
+        return 0;
+    }
     double syncs = sync_rate(s.folder);
     open_store(&full, s.folder, "loaded");
     run_round(&full, 10000, true);
@@ -355,14 +405,13 @@ int main(int argc, char **argv)
     }
     long late_kib = resident_kib();
     double accepts[100];
+    double accept_cpu_us[100];
     double done[100];
     double done_full[100];
     double bytes[2] = {0};
     double cpu[2] = {0};
     for (size_t i = 0; i < s.rounds; i++) {
-        open_store(&fresh, s.folder, "fresh");
-        accepts[i] = run_round(&fresh, s.ops, false);
-        close_store(&fresh);
+        accepts[i] = accept_round(&fresh, &s, &accept_cpu_us[i]);
         open_store(&fresh, s.folder, "fresh");
         double bytes_before = written();
         double cpu_before = cpu_s();
@@ -379,14 +428,15 @@ int main(int argc, char **argv)
     close_store(&full);
     double all = (double)(s.ops * s.rounds);
     double flat = median(done_full, s.rounds) / median(done, s.rounds);
-    printf("{\"fdatasync_per_s\": %.0f, \"in_flight\": %zu, \"accept_per_s\": %.0f, "
-           "\"done_per_s\": %.0f, \"done_per_s_loaded\": %.0f, \"loaded\": %zu, \"flat\": %.3f, "
-           "\"resident_kib_10k\": %ld, \"resident_kib_loaded\": %ld, "
-           "\"bytes_per_op\": %.0f, \"bytes_per_op_loaded\": %.0f, \"cpu_us_per_op\": %.1f, "
-           "\"cpu_us_per_op_loaded\": %.1f}\n",
-           syncs, s.in_flight, median(accepts, s.rounds), median(done, s.rounds),
-           median(done_full, s.rounds), s.loaded, flat, early_kib, late_kib, bytes[0] / all,
-           bytes[1] / all, cpu[0] * 1e6 / all, cpu[1] * 1e6 / all);
+    printf(
+        "{\"fdatasync_per_s\": %.0f, \"in_flight\": %zu, \"accept_per_s\": %.0f, "
+        "\"done_per_s\": %.0f, \"done_per_s_loaded\": %.0f, \"loaded\": %zu, \"flat\": %.3f, "
+        "\"resident_kib_10k\": %ld, \"resident_kib_loaded\": %ld, "
+        "\"bytes_per_op\": %.0f, \"bytes_per_op_loaded\": %.0f, "
+        "\"cpu_us_per_accept\": %.1f, \"cpu_us_per_op\": %.1f, \"cpu_us_per_op_loaded\": %.1f}\n",
+        syncs, s.in_flight, median(accepts, s.rounds), median(done, s.rounds),
+        median(done_full, s.rounds), s.loaded, flat, early_kib, late_kib, bytes[0] / all,
+        bytes[1] / all, median(accept_cpu_us, s.rounds), cpu[0] * 1e6 / all, cpu[1] * 1e6 / all);
     uv_run(&fresh.loop, UV_RUN_DEFAULT);
     uv_run(&full.loop, UV_RUN_DEFAULT);
     uv_loop_close(&fresh.loop);
