@@ -182,6 +182,7 @@ struct pv_rows_ops {
     /* Attributes and composition; none when there are none. */
     int (*detail_get)(struct pv_rows *rows, int64_t service_n, struct pv_arena *arena,
                       struct pv_str *ret_attrs, struct pv_str *ret_composition);
+    /* Borrows the composition until the transaction ends. */
     int (*detail_put)(struct pv_rows *rows, int64_t service_n, struct pv_str attrs,
                       struct pv_str composition);
     /* The READY service of a lane that is due first, after (due, n). */
@@ -197,7 +198,8 @@ struct pv_rows_ops {
     int (*op_by_id)(struct pv_rows *rows, struct pv_id id, struct pv_arena *arena,
                     struct pv_op *ret);
     int (*op_by_n)(struct pv_rows *rows, int64_t n, struct pv_arena *arena, struct pv_op *ret);
-    int (*op_insert)(struct pv_rows *rows, struct pv_op *op); /* sets n */
+    /* Sets n. Borrows body and plan until the transaction ends. */
+    int (*op_insert)(struct pv_rows *rows, struct pv_op *op);
     int (*op_pin)(struct pv_rows *rows, struct pv_id op, int64_t n, struct pv_str plan);
     /* state … steps, reason, lane, cursor and result. */
     int (*op_finish)(struct pv_rows *rows, const struct pv_op *op);

@@ -38,9 +38,14 @@ static const char *const texts[PV_S_COUNT] = {
     [PV_S_MARK_RELEASE] = "RELEASE mark",
     [PV_S_MARK_ROLLBACK] = "ROLLBACK TO mark",
     [PV_S_SVC_BY_N] = "SELECT " SVC " FROM services WHERE n=?1",
-    [PV_S_SVC_INSERT] = "INSERT INTO services(" SVC ") VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,"
-                        "?12,?13,?14,?15,?16,?17,?18,?19,?20,?21,?22,?23,?24,?25,?26,?27,?28,?29,"
-                        "?30,?31,?32)",
+    [PV_S_SVC_LAST] = "SELECT coalesce(max(n), 0) FROM services",
+    /* OR FAIL: a failure ends the transaction, so that nobody needs the rows as they were before.
+     */
+    [PV_S_NEW_SERVICES] = "INSERT OR FAIL INTO services(" SVC ") SELECT * FROM pv_new_services",
+    [PV_S_NEW_DETAILS] = "INSERT OR FAIL INTO details SELECT * FROM pv_new_details",
+    [PV_S_NEW_OPERATIONS] =
+        "INSERT OR FAIL INTO operations(" OP ") SELECT * FROM pv_new_operations",
+    [PV_S_NEW_AUDIT] = "INSERT OR FAIL INTO audit SELECT * FROM pv_new_audit",
     [PV_S_SVC_UPDATE] = SVC_SET " WHERE n=?1",
     [PV_S_SVC_UPDATE_PLACE] =
         SVC_SET ", active_n=?17, active_state=?20, due=?28, lane=?30 WHERE n=?1",
@@ -57,8 +62,7 @@ static const char *const texts[PV_S_COUNT] = {
                            "ORDER BY active_n LIMIT 1",
     [PV_S_OP_BY_ID] = "SELECT " OP " FROM operations WHERE id=?1",
     [PV_S_OP_BY_N] = "SELECT " OP " FROM operations WHERE n=?1",
-    [PV_S_OP_INSERT] = "INSERT INTO operations(" OP ") VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,"
-                       "?12,?13,?14,?15,?16,?17,?18,?19,?20,?21,?22,?23)",
+    [PV_S_OP_LAST] = "SELECT coalesce(max(n), 0) FROM operations",
     [PV_S_OP_PIN] = "UPDATE operations SET plan_sealed=?2 WHERE n=?1",
     [PV_S_OP_FINISH] = "UPDATE operations SET state=?2, finished_ms=?3, deadline_ms=?4, "
                        "generation=?5, fence=?6, tries=?7, steps=?8, reason=?9, lane=?10, "
@@ -66,8 +70,8 @@ static const char *const texts[PV_S_COUNT] = {
     [PV_S_KEY_GET] = "SELECT value FROM key_index WHERE key=?1",
     [PV_S_KEY_SCAN] = "SELECT value FROM key_log WHERE key=?1",
     [PV_S_KEY_AFTER] = "SELECT key FROM key_index WHERE key>?1 ORDER BY key LIMIT ?2",
-    [PV_S_KEY_PUT] = "INSERT OR IGNORE INTO key_index VALUES(?1,?2)",
-    [PV_S_KEY_LOG] = "INSERT INTO key_log VALUES(?1,?2,?3)",
+    [PV_S_KEY_PUT] = "INSERT OR IGNORE INTO key_index SELECT key, value FROM pv_new_keys",
+    [PV_S_KEY_LOG] = "INSERT OR FAIL INTO key_log SELECT n, key, value FROM pv_new_keys",
     [PV_S_KEY_TRIM] = "DELETE FROM key_log WHERE n<=?1",
     [PV_S_WAIT_ADD] = "INSERT INTO waiting VALUES(?1,?2,?3)",
     [PV_S_WAIT_DEL] = "DELETE FROM waiting WHERE service_n=?1 AND op_n=?2",
@@ -116,7 +120,6 @@ static const char *const texts[PV_S_COUNT] = {
     [PV_S_QUOTA_PUT] = "INSERT OR REPLACE INTO quotas VALUES(?1,?2,?3)",
     [PV_S_QUOTA_DROP] = "DELETE FROM quotas WHERE service_n=?1",
     [PV_S_QUOTA_LIST] = "SELECT name, used FROM quotas WHERE service_n=?1 ORDER BY name",
-    [PV_S_AUDIT_ADD] = "INSERT INTO audit VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12)",
     [PV_S_AUDIT_HASH] = "SELECT hash FROM audit WHERE n=?1",
     [PV_S_OUTBOX_ADD] = "INSERT INTO outbox VALUES(NULL,?1,?2,?3,?4,?5,?6,?7,?8,?9,0,0,NULL,?10)",
     [PV_S_OUTBOX_DEL] = "DELETE FROM outbox WHERE n=?1",
@@ -190,8 +193,30 @@ void pv_sqlite_finish_req(struct pv_req *req, int status, const char *why)
     req->status = pv_err_set(&req->err, status, "the store: %s (%s)", pv_status_text(status), why);
 }
 
+/* What of the pending rows a statement would miss. */
+static const uint8_t sees[PV_S_COUNT] = {
+    [PV_S_COMMIT] = PV_PENDING_ALL,
+    [PV_S_MARK] = PV_PENDING_ALL,
+    [PV_S_SVC_LAST] = PV_PENDING_SERVICES,
+    [PV_S_LANE_NEXT] = PV_PENDING_SERVICES,
+    [PV_S_LANE_FIRST] = PV_PENDING_SERVICES,
+    [PV_S_LANE_AFTER] = PV_PENDING_SERVICES,
+    [PV_S_CLAIMED_AFTER] = PV_PENDING_SERVICES,
+    [PV_S_OP_LAST] = PV_PENDING_OPERATIONS,
+    [PV_S_OP_BY_ID] = PV_PENDING_OPERATIONS,
+    [PV_S_AUDIT_HASH] = PV_PENDING_AUDIT,
+};
+
 sqlite3_stmt *pv_sqlite_stmt(struct pv_sqlite_db *db, enum pv_stmt which, int *ret_status)
 {
+    int status = sees[which] ? pv_pending_flush(db, sees[which]) : PV_OK;
+    if (!status && which == PV_S_COMMIT && db->pending) {
+        status = pv_sqlite_keys_log(db);
+    }
+    if (status) {
+        *ret_status = status;
+        return NULL;
+    }
     if (!db->stmts[which]) {
         int code = sqlite3_prepare_v3(db->db, texts[which], -1, SQLITE_PREPARE_PERSISTENT,
                                       &db->stmts[which], NULL);

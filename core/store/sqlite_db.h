@@ -8,6 +8,7 @@
 #include "core/store/key_filter.h"
 #include "core/store/key_tail.h"
 #include "core/store/logic.h"
+#include "core/store/sqlite_pending.h"
 
 #include <sqlite3.h>
 
@@ -21,7 +22,11 @@ enum pv_stmt {
     PV_S_MARK_RELEASE,
     PV_S_MARK_ROLLBACK,
     PV_S_SVC_BY_N,
-    PV_S_SVC_INSERT,
+    PV_S_SVC_LAST,
+    PV_S_NEW_SERVICES,
+    PV_S_NEW_DETAILS,
+    PV_S_NEW_OPERATIONS,
+    PV_S_NEW_AUDIT,
     PV_S_SVC_UPDATE,
     PV_S_SVC_UPDATE_PLACE,
     PV_S_DETAIL_GET,
@@ -32,7 +37,7 @@ enum pv_stmt {
     PV_S_CLAIMED_AFTER,
     PV_S_OP_BY_ID,
     PV_S_OP_BY_N,
-    PV_S_OP_INSERT,
+    PV_S_OP_LAST,
     PV_S_OP_PIN,
     PV_S_OP_FINISH,
     PV_S_KEY_GET,
@@ -75,7 +80,6 @@ enum pv_stmt {
     PV_S_QUOTA_PUT,
     PV_S_QUOTA_DROP,
     PV_S_QUOTA_LIST,
-    PV_S_AUDIT_ADD,
     PV_S_AUDIT_HASH,
     PV_S_OUTBOX_ADD,
     PV_S_OUTBOX_DEL,
@@ -118,14 +122,16 @@ struct pv_sqlite_db {
     struct pv_sqlite_vfs vfs;
     const struct pv_keyring *keyring; /* borrowed */
     sqlite3_stmt *stmts[PV_S_COUNT];
+    struct pv_pending *pending;    /* NULL: it only reads */
     struct pv_buf seals[PV_SEALS]; /* what is bound until the statement was run */
     struct pv_key_tail tail;
     struct pv_key_filter filter; /* of what the index has */
     bool reader;                 /* only reads: the tail, and what is missing, are the writer's */
     /* Keys that were not found, since what is absent is asked for again before it is added. */
     struct pv_tail_key missing[PV_MISSING_KEYS];
-    size_t mark_count; /* keys at the mark */
-    size_t tail_kept;  /* these three: as of the latest commit */
+    size_t mark_count;  /* keys at the mark */
+    size_t tail_logged; /* keys that stand in the log */
+    size_t tail_kept;   /* these three: as of the latest commit */
     size_t merged_kept;
     int64_t trimmed_kept;
     int64_t trimmed_n; /* up to here the log is deleted */
@@ -153,7 +159,8 @@ int pv_sqlite_renew(struct pv_sqlite_db *db) PV_MUST_CHECK;
 int pv_sqlite_sync_fault(struct pv_sqlite_db *db) PV_MUST_CHECK;
 /* The request failed, for this reason. */
 void pv_sqlite_finish_req(struct pv_req *req, int status, const char *why);
-/* The prepared statement, ready to bind; NULL: *ret_status says why. */
+/* The prepared statement, ready to bind; NULL: *ret_status says why. Writes what is pending, where
+ * the statement could see it; those by the number of a service or operation: pv_pending_flush_n. */
 sqlite3_stmt *pv_sqlite_stmt(struct pv_sqlite_db *db, enum pv_stmt which, int *ret_status);
 /* Runs a statement that returns no row, and resets it. */
 int pv_sqlite_run(struct pv_sqlite_db *db, sqlite3_stmt *stmt) PV_MUST_CHECK;
@@ -203,6 +210,8 @@ int pv_sqlite_key_find(struct pv_sqlite_db *db, int kind, struct pv_id id,
                        int64_t *ret_value) PV_MUST_CHECK;
 int pv_sqlite_key_add(struct pv_sqlite_db *db, int kind, struct pv_id id,
                       int64_t value) PV_MUST_CHECK;
+/* Writes the log of the keys that this transaction added: COMMIT does it. */
+int pv_sqlite_keys_log(struct pv_sqlite_db *db) PV_MUST_CHECK;
 /* Around each transaction that writes: a slice of the merge; then what became of the transaction.
  */
 int pv_sqlite_keys_before_commit(struct pv_sqlite_db *db) PV_MUST_CHECK;

@@ -64,36 +64,28 @@ int pv_sqlite_key_add(struct pv_sqlite_db *db, int kind, struct pv_id id, int64_
 {
     struct pv_tail_key key = pv_tail_key(kind, id);
     int status = pv_tail_reserve(&db->tail);
-    sqlite3_stmt *stmt = status ? NULL : pv_sqlite_stmt(db, PV_S_KEY_LOG, &status);
-    if (!stmt) {
+    if (status) {
         return status;
     }
-    sqlite3_bind_int64(stmt, 1, db->tail.first_n + (int64_t)db->tail.count);
-    sqlite3_bind_blob(stmt, 2, key.b, sizeof(key.b), SQLITE_STATIC);
-    sqlite3_bind_int64(stmt, 3, value);
-    status = pv_sqlite_run(db, stmt);
-    if (!status) {
-        pv_tail_add(&db->tail, &key, value);
-        struct pv_tail_key *missing = missing_place(db, &key);
-        if (same_key(missing, &key)) {
-            *missing = (struct pv_tail_key){{0}};
-        }
+    pv_tail_add(&db->tail, &key, value);
+    struct pv_tail_key *missing = missing_place(db, &key);
+    if (same_key(missing, &key)) {
+        *missing = (struct pv_tail_key){{0}};
     }
-    return status;
+    return PV_OK;
 }
 
-static int merge_one(struct pv_sqlite_db *db, const struct pv_tail_entry *entry)
+/* Merges the next `count` keys into the index. */
+static int merge(struct pv_sqlite_db *db, size_t count)
 {
-    int status = PV_OK;
-    sqlite3_stmt *stmt = pv_sqlite_stmt(db, PV_S_KEY_PUT, &status);
-    if (!stmt) {
-        return status;
+    struct pv_key_tail *tail = &db->tail;
+    for (size_t i = 0; i < count; i++) {
+        /* Also where the transaction comes to nothing: then it may be there, and is looked up. */
+        pv_filter_add(&db->filter, &tail->entries[tail->order[tail->merged + i]].key);
     }
-    /* Also where the transaction comes to nothing: then it may be there, and is looked up. */
-    pv_filter_add(&db->filter, &entry->key);
-    sqlite3_bind_blob(stmt, 1, entry->key.b, sizeof(entry->key.b), SQLITE_STATIC);
-    sqlite3_bind_int64(stmt, 2, entry->value);
-    return pv_sqlite_run(db, stmt);
+    int status = pv_pending_keys(db, PV_S_KEY_PUT, tail->merged, count, true);
+    tail->merged += status ? 0 : count;
+    return status;
 }
 
 /* Deletes log rows that the index holds. */
@@ -115,6 +107,14 @@ static int trim(struct pv_sqlite_db *db)
     return status;
 }
 
+int pv_sqlite_keys_log(struct pv_sqlite_db *db)
+{
+    size_t count = db->tail.count;
+    int status = pv_pending_keys(db, PV_S_KEY_LOG, db->tail_logged, count - db->tail_logged, false);
+    db->tail_logged = status ? db->tail_logged : count;
+    return status;
+}
+
 int pv_sqlite_keys_before_commit(struct pv_sqlite_db *db)
 {
     struct pv_key_tail *tail = &db->tail;
@@ -124,9 +124,9 @@ int pv_sqlite_keys_before_commit(struct pv_sqlite_db *db)
     }
     /* Faster than they come, so that it ends. */
     size_t slice = SLICE + 2 * (tail->count - db->tail_kept);
-    for (size_t i = 0; !status && i < slice && tail->merged < tail->merge_count; i++) {
-        status = merge_one(db, &tail->entries[tail->order[tail->merged]]);
-        tail->merged += status ? 0 : 1;
+    if (!status && tail->order) {
+        size_t left = tail->merge_count - tail->merged;
+        status = merge(db, slice < left ? slice : left);
     }
     return status;
 }
@@ -138,6 +138,7 @@ void pv_sqlite_keys_committed(struct pv_sqlite_db *db)
         pv_tail_merge_end(tail);
     }
     db->tail_kept = tail->count;
+    db->tail_logged = tail->count;
     db->merged_kept = tail->merged;
     db->trimmed_kept = db->trimmed_n;
 }
@@ -145,6 +146,7 @@ void pv_sqlite_keys_committed(struct pv_sqlite_db *db)
 void pv_sqlite_keys_rolled_back(struct pv_sqlite_db *db)
 {
     pv_tail_cut(&db->tail, db->tail_kept);
+    db->tail_logged = db->tail_kept;
     db->tail.merged = db->merged_kept;
     db->trimmed_n = db->trimmed_kept;
 }

@@ -91,6 +91,7 @@ static int connect_db(struct pv_sqlite_db *db, const char *path, struct pv_err *
                                "PRAGMA cache_size=-6144; PRAGMA temp_store=MEMORY;"
                                "PRAGMA foreign_keys=OFF; PRAGMA busy_timeout=1000;"
                                "PRAGMA wal_autocheckpoint=0; PRAGMA trusted_schema=OFF;");
+    status = status ? status : pv_pending_start(db);
     if (!status) {
         sqlite3_wal_hook(db->db, on_wal, db);
     }
@@ -379,6 +380,7 @@ void pv_sqlite_db_close(struct pv_sqlite_db *db)
     sqlite3_close(db->db);
     db->db = NULL;
     pv_sqlite_vfs_unregister(&db->vfs);
+    pv_pending_end(db);
     pv_tail_done(&db->tail);
     pv_filter_done(&db->filter);
     for (size_t i = 0; i < PV_SEALS; i++) {

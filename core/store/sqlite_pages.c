@@ -12,32 +12,48 @@
  * row by row, and the walk ends after PV_PAGE_WALK rows. */
 static int operations_sql(const struct pv_filter *filter, char *sql, size_t size)
 {
-    if (filter->state >= PV_OPS_READY && filter->state <= PV_OPS_NEEDS_OPERATOR) {
+#define ACTIVE                                                                                     \
+    "SELECT active_n, source, %d, 0 FROM services INDEXED BY services_live "                       \
+    "WHERE active_state <> 0 AND active_state=%d AND active_n<?1 "
+#define WAITING                                                                                    \
+    "SELECT w.op_n, s.source, 0, 1 FROM waiting w INDEXED BY waiting_op "                          \
+    "JOIN services s ON s.n=w.service_n WHERE w.op_n<?1 "
+    int state = filter->state;
+    if (state >= PV_OPS_READY && state <= PV_OPS_NEEDS_OPERATOR) {
+        return filter->service_n
+                   ? snprintf(sql, size,
+                              "SELECT active_n, source, active_state, 0 FROM services WHERE n=?3 "
+                              "AND active_state=%d AND active_n<?1",
+                              state)
+                   : snprintf(sql, size, ACTIVE "ORDER BY active_n DESC", state, state);
+    }
+    if (state == PV_OPS_QUEUED && !filter->service_n) {
+        return snprintf(sql, size, WAITING "ORDER BY w.op_n DESC");
+    }
+    if (state == -2 && !filter->service_n) { /* each part is in order: they are merged */
         return snprintf(sql, size,
-                        "SELECT active_n, source, active_state, 0 FROM services %s AND "
-                        "active_state=%d AND active_n<?1 ORDER BY active_n DESC",
-                        filter->service_n ? "WHERE n=?3"
-                                          : "INDEXED BY services_live WHERE active_state <> 0",
-                        filter->state);
+                        ACTIVE "UNION ALL " ACTIVE "UNION ALL " ACTIVE "UNION ALL " WAITING
+                               "ORDER BY 1 DESC",
+                        0, PV_OPS_READY, 0, PV_OPS_RUNNING, 0, PV_OPS_NEEDS_OPERATOR);
     }
     char walk[80] = "NOT INDEXED WHERE";
     if (filter->service_n) {
         snprintf(walk, sizeof(walk), "INDEXED BY operations_service WHERE service_n=?3 AND");
-    } else if (filter->state == -2 || filter->state == PV_OPS_QUEUED) {
-        snprintf(walk, sizeof(walk), "INDEXED BY operations_live WHERE state=0 AND");
-    } else if (filter->state > PV_OPS_DONE) {
+    } else if (state > PV_OPS_DONE) {
         snprintf(walk, sizeof(walk), "INDEXED BY operations_failed WHERE state=%d AND state>10 AND",
-                 filter->state);
+                 state);
     } else if (filter->source.ptr) {
         snprintf(walk, sizeof(walk), "INDEXED BY operations_source WHERE source=?2 AND");
     }
     return snprintf(sql, size,
                     "SELECT n, source, state, %s FROM operations o %s n<?1 ORDER BY n DESC",
-                    filter->state == PV_OPS_QUEUED
+                    state == PV_OPS_QUEUED
                         ? "EXISTS (SELECT 1 FROM waiting w WHERE w.service_n=o.service_n AND "
                           "w.op_n=o.n)"
                         : "0",
                     walk);
+#undef ACTIVE
+#undef WAITING
 }
 
 static int services_sql(const struct pv_filter *filter, char *sql, size_t size)
@@ -73,6 +89,10 @@ static bool row_matches(const struct pv_filter *filter, sqlite3_stmt *stmt)
 static int prepare_page(struct pv_sqlite_db *db, const struct pv_filter *filter, const char *sql,
                         int64_t from, sqlite3_stmt **ret)
 {
+    int status = pv_pending_flush(db, PV_PENDING_ALL);
+    if (status) {
+        return status;
+    }
     int code = sqlite3_prepare_v2(db->db, sql, -1, ret, NULL);
     if (code != SQLITE_OK) {
         return pv_sqlite_status(db, code);
@@ -92,7 +112,7 @@ static int sql_list(struct pv_rows *rows, const struct pv_filter *filter, int64_
                     size_t *ret_count, int64_t *ret_stopped)
 {
     struct pv_sqlite_db *db = pv_sqlite_db_of(rows);
-    char sql[512];
+    char sql[768];
     int64_t from = filter->after_n;
     if (filter->what == PV_LIST_OPERATIONS) {
         operations_sql(filter, sql, sizeof(sql));
@@ -125,41 +145,9 @@ static int sql_list(struct pv_rows *rows, const struct pv_filter *filter, int64_
 
 /* ---- audit ---- */
 
-static void bind_id_or_null(sqlite3_stmt *stmt, int at, const struct pv_id *id)
-{
-    if (pv_id_is_zero(*id)) {
-        sqlite3_bind_null(stmt, at);
-    } else {
-        pv_bind_id(stmt, at, id);
-    }
-}
-
 static int sql_audit_add(struct pv_rows *rows, const struct pv_audit_row *row, int64_t service_n)
 {
-    struct pv_sqlite_db *db = pv_sqlite_db_of(rows);
-    int status = PV_OK;
-    sqlite3_stmt *stmt = pv_sqlite_stmt(db, PV_S_AUDIT_ADD, &status);
-    if (!stmt) {
-        return status;
-    }
-    static const struct pv_hash zero;
-    sqlite3_bind_int64(stmt, 1, (int64_t)row->n);
-    sqlite3_bind_int64(stmt, 2, row->writer);
-    sqlite3_bind_int64(stmt, 3, row->at_ms);
-    pv_bind_str(stmt, 4, row->record.actor);
-    pv_bind_str(stmt, 5, row->record.what);
-    pv_bind_str(stmt, 6, row->record.source);
-    pv_bind_str(stmt, 7, row->record.detail);
-    bind_id_or_null(stmt, 8, &row->record.service);
-    bind_id_or_null(stmt, 9, &row->record.op);
-    if (pv_hash_eq(row->record.digest, zero)) {
-        sqlite3_bind_null(stmt, 10);
-    } else {
-        pv_bind_hash(stmt, 10, &row->record.digest);
-    }
-    pv_bind_hash(stmt, 11, &row->hash);
-    sqlite3_bind_int64(stmt, 12, service_n);
-    return pv_sqlite_run(db, stmt);
+    return pv_pending_audit(pv_sqlite_db_of(rows), row, service_n);
 }
 
 static int audit_hash(struct pv_sqlite_db *db, uint64_t n, struct pv_hash *ret)

@@ -432,7 +432,8 @@ int pv_sqlite_reseal(struct pv_rows *rows, struct pv_reseal *in)
     struct pv_arena arena;
     pv_arena_init(&arena);
     pv_buf_init(&state.cursor, STATE_MAX);
-    int status = load_state(db, &arena, &state);
+    int status = pv_pending_flush(db, PV_PENDING_ALL);
+    status = status ? status : load_state(db, &arena, &state);
     status = status ? status : go_on(db, &state, in->limit);
     if (!status) {
         in->ret_done = state.table >= TABLES;

@@ -27,6 +27,7 @@ static int sql_mark_rollback(struct pv_rows *rows)
 {
     struct pv_sqlite_db *db = pv_sqlite_db_of(rows);
     int status = pv_sqlite_run_plain(db, PV_S_MARK_ROLLBACK);
+    pv_pending_drop(db);
     pv_tail_cut(&db->tail, db->mark_count);
     return status ? status : sql_mark_release(rows);
 }
@@ -82,8 +83,8 @@ static int read_svc(sqlite3_stmt *stmt, struct pv_arena *arena, struct pv_svc *r
 static int sql_svc_by_n(struct pv_rows *rows, int64_t n, struct pv_arena *arena, struct pv_svc *ret)
 {
     struct pv_sqlite_db *db = pv_sqlite_db_of(rows);
-    int status = PV_OK;
-    sqlite3_stmt *stmt = pv_sqlite_stmt(db, PV_S_SVC_BY_N, &status);
+    int status = pv_pending_flush_n(db, PV_PENDING_SERVICES, n);
+    sqlite3_stmt *stmt = status ? NULL : pv_sqlite_stmt(db, PV_S_SVC_BY_N, &status);
     if (!stmt) {
         return status;
     }
@@ -102,18 +103,11 @@ static int sql_svc_by_id(struct pv_rows *rows, struct pv_id id, struct pv_arena 
     return status ? status : sql_svc_by_n(rows, n, arena, ret);
 }
 
-/* An update keeps what never changes: id, source, external_id, created_ms. */
-static void bind_svc(sqlite3_stmt *stmt, const struct pv_svc *svc, bool insert, bool place)
+/* An update keeps what never changes: id, source, external_id, created_ms; and, without `place`,
+ * what the indexes cover. */
+static void bind_svc(sqlite3_stmt *stmt, const struct pv_svc *svc, bool place)
 {
-    if (insert) {
-        sqlite3_bind_null(stmt, 1);
-        pv_bind_id(stmt, 2, &svc->id);
-        pv_bind_str(stmt, 3, svc->source);
-        pv_bind_str(stmt, 4, svc->external_id);
-        sqlite3_bind_int64(stmt, 12, svc->created_ms);
-    } else {
-        sqlite3_bind_int64(stmt, 1, svc->n);
-    }
+    sqlite3_bind_int64(stmt, 1, svc->n);
     pv_bind_str(stmt, 5, svc->product);
     pv_bind_str(stmt, 6, svc->plan_name);
     sqlite3_bind_int64(stmt, 7, svc->generation);
@@ -154,24 +148,31 @@ static void bind_svc(sqlite3_stmt *stmt, const struct pv_svc *svc, bool insert, 
     pv_bind_str(stmt, 30, svc->lane.ptr ? svc->lane : PV_STR(""));
 }
 
-static int sql_svc_put(struct pv_rows *rows, struct pv_svc *svc)
+static int update_svc(struct pv_sqlite_db *db, const struct pv_svc *svc)
 {
-    struct pv_sqlite_db *db = pv_sqlite_db_of(rows);
-    bool insert = svc->n == 0;
-    bool place = insert || svc->was.active_state != svc->active_state ||
-                 svc->was.active_n != svc->active_n || svc->was.due != svc->due ||
-                 !pv_str_eq(svc->was.lane, svc->lane);
+    bool place = svc->was.active_state != svc->active_state || svc->was.active_n != svc->active_n ||
+                 svc->was.due != svc->due || !pv_str_eq(svc->was.lane, svc->lane);
     int status = PV_OK;
-    sqlite3_stmt *stmt = pv_sqlite_stmt(
-        db, insert ? PV_S_SVC_INSERT : (place ? PV_S_SVC_UPDATE_PLACE : PV_S_SVC_UPDATE), &status);
+    sqlite3_stmt *stmt =
+        pv_sqlite_stmt(db, place ? PV_S_SVC_UPDATE_PLACE : PV_S_SVC_UPDATE, &status);
     if (!stmt) {
         return status;
     }
-    bind_svc(stmt, svc, insert, place);
-    status = pv_sqlite_run(db, stmt);
-    if (!status && insert) {
-        svc->n = sqlite3_last_insert_rowid(db->db);
-        status = pv_sqlite_key_add(db, PV_KEY_SERVICE, svc->id, svc->n);
+    bind_svc(stmt, svc, place);
+    return pv_sqlite_run(db, stmt);
+}
+
+static int sql_svc_put(struct pv_rows *rows, struct pv_svc *svc)
+{
+    struct pv_sqlite_db *db = pv_sqlite_db_of(rows);
+    bool known = true;
+    int status = PV_OK;
+    if (svc->n == 0) {
+        status = pv_pending_service(db, svc);
+        status = status ? status : pv_sqlite_key_add(db, PV_KEY_SERVICE, svc->id, svc->n);
+    } else {
+        status = pv_pending_overwrite(db, svc, &known);
+        status = status || known ? status : update_svc(db, svc);
     }
     if (!status) {
         svc->was = (struct pv_svc_was){svc->active_state, svc->active_n, svc->due, svc->lane};
@@ -183,8 +184,8 @@ static int sql_detail_get(struct pv_rows *rows, int64_t service_n, struct pv_are
                           struct pv_str *ret_attrs, struct pv_str *ret_composition)
 {
     struct pv_sqlite_db *db = pv_sqlite_db_of(rows);
-    int status = PV_OK;
-    sqlite3_stmt *stmt = pv_sqlite_stmt(db, PV_S_DETAIL_GET, &status);
+    int status = pv_pending_flush_n(db, PV_PENDING_SERVICES, service_n);
+    sqlite3_stmt *stmt = status ? NULL : pv_sqlite_stmt(db, PV_S_DETAIL_GET, &status);
     if (!stmt) {
         return status;
     }
@@ -206,7 +207,12 @@ static int sql_detail_put(struct pv_rows *rows, int64_t service_n, struct pv_str
                           struct pv_str composition)
 {
     struct pv_sqlite_db *db = pv_sqlite_db_of(rows);
-    int status = PV_OK;
+    bool known = false;
+    int status = attrs.ptr ? pv_pending_flush_n(db, PV_PENDING_SERVICES, service_n)
+                           : pv_pending_detail(db, service_n, composition, &known);
+    if (status || known) {
+        return status;
+    }
     sqlite3_stmt *stmt = pv_sqlite_stmt(db, PV_S_DETAIL_PUT, &status);
     if (!stmt) {
         return status;
@@ -343,8 +349,8 @@ static int sql_op_by_id(struct pv_rows *rows, struct pv_id id, struct pv_arena *
 static int sql_op_by_n(struct pv_rows *rows, int64_t n, struct pv_arena *arena, struct pv_op *ret)
 {
     struct pv_sqlite_db *db = pv_sqlite_db_of(rows);
-    int status = PV_OK;
-    sqlite3_stmt *stmt = pv_sqlite_stmt(db, PV_S_OP_BY_N, &status);
+    int status = pv_pending_flush_n(db, PV_PENDING_OPERATIONS, n);
+    sqlite3_stmt *stmt = status ? NULL : pv_sqlite_stmt(db, PV_S_OP_BY_N, &status);
     if (!stmt) {
         return status;
     }
@@ -354,49 +360,14 @@ static int sql_op_by_n(struct pv_rows *rows, int64_t n, struct pv_arena *arena, 
 
 static int sql_op_insert(struct pv_rows *rows, struct pv_op *op)
 {
-    struct pv_sqlite_db *db = pv_sqlite_db_of(rows);
-    int status = PV_OK;
-    sqlite3_stmt *stmt = pv_sqlite_stmt(db, PV_S_OP_INSERT, &status);
-    if (!stmt) {
-        return status;
-    }
-    sqlite3_bind_null(stmt, 1);
-    pv_bind_id(stmt, 2, &op->id);
-    sqlite3_bind_int64(stmt, 3, op->service_n);
-    pv_bind_str(stmt, 4, op->source);
-    sqlite3_bind_int(stmt, 5, op->type);
-    sqlite3_bind_int(stmt, 6, op->state);
-    sqlite3_bind_int64(stmt, 7, op->accepted_ms);
-    sqlite3_bind_int64(stmt, 8, op->finished_ms);
-    sqlite3_bind_int64(stmt, 9, op->deadline_ms);
-    sqlite3_bind_int64(stmt, 10, op->generation);
-    sqlite3_bind_int64(stmt, 11, (int64_t)op->fence);
-    sqlite3_bind_int64(stmt, 12, op->tries);
-    sqlite3_bind_int64(stmt, 13, op->steps);
-    pv_bind_hash(stmt, 14, &op->mac);
-    pv_bind_str(stmt, 15, op->action);
-    pv_bind_str(stmt, 16, op->product);
-    pv_bind_str(stmt, 17, op->plan_name);
-    pv_bind_str(stmt, 18, op->reason);
-    pv_bind_str(stmt, 19, op->lane);
-    pv_bind_blob(stmt, 20, op->cursor);
-    struct pv_identity b = pv_identity_id("body", op->id);
-    struct pv_identity p = pv_identity_id("plan", op->id);
-    sqlite3_bind_null(stmt, 21);
-    status = pv_bind_sealed(db, stmt, 22, 0, pv_identity_str(&b), op->body);
-    status = status ? status : pv_bind_sealed(db, stmt, 23, 1, pv_identity_str(&p), op->plan);
-    status = status ? status : pv_sqlite_run(db, stmt);
-    if (!status) {
-        op->n = sqlite3_last_insert_rowid(db->db);
-    }
-    return status;
+    return pv_pending_operation(pv_sqlite_db_of(rows), op);
 }
 
 static int sql_op_pin(struct pv_rows *rows, struct pv_id id, int64_t n, struct pv_str plan)
 {
     struct pv_sqlite_db *db = pv_sqlite_db_of(rows);
-    int status = PV_OK;
-    sqlite3_stmt *stmt = pv_sqlite_stmt(db, PV_S_OP_PIN, &status);
+    int status = pv_pending_flush_n(db, PV_PENDING_OPERATIONS, n);
+    sqlite3_stmt *stmt = status ? NULL : pv_sqlite_stmt(db, PV_S_OP_PIN, &status);
     if (!stmt) {
         return status;
     }
@@ -409,8 +380,8 @@ static int sql_op_pin(struct pv_rows *rows, struct pv_id id, int64_t n, struct p
 static int sql_op_finish(struct pv_rows *rows, const struct pv_op *op)
 {
     struct pv_sqlite_db *db = pv_sqlite_db_of(rows);
-    int status = PV_OK;
-    sqlite3_stmt *stmt = pv_sqlite_stmt(db, PV_S_OP_FINISH, &status);
+    int status = pv_pending_flush_n(db, PV_PENDING_OPERATIONS, op->n);
+    sqlite3_stmt *stmt = status ? NULL : pv_sqlite_stmt(db, PV_S_OP_FINISH, &status);
     if (!stmt) {
         return status;
     }

@@ -97,6 +97,7 @@ static int apply_all(struct sqlite_store *s, struct pv_link *batch, bool writes)
     }
     if (status) {
         roll_back(s);
+        pv_pending_drop(&s->db);
         pv_sqlite_keys_rolled_back(&s->db);
         s->logic.tally = before;
     }
