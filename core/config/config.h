@@ -73,6 +73,7 @@ struct pv_config_subscriber {
     int64_t retry_initial_ms;
     int64_t retry_cap_ms;
     int64_t retry_for_ms;
+    int64_t keep_undelivered_ms;
 };
 
 enum pv_compat { PV_COMPAT_NONE = 0, PV_COMPAT_PAYMENTER = 1 };

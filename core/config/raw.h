@@ -78,6 +78,7 @@ struct pv_raw_subscriber {
     int64_t retry_initial;
     int64_t retry_cap;
     int64_t retry_for;
+    int64_t keep_undelivered;
 };
 
 extern const struct pv_option pv_subscriber_options[];

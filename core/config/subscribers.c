@@ -80,6 +80,15 @@ const struct pv_option pv_subscriber_options[] = {
      .min = 1,
      .max = 256,
      .doc = "Notifications that are under way at once, each of another service."},
+    {.name = "keep_undelivered",
+     .kind = PV_T_DURATION,
+     AT(keep_undelivered),
+     .fallback = "30d",
+     .min = 1,
+     .max = 10 * YEAR_MS,
+     .doc =
+         "How long a notification that was given up is kept, so that it can be tried again; then "
+         "it is deleted."},
     {.name = "retry",
      .kind = PV_O_GROUP,
      .offset = 0,
@@ -146,6 +155,7 @@ static int load_one(struct pv_loading *loading, const struct pv_raw_subscriber *
         .retry_initial_ms = raw->retry_initial,
         .retry_cap_ms = raw->retry_cap,
         .retry_for_ms = raw->retry_for,
+        .keep_undelivered_ms = raw->keep_undelivered,
     };
     int status = load_events(loading, raw, out);
     for (size_t i = 0; i < raw->secrets.count && i < PV_WEBHOOK_SECRETS; i++) {

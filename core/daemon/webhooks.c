@@ -58,6 +58,7 @@ int pv_webhooks_set(struct pv_webhooks *webhooks, const struct pv_config *config
             .retry_initial_ms = from->retry_initial_ms,
             .retry_cap_ms = from->retry_cap_ms,
             .retry_for_ms = from->retry_for_ms,
+            .keep_undelivered_ms = from->keep_undelivered_ms,
         };
     }
     int status = pv_notifier_set(webhooks->notifier, list, config->subscriber_count);

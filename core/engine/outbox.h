@@ -24,7 +24,7 @@ struct pv_subscriber_row {
     uint64_t since_n;     /* the audit record from behind which on it is told */
     int64_t disabled_ms;  /* 0: it is not */
     struct pv_str reason; /* why it is disabled */
-    uint64_t written;     /* rows that the outbox ever had for it */
+    uint64_t written;     /* rows that the outbox ever had for it, without those that expired */
     uint64_t delivered;   /* of them */
     uint64_t undelivered; /* of them, given up and still kept */
     int64_t delivered_ms; /* the last time; 0: never */
@@ -55,6 +55,7 @@ enum pv_outbox_do {
     PV_OUTBOX_LATER,       /* n failed with `error` and is due at due_ms */
     PV_OUTBOX_UNDELIVERED, /* n failed with `error` for good, audited; the next one is due */
     PV_OUTBOX_RETRY,       /* n (0: every one of the subscriber that failed) is due now */
+    PV_OUTBOX_EXPIRE, /* those given up that were tried since before due_ms are deleted, audited */
     PV_OUTBOX_ENABLE,
     PV_OUTBOX_DISABLE, /* because of `error`; nothing more is written for it, what waits is kept */
     PV_OUTBOX_LIST,    /* a page of a subscriber's, oldest first, after n */
@@ -77,7 +78,7 @@ struct pv_outbox_req {
     struct pv_str actor; /* RETRY, ENABLE, DISABLE */
     struct pv_outbox_row *ret_rows;
     size_t ret_count;
-    bool ret_more; /* LIST, RETRY: there are more than `limit` */
+    bool ret_more; /* LIST, RETRY, EXPIRE: there are more than `limit` */
     struct pv_subscriber_row *ret_subscribers;
     size_t ret_subscriber_count;
 };

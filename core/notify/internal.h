@@ -20,7 +20,10 @@ struct pv_sub {
     bool taking;
     bool again; /* poked while taking */
     bool disabling;
+    bool expiring;
+    int64_t expire_mono_ms; /* when to look for what was given up long ago */
     struct pv_outbox_req take;
+    struct pv_outbox_req expire;
     struct pv_outbox_req disable;
     char reason[PV_NOTIFY_ERROR];
     char name[];
@@ -61,6 +64,10 @@ static inline struct pv_sub *pv_sub_of(struct pv_link *link)
     return PV_CONTAINER(link, struct pv_sub, link);
 }
 
+/* Deletes what was given up long ago, if it is time to. */
+void pv_sub_expire(struct pv_sub *sub);
+/* A subscriber that was removed goes with its last request. */
+void pv_sub_release(struct pv_sub *sub);
 /* Cancels what is under way; the subscriber goes with its last request. */
 void pv_sub_remove(struct pv_sub *sub);
 /* Tells the store who is subscribed; again and again until it has taken it. */

@@ -38,11 +38,11 @@ void pv_notifier_check_closed(struct pv_notifier *n)
     closed(user);
 }
 
-/* A subscriber that was removed goes with its last request. */
-static void release(struct pv_sub *sub)
+void pv_sub_release(struct pv_sub *sub)
 {
     struct pv_notifier *n = sub->notifier;
-    if (sub->config == NULL && sub->in_flight == 0 && !sub->taking && !sub->disabling) {
+    if (sub->config == NULL && sub->in_flight == 0 && !sub->taking && !sub->disabling &&
+        !sub->expiring) {
         pv_list_remove(&sub->link);
         pv_free(sub);
         pv_notifier_check_closed(n);
@@ -72,7 +72,7 @@ void pv_sub_remove(struct pv_sub *sub)
             delivery_free(d);
         }
     }
-    release(sub);
+    pv_sub_release(sub);
 }
 
 /* ---- the timer ---- */
@@ -83,6 +83,8 @@ void pv_notifier_arm(struct pv_notifier *n)
     for (struct pv_link *l = n->subs.next; l != &n->subs; l = l->next) {
         const struct pv_sub *sub = pv_sub_of(l);
         first = sub->config != NULL && sub->due_mono_ms < first ? sub->due_mono_ms : first;
+        bool rests = sub->config != NULL && !sub->expiring && sub->expire_mono_ms < first;
+        first = rests ? sub->expire_mono_ms : first;
     }
     if (first != INT64_MAX) {
         n->o.arm(n->o.arm_ctx, first);
@@ -105,6 +107,7 @@ void pv_notifier_tick(struct pv_notifier *n)
     for (struct pv_link *l = n->subs.next; l != &n->subs; l = next) {
         struct pv_sub *sub = pv_sub_of(l);
         next = l->next;
+        pv_sub_expire(sub);
         if (sub->due_mono_ms <= now) {
             sub->due_mono_ms = INT64_MAX;
             pump(sub);
@@ -129,7 +132,7 @@ static void disable_done(struct pv_req *req)
     struct pv_sub *sub = req->user;
     sub->disabling = false;
     pv_req_done(req);
-    release(sub);
+    pv_sub_release(sub);
 }
 
 static void disable(struct pv_sub *sub, const char *reason)
@@ -163,7 +166,7 @@ static void settled(struct pv_req *req)
     if (sub->config != NULL) {
         pump(sub);
     }
-    release(sub);
+    pv_sub_release(sub);
 }
 
 static void settle(struct pv_delivery *d)
@@ -189,7 +192,7 @@ static void settle(struct pv_delivery *d)
     d->settling = true;
     if (pv_store_submit(n->o.store, &d->settle.req) != 0) {
         delivery_free(d);
-        release(sub);
+        pv_sub_release(sub);
     }
 }
 
@@ -339,7 +342,7 @@ static void taken(struct pv_req *req)
     }
     pv_req_done(req);
     if (sub->config == NULL) {
-        release(sub);
+        pv_sub_release(sub);
         return;
     }
     if (starved) {

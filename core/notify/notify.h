@@ -21,7 +21,8 @@ struct pv_notify_subscriber {
     int64_t max_in_flight;
     int64_t retry_initial_ms;
     int64_t retry_cap_ms;
-    int64_t retry_for_ms; /* from the event on */
+    int64_t retry_for_ms;        /* from the event on */
+    int64_t keep_undelivered_ms; /* from then on: what was given up is deleted */
 };
 
 /* One POST. What it needs is copied into it, so that it survives a reload. */

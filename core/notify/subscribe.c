@@ -37,6 +37,7 @@ static void subscribed(struct pv_req *req)
     } else if (n->resubscribe) {
         pv_notifier_subscribe(n);
     }
+    pv_notifier_tick(n);
     pv_notifier_poke(n);
 }
 
@@ -146,6 +147,7 @@ int pv_notifier_set(struct pv_notifier *n, const struct pv_notify_subscriber *li
             sub->config = config;
             sub->failures = 0; /* perhaps that is what was changed */
             sub->hold_mono_ms = 0;
+            sub->expire_mono_ms = 0;
         }
     }
     n->list = list;

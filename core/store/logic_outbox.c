@@ -396,6 +396,30 @@ static int retry(struct pv_logic *logic, struct pv_outbox_req *in, struct pv_sub
     return status ? status : audit_subscriber(logic, in, "webhook.retry", sub->name, many, NULL);
 }
 
+/* What was given up is not kept for ever. */
+static int expire(struct pv_logic *logic, struct pv_outbox_req *in, struct pv_subscriber_row *sub)
+{
+    struct pv_outbox_row *rows = NULL;
+    size_t count = 0;
+    int status = ops_of(logic)->outbox_expired(logic->rows, sub->name, in->due_ms, MAX_PAGE + 1,
+                                               &logic->scratch, &rows, &count);
+    if (status || count == 0) {
+        return status;
+    }
+    in->ret_more = count > MAX_PAGE;
+    count = in->ret_more ? MAX_PAGE : count;
+    for (size_t i = 0; i < count && !status; i++) {
+        status = ops_of(logic)->outbox_del(logic->rows, rows[i].n);
+    }
+    in->ret_count = count;
+    sub->written -= count < sub->written ? count : sub->written;
+    sub->undelivered -= count < sub->undelivered ? count : sub->undelivered;
+    char many[40];
+    snprintf(many, sizeof(many), "%zu", count);
+    status = status ? status : ops_of(logic)->subscriber_put(logic->rows, sub);
+    return status ? status : audit_subscriber(logic, in, "webhook.expired", sub->name, many, NULL);
+}
+
 static int of_row(struct pv_logic *logic, struct pv_outbox_req *in, struct pv_subscriber_row *sub)
 {
     struct pv_outbox_row row;
@@ -452,6 +476,8 @@ int pv_logic_outbox(struct pv_logic *logic, struct pv_outbox_req *in)
         return status;
     case PV_OUTBOX_RETRY:
         return retry(logic, in, &sub);
+    case PV_OUTBOX_EXPIRE:
+        return expire(logic, in, &sub);
     case PV_OUTBOX_ENABLE:
     case PV_OUTBOX_DISABLE:
         return disable(logic, in, &sub);

@@ -130,6 +130,11 @@ static bool has_failed(const struct pv_outbox_row *row, int64_t unused)
     return row->undelivered || (row->due_ms != PV_NEVER && row->attempts > 0);
 }
 
+static bool has_expired(const struct pv_outbox_row *row, int64_t before_ms)
+{
+    return row->undelivered && row->since_ms < before_ms;
+}
+
 static bool every(const struct pv_outbox_row *row, int64_t unused)
 {
     (void)row;
@@ -184,6 +189,13 @@ static int mem_outbox_failed(struct pv_rows *rows, struct pv_str subscriber, siz
     return select_rows(rows, subscriber, 0, has_failed, 0, limit, arena, ret, ret_count);
 }
 
+static int mem_outbox_expired(struct pv_rows *rows, struct pv_str subscriber, int64_t before_ms,
+                              size_t limit, struct pv_arena *arena, struct pv_outbox_row **ret,
+                              size_t *ret_count)
+{
+    return select_rows(rows, subscriber, 0, has_expired, before_ms, limit, arena, ret, ret_count);
+}
+
 static int mem_outbox_drop(struct pv_rows *rows, struct pv_str subscriber)
 {
     struct pv_arena arena;
@@ -236,6 +248,7 @@ void pv_mem_outbox(struct pv_rows_ops *ops)
     ops->outbox_take = mem_outbox_take;
     ops->outbox_list = mem_outbox_list;
     ops->outbox_failed = mem_outbox_failed;
+    ops->outbox_expired = mem_outbox_expired;
     ops->outbox_drop = mem_outbox_drop;
     ops->subscriber_get = mem_subscriber_get;
     ops->subscriber_put = mem_subscriber_put;

@@ -278,6 +278,10 @@ struct pv_rows_ops {
     /* Those given up, and those with a due_ms that failed before. */
     int (*outbox_failed)(struct pv_rows *rows, struct pv_str subscriber, size_t limit,
                          struct pv_arena *arena, struct pv_outbox_row **ret, size_t *ret_count);
+    /* Those given up whose since_ms lies before `before_ms`. */
+    int (*outbox_expired)(struct pv_rows *rows, struct pv_str subscriber, int64_t before_ms,
+                          size_t limit, struct pv_arena *arena, struct pv_outbox_row **ret,
+                          size_t *ret_count);
     int (*outbox_drop)(struct pv_rows *rows, struct pv_str subscriber);
     int (*subscriber_get)(struct pv_rows *rows, struct pv_str name, struct pv_arena *arena,
                           struct pv_subscriber_row *ret);

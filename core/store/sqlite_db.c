@@ -136,6 +136,9 @@ static const char *const texts[PV_S_COUNT] = {
     [PV_S_OUTBOX_FAILED] = "SELECT " OUTBOX " FROM outbox WHERE subscriber=?1 AND "
                            "(undelivered <> 0 OR (due_ms IS NOT NULL AND attempts > 0)) "
                            "ORDER BY n LIMIT ?2",
+    [PV_S_OUTBOX_EXPIRED] =
+        "SELECT " OUTBOX " FROM outbox INDEXED BY outbox_undelivered WHERE subscriber=?1 AND "
+        "undelivered <> 0 AND since_ms < ?2 ORDER BY n LIMIT ?3",
     [PV_S_OUTBOX_DROP] = "DELETE FROM outbox WHERE subscriber=?1",
     [PV_S_SUBSCRIBER_GET] = "SELECT " SUBSCRIBER " FROM subscribers WHERE name=?1",
     [PV_S_SUBSCRIBER_PUT] =

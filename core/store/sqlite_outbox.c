@@ -159,20 +159,37 @@ static int sql_outbox_take(struct pv_rows *rows, struct pv_str subscriber, int64
     return read_rows(db, stmt, limit, now_ms, arena, ret, ret_count);
 }
 
-static int sql_outbox_list(struct pv_rows *rows, struct pv_str subscriber, uint64_t after,
-                           size_t limit, struct pv_arena *arena, struct pv_outbox_row **ret,
-                           size_t *ret_count)
+/* One of the statements whose parameters are a subscriber, a number and how many; no bodies. */
+static int select_rows(struct pv_rows *rows, enum pv_stmt which, struct pv_str subscriber,
+                       int64_t number, size_t limit, struct pv_arena *arena,
+                       struct pv_outbox_row **ret, size_t *ret_count)
 {
     struct pv_sqlite_db *db = pv_sqlite_db_of(rows);
     int status = PV_OK;
-    sqlite3_stmt *stmt = pv_sqlite_stmt(db, PV_S_OUTBOX_LIST, &status);
+    sqlite3_stmt *stmt = pv_sqlite_stmt(db, which, &status);
     if (!stmt) {
         return status;
     }
     pv_bind_str(stmt, 1, subscriber);
-    sqlite3_bind_int64(stmt, 2, (int64_t)after);
+    sqlite3_bind_int64(stmt, 2, number);
     sqlite3_bind_int64(stmt, 3, (int64_t)limit);
     return read_rows(db, stmt, limit, INT64_MIN, arena, ret, ret_count);
+}
+
+static int sql_outbox_list(struct pv_rows *rows, struct pv_str subscriber, uint64_t after,
+                           size_t limit, struct pv_arena *arena, struct pv_outbox_row **ret,
+                           size_t *ret_count)
+{
+    return select_rows(rows, PV_S_OUTBOX_LIST, subscriber, (int64_t)after, limit, arena, ret,
+                       ret_count);
+}
+
+static int sql_outbox_expired(struct pv_rows *rows, struct pv_str subscriber, int64_t before_ms,
+                              size_t limit, struct pv_arena *arena, struct pv_outbox_row **ret,
+                              size_t *ret_count)
+{
+    return select_rows(rows, PV_S_OUTBOX_EXPIRED, subscriber, before_ms, limit, arena, ret,
+                       ret_count);
 }
 
 static int sql_outbox_failed(struct pv_rows *rows, struct pv_str subscriber, size_t limit,
@@ -298,6 +315,7 @@ void pv_sqlite_outbox(struct pv_rows_ops *ops)
     ops->outbox_take = sql_outbox_take;
     ops->outbox_list = sql_outbox_list;
     ops->outbox_failed = sql_outbox_failed;
+    ops->outbox_expired = sql_outbox_expired;
     ops->outbox_drop = sql_outbox_drop;
     ops->subscriber_get = sql_subscriber_get;
     ops->subscriber_put = sql_subscriber_put;

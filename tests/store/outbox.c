@@ -288,6 +288,52 @@ static void who_is_disabled_gets_nothing_more(void **state)
     assert_int_equal(rows_of(f, PV_OUTBOX_LIST, "a").count, 2);
 }
 
+static size_t expire(struct fix *f, const char *name, int64_t before_ms)
+{
+    struct pv_outbox_req box = box_of(f, PV_OUTBOX_EXPIRE, name);
+    box.due_ms = before_ms;
+    assert_int_equal(fix_run(f, &box.req), 0);
+    assert_false(box.ret_more);
+    size_t count = box.ret_count;
+    pv_req_done(&box.req);
+    return count;
+}
+
+static void what_was_given_up_is_deleted_after_its_time(void **state)
+{
+    struct fix *f = fix_of(state);
+    const struct pv_subscriber list[] = {everything("a"), everything("b")};
+    subscribe(f, list, 2);
+    int64_t since_ms = f->now_ms;
+    finish(f, "1", PV_OP_CREATE); /* an end and a change of state, to each */
+    struct rows rows = rows_of(f, PV_OUTBOX_LIST, "a");
+    assert_int_equal(rows.count, 2);
+    assert_int_equal(on_row(f, PV_OUTBOX_UNDELIVERED, "a", rows.n[0], 0), 0);
+    assert_int_equal(expire(f, "a", since_ms), 0);           /* not yet */
+    assert_int_equal(expire(f, "b", since_ms + 1000000), 0); /* waits, and is not given up */
+    assert_int_equal(expire(f, "a", since_ms + 1000000), 1);
+    rows = rows_of(f, PV_OUTBOX_LIST, "a");
+    assert_int_equal(rows.count, 1);
+    assert_false(rows.undelivered[0]);
+    struct pv_subscriber_row row = status_of(f, "a");
+    assert_int_equal(row.undelivered, 0);
+    assert_int_equal(row.written, 1); /* what waits is counted right */
+    assert_int_equal(row.delivered, 0);
+    assert_int_equal(rows_of(f, PV_OUTBOX_LIST, "b").count, 2);
+    assert_int_equal(on_row(f, PV_OUTBOX_DELIVERED, "a", rows.n[0], 0), 0);
+    /* What an operator had tried again is young again. */
+    f->now_ms += 1000000;
+    struct rows others = rows_of(f, PV_OUTBOX_LIST, "b");
+    assert_int_equal(on_row(f, PV_OUTBOX_UNDELIVERED, "b", others.n[0], 0), 0);
+    assert_int_equal(on_row(f, PV_OUTBOX_RETRY, "b", others.n[0], 0), 0);
+    assert_int_equal(on_row(f, PV_OUTBOX_UNDELIVERED, "b", others.n[0], 0), 0);
+    assert_int_equal(expire(f, "b", since_ms + 1000000), 0);
+    assert_int_equal(expire(f, "b", f->now_ms + 1), 1);
+    struct pv_outbox_req unknown = box_of(f, PV_OUTBOX_EXPIRE, "nobody");
+    assert_int_equal(fix_run(f, &unknown.req), PV_ENOTFOUND);
+    pv_req_done(&unknown.req);
+}
+
 static void who_is_removed_is_forgotten(void **state)
 {
     struct fix *f = fix_of(state);
@@ -351,6 +397,7 @@ int main(void)
         BOTH(a_failure_holds_only_its_own_service),
         BOTH(what_was_given_up_is_tried_again_in_its_place),
         BOTH(who_is_disabled_gets_nothing_more),
+        BOTH(what_was_given_up_is_deleted_after_its_time),
         BOTH(who_is_removed_is_forgotten),
         BOTH(the_feed_tells_what_happened_in_order),
     };

@@ -132,6 +132,7 @@ static void set_up_store(struct rig *rig)
         .retry_initial_ms = 5000,
         .retry_cap_ms = HOUR_MS,
         .retry_for_ms = 72 * HOUR_MS,
+        .keep_undelivered_ms = 720 * HOUR_MS,
     };
 }
 
@@ -236,6 +237,20 @@ static struct pv_notifier_counters counters(const struct rig *rig)
     return c;
 }
 
+static struct pv_subscriber_row row_of(struct rig *rig)
+{
+    struct pv_outbox_req req = {.what = PV_OUTBOX_STATUS};
+    pv_req_init(&req.req, PV_REQ_OUTBOX, NULL, NULL);
+    req.req.done = nothing_of;
+    assert_int_equal(pv_store_submit(rig->store, &req.req), 0);
+    turn(rig);
+    assert_int_equal(req.req.status, 0);
+    assert_int_equal(req.ret_subscriber_count, 1);
+    struct pv_subscriber_row row = req.ret_subscribers[0];
+    pv_req_done(&req.req);
+    return row;
+}
+
 static void a_subscriber_that_is_down_for_hours(void **state)
 {
     (void)state;
@@ -294,6 +309,14 @@ static void after_three_days_it_is_given_up(void **state)
     }
     assert_true(rig.now_ms >= begun_ms + 72 * HOUR_MS);
     assert_true(rig.attempts > 72 && rig.attempts < 200);
+    int64_t end_ms = begun_ms + (72 + 720) * HOUR_MS;
+    while (row_of(&rig).written > 0) {
+        assert_int_equal(row_of(&rig).undelivered, 1); /* still there: it may be tried again */
+        assert_true(rig.now_ms < end_ms + HOUR_MS);
+        wake(&rig);
+    }
+    assert_true(rig.now_ms > end_ms);
+    assert_int_equal(row_of(&rig).undelivered, 0);
     tear_down(&rig);
 }
 
@@ -419,20 +442,6 @@ static int close_it(struct rig *rig)
     return 0;
 }
 
-static struct pv_subscriber_row row_of(struct rig *rig)
-{
-    struct pv_outbox_req req = {.what = PV_OUTBOX_STATUS};
-    pv_req_init(&req.req, PV_REQ_OUTBOX, NULL, NULL);
-    req.req.done = nothing_of;
-    assert_int_equal(pv_store_submit(rig->store, &req.req), 0);
-    turn(rig);
-    assert_int_equal(req.req.status, 0);
-    assert_int_equal(req.ret_subscriber_count, 1);
-    struct pv_subscriber_row row = req.ret_subscribers[0];
-    pv_req_done(&req.req);
-    return row;
-}
-
 /* Goes on until the store says that so many are delivered, or that it is disabled. */
 static void go_on(struct rig *rig, uint64_t delivered, bool disabled, int (*reply)(struct rig *rig))
 {
@@ -441,6 +450,19 @@ static void go_on(struct rig *rig, uint64_t delivered, bool disabled, int (*repl
         assert_true(i < 100);
         (void)hungry(rig, rig->post_count > 0 ? reply : wake_once);
     }
+}
+
+static bool is_subscribed(struct rig *rig)
+{
+    struct pv_outbox_req req = {.what = PV_OUTBOX_STATUS};
+    pv_req_init(&req.req, PV_REQ_OUTBOX, NULL, NULL);
+    req.req.done = nothing_of;
+    assert_int_equal(pv_store_submit(rig->store, &req.req), 0);
+    turn(rig);
+    assert_int_equal(req.req.status, 0);
+    bool any = req.ret_subscriber_count > 0;
+    pv_req_done(&req.req);
+    return any;
 }
 
 static bool starves_at(unsigned long n)
@@ -456,7 +478,7 @@ static bool starves_at(unsigned long n)
     if (hungry(&rig, subscribe) != 0) {
         assert_int_equal(subscribe(&rig), 0);
     }
-    while (rig.armed_ms != INT64_MAX) {
+    while (!is_subscribed(&rig)) {
         (void)hungry(&rig, wake_once); /* the store has not taken the list yet */
     }
     tell(&rig, 1, 1);
