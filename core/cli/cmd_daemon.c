@@ -21,6 +21,8 @@ static const struct pv_view status_views[] = {
     {"  Landlock ABI", "isolation.landlock_abi", PV_VIEW_TEXT, 0},
     {"  seccomp", "isolation.seccomp", PV_VIEW_TEXT, 0},
     {"  lacks", "isolation.lacks", PV_VIEW_TEXT, 0},
+    {"memory limit of plugins", "memory_limit.by", PV_VIEW_TEXT, 0},
+    {"  because", "memory_limit.because", PV_VIEW_TEXT, 0},
     {"services", "services", PV_VIEW_TEXT, 0},
     {"operations not over", "operations.unfinished", PV_VIEW_TEXT, 0},
     {"  waiting to go on", "operations.ready", PV_VIEW_TEXT, 0},

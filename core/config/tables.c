@@ -316,9 +316,8 @@ static const struct pv_option instance_options[] = {
      .fallback = "1GiB",
      .min = 0,
      .max = INT64_MAX,
-     .doc = "Most memory that the plugin's host process and the programs it started may have "
-            "resident; "
-            "one that takes more is stopped. 0: no limit."},
+     .doc = "Most memory that the plugin's host process and the programs it started may take; one "
+            "that takes more is stopped. 0: no limit."},
     {.name = "confine",
      .kind = PV_T_BOOL,
      AT(pv_raw_instance, confine),

@@ -308,11 +308,26 @@ static void say_ready(struct pv_daemon *daemon)
     }
 }
 
+static void limit_memory(struct pv_daemon *daemon)
+{
+    struct pv_err err = {0};
+    if (pv_cgroup_open(daemon->spawner.pid, &daemon->cgroup, &err) == 0) {
+        pv_log(PV_INFO, (pv_lf_c("cgroup", daemon->cgroup.base)),
+               "the memory of plugin hosts is limited by cgroup");
+        return;
+    }
+    snprintf(daemon->cgroup_why, sizeof(daemon->cgroup_why), "%.*s",
+             (int)sizeof(daemon->cgroup_why) - 1, err.text);
+    pv_log_plain(PV_INFO, "the memory of plugin hosts is watched, not limited by cgroup: %s",
+                 err.text);
+}
+
 /* Everything above the store. -1, or the exit status; then what has been started is stopped again.
  */
 static int start_parts(struct pv_daemon *daemon)
 {
     struct pv_err err = {0};
+    limit_memory(daemon);
     const struct pv_hosts_options hosts = pv_daemon_hosts_options(daemon);
     if (pv_hosts_new(&hosts, &daemon->hosts, &err) != 0) {
         return fail(&err, PV_EXIT_FAILED);
@@ -413,5 +428,6 @@ void pv_daemon_done(struct pv_daemon *daemon)
     pv_notify_done(&daemon->notify);
     if (daemon->spawner.pid > 0) {
         pv_spawner_end(&daemon->spawner);
+        pv_cgroup_close(&daemon->cgroup);
     }
 }

@@ -28,6 +28,8 @@ enum { PV_SIGNAL_TERM, PV_SIGNAL_INT, PV_SIGNAL_HUP, PV_SIGNALS };
 struct pv_daemon {
     const char *config_path;
     struct pv_spawner spawner;
+    struct pv_cgroup cgroup; /* without base: memory is watched, because of cgroup_why */
+    char cgroup_why[300];
     char *host_program;
     struct pv_describer *describer;
     struct pv_config_live live;

@@ -58,6 +58,18 @@ static void put_isolation(const struct pv_daemon *daemon, struct pv_buf *out)
     pv_buf_char(out, '}');
 }
 
+/* What keeps hosts within `memory`. */
+static void put_memory_limit(const struct pv_daemon *daemon, struct pv_buf *out)
+{
+    bool by_cgroup = pv_hosts_by_cgroup(daemon->hosts);
+    pv_buf_printf(out, ",\"memory_limit\":{\"by\":\"%s\"", by_cgroup ? "cgroup" : "watch");
+    if (!by_cgroup) {
+        pv_buf_c(out, ",\"because\":");
+        pv_buf_json(out, pv_str(daemon->cgroup_why));
+    }
+    pv_buf_char(out, '}');
+}
+
 void pv_daemon_status(void *ctx, struct pv_buf *out)
 {
     struct pv_daemon *daemon = ctx;
@@ -66,6 +78,7 @@ void pv_daemon_status(void *ctx, struct pv_buf *out)
                   (int)getpid(), now_ms - daemon->started_ms, daemon->reloads);
     pv_buf_json(out, daemon->live.config->path);
     put_isolation(daemon, out);
+    put_memory_limit(daemon, out);
     pv_buf_c(out, ",\"hosts\":[");
     struct listing l = {.out = out, .now_ms = now_ms, .first = true};
     pv_hosts_each(daemon->hosts, put_host, &l);

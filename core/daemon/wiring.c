@@ -215,6 +215,7 @@ struct pv_hosts_options pv_daemon_hosts_options(struct pv_daemon *daemon)
     return (struct pv_hosts_options){
         .loop = &daemon->loop,
         .spawner = &daemon->spawner,
+        .cgroup = &daemon->cgroup,
         .program = daemon->host_program,
         .clock = pv_clock_system,
         .events = {.ctx = daemon,

@@ -177,6 +177,7 @@ static int launch(struct host *host, const struct pv_instance_spec *spec, struct
     struct pv_hosts *hosts = host->hosts;
     int page_fd = -1;
     int reach_fd = -1;
+    int group_fd = -1;
     int fds[2] = {-1, -1};
     int status = make_page(host, &page_fd, err);
     if (status != 0) {
@@ -200,8 +201,9 @@ static int launch(struct host *host, const struct pv_instance_spec *spec, struct
     host->polling = true;
     host->poll_events = UV_READABLE;
     uv_poll_start(&host->poll, UV_READABLE, pv_host_on_poll);
+    group_fd = pv_group_make(host, spec->memory_max);
     status = pv_spawner_start(hosts->options.spawner, host->id, hosts->program,
-                              host->instance->name.ptr, fds[1], page_fd, reach_fd);
+                              host->instance->name.ptr, fds[1], page_fd, reach_fd, group_fd);
     if (status != 0) {
         pv_err_set(err, status, "the spawner: %s", pv_status_text(status));
     }
@@ -211,6 +213,9 @@ out:
     }
     if (reach_fd >= 0) {
         close(reach_fd);
+    }
+    if (group_fd >= 0) {
+        close(group_fd);
     }
     close(page_fd);
     return status;
@@ -465,6 +470,10 @@ void pv_host_over(struct host *host)
         host->end =
             asked || hosts->spawner_gone ? PV_END_OUTSIDE : pv_judge_exit(host->wait_status);
     }
+    if (host->end == PV_END_KILLED && pv_group_was_full(host)) {
+        host->end = PV_END_MEMORY;
+    }
+    pv_group_leave(host);
     /* Killed from outside says nothing about the instance, unless it happens every time. */
     bool by_chance = host->end == PV_END_KILLED && instance->failures < KILLED_STARTS;
     bool start_failed = !host->ready && host->end != PV_END_OUTSIDE && !by_chance;

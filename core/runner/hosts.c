@@ -357,6 +357,7 @@ void pv_hosts_free(struct pv_hosts *hosts)
     if (!hosts) {
         return;
     }
+    pv_group_sweep(hosts);
     pv_map_each(&hosts->instances, free_instance, hosts);
     pv_map_done(&hosts->instances);
     pv_map_done(&hosts->by_id);
@@ -431,6 +432,11 @@ void pv_hosts_http(struct pv_hosts *hosts, struct pv_str name, struct pv_http_to
             pv_host_add_http(host, ret);
         }
     }
+}
+
+bool pv_hosts_by_cgroup(const struct pv_hosts *hosts)
+{
+    return hosts->options.cgroup && hosts->options.cgroup->base[0];
 }
 
 bool pv_hosts_has_pid(const struct pv_hosts *hosts, int pid)

@@ -8,6 +8,7 @@
 #include "core/base/buf.h"
 #include "core/base/metric.h"
 #include "core/engine/runner.h"
+#include "core/runner/cgroup.h"
 #include "core/runner/spawner.h"
 #include "core/wire/reach.h"
 
@@ -55,8 +56,9 @@ struct pv_hosts_events {
 
 struct pv_hosts_options {
     struct uv_loop_s *loop;
-    struct pv_spawner *spawner; /* borrowed, running */
-    const char *program;        /* path of provost-host; copied */
+    struct pv_spawner *spawner;     /* borrowed, running */
+    const char *program;            /* path of provost-host; copied */
+    const struct pv_cgroup *cgroup; /* borrowed; NULL, or without base: memory is watched */
     struct pv_clock clock;
     struct pv_hosts_events events;
     /* Settings are read here, at the start of a host and at a reload. PV_ENOTFOUND: no such
@@ -127,6 +129,8 @@ void pv_hosts_each(struct pv_hosts *hosts,
                    void (*fn)(void *user, const struct pv_host_status *status), void *user);
 /* Resident bytes of a process; 0 when unknown. */
 uint64_t pv_hosts_resident(int pid);
+/* How the memory of hosts is limited: by cgroup, or (false) by looking at what is resident. */
+bool pv_hosts_by_cgroup(const struct pv_hosts *hosts);
 /* True for a process that is a host: the admin socket refuses those. */
 bool pv_hosts_has_pid(const struct pv_hosts *hosts, int pid);
 

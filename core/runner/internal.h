@@ -14,8 +14,9 @@
 
 #define PV_HOST_OUT_CAP (64u * 1024 * 1024)  /* bytes waiting for a host: over it, it is killed */
 #define PV_HOST_OUT_FULL (16u * 1024 * 1024) /* over it, no new call */
-#define PV_HOST_MAX_SOLO 8                   /* hosts of one call each, an instance */
-#define PV_CALL_QUERY (1ull << 63)           /* set in the numbers of queries */
+#define PV_HOST_LEFTOVERS 64
+#define PV_HOST_MAX_SOLO 8         /* hosts of one call each, an instance */
+#define PV_CALL_QUERY (1ull << 63) /* set in the numbers of queries */
 
 struct host;
 
@@ -73,6 +74,7 @@ struct host {
     bool broken;          /* what it says is not read any more */
     bool kill_due;        /* SIGKILL is to be sent, or to be sent again */
     bool told_stop;       /* an exit is expected */
+    bool grouped;         /* it has a cgroup */
     enum pv_host_end end; /* why it was killed; 0: it was not */
     uint64_t named;
     int pid;
@@ -123,7 +125,10 @@ struct pv_hosts {
     uv_prepare_t prepare;
     uv_idle_t again; /* keeps the loop from waiting for one turn */
     bool ticking;
-    bool told; /* an event was told in this turn */
+    bool told;                             /* an event was told in this turn */
+    bool told_group;                       /* that a cgroup could not be made */
+    uint64_t leftovers[PV_HOST_LEFTOVERS]; /* cgroups of ended hosts that still had a process */
+    size_t leftover_count;
     bool stopping;
     bool spawner_gone;
     int64_t ticked_ms;
@@ -187,6 +192,15 @@ void pv_calls_cancel_held(struct host *host);
 void pv_calls_sweep(struct host *host);
 /* Deadlines that have passed. */
 void pv_calls_expire(struct pv_hosts *hosts, int64_t now_ms);
+
+/* group.c */
+/* A cgroup for it: what puts a process in, or -1 where its memory is watched. */
+int pv_group_make(struct host *host, uint64_t max_bytes);
+/* Was it killed because its cgroup was full? Says so in its fault. */
+bool pv_group_was_full(struct host *host);
+void pv_group_leave(struct host *host);
+/* Cgroups that could not be removed at once. */
+void pv_group_sweep(struct pv_hosts *hosts);
 
 /* watch.c */
 void pv_watch_tick(struct pv_hosts *hosts);

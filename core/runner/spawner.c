@@ -83,7 +83,7 @@ int pv_spawner_hold(const struct pv_spawner *spawner, int fd)
 }
 
 int pv_spawner_start(const struct pv_spawner *spawner, uint64_t id, const char *program,
-                     const char *name, int socket_fd, int page_fd, int reach_fd)
+                     const char *name, int socket_fd, int page_fd, int reach_fd, int group_fd)
 {
     struct pv_spawner_ask ask = {.kind = PV_SPAWN_ASK_START, .id = id};
     size_t program_size = strlen(program) + 1;
@@ -95,8 +95,8 @@ int pv_spawner_start(const struct pv_spawner *spawner, uint64_t id, const char *
     memcpy(ask.text + program_size, name, name_size);
     ask.name_at = (uint32_t)program_size;
     ask.text_len = (uint32_t)(program_size + name_size);
-    const int fds[PV_SPAWNER_FDS] = {socket_fd, page_fd, reach_fd};
-    return send_ask(spawner, &ask, fds, PV_SPAWNER_FDS);
+    const int fds[PV_SPAWNER_FDS] = {socket_fd, page_fd, reach_fd, group_fd};
+    return send_ask(spawner, &ask, fds, group_fd >= 0 ? PV_SPAWNER_FDS : PV_SPAWNER_FDS - 1);
 }
 
 int pv_spawner_kill(const struct pv_spawner *spawner, uint64_t id, int signal)

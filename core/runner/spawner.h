@@ -37,11 +37,13 @@ int pv_spawner_fork(struct pv_spawner *ret_spawner, struct pv_err *err) PV_MUST_
 int pv_spawner_hold(const struct pv_spawner *spawner, int fd) PV_MUST_CHECK;
 /* Asks for `program --parent=PID` with the socket as descriptor 3, the page as 4 and its reach
  * as 5, the environment reduced to what sanitizers and fault injection read, in a
- * process group of its own. Borrows the descriptors. FAILED follows, or STARTED and then EXITED or
+ * process group of its own, and in the cgroup whose cgroup.procs is open as group_fd (-1: in the
+ * spawner's). Borrows the descriptors. FAILED follows, or STARTED and then EXITED or
  * FAILED. PV_EBUSY: the spawner does not keep up; PV_ECLOSED: it is gone; PV_ETOOBIG: the path or
  * name is too long. */
 int pv_spawner_start(const struct pv_spawner *spawner, uint64_t id, const char *program,
-                     const char *name, int socket_fd, int page_fd, int reach_fd) PV_MUST_CHECK;
+                     const char *name, int socket_fd, int page_fd, int reach_fd,
+                     int group_fd) PV_MUST_CHECK;
 /* Sends a signal to a host, if it has not been reaped: a pid is never hit after its end. PV_EBUSY
  * and PV_ECLOSED as above. */
 int pv_spawner_kill(const struct pv_spawner *spawner, uint64_t id, int signal) PV_MUST_CHECK;

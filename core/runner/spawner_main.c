@@ -22,6 +22,7 @@
 #define HOST_SOCKET_FD 3
 #define HOST_PAGE_FD 4
 #define HOST_REACH_FD 5
+#define GROUP 3 /* among the descriptors that came along: -1, or what takes it into its cgroup */
 
 struct child {
     uint64_t id;
@@ -108,7 +109,8 @@ static void become_host(const struct spawner *s, const struct pv_spawner_ask *as
     bool placed = dup2(s->lock_fd >= 0 ? s->lock_fd : s->null_fd, 0) >= 0 &&
                   dup2(s->null_fd, 1) >= 0 && dup2(fds[0], HOST_SOCKET_FD) >= 0 &&
                   dup2(fds[1], HOST_PAGE_FD) >= 0 && dup2(fds[2], HOST_REACH_FD) >= 0;
-    if (placed && prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == spawner_pid) {
+    bool limited = fds[GROUP] < 0 || write(fds[GROUP], "0", 1) == 1; /* itself */
+    if (placed && limited && prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == spawner_pid) {
         execve(ask->text, argv, host_environment());
     }
     int errnum = errno;
@@ -179,7 +181,7 @@ static void start_host(struct spawner *s, const struct pv_spawner_ask *ask, cons
 static void handle_start(struct spawner *s, const struct pv_spawner_ask *ask, int *fds,
                          size_t fd_count)
 {
-    if (fd_count != PV_SPAWNER_FDS) {
+    if (fd_count < PV_SPAWNER_FDS - 1) {
         const struct pv_spawner_event event = {
             .kind = PV_SPAWN_FAILED, .id = ask->id, .errnum = EINVAL};
         tell(&event);
@@ -270,7 +272,7 @@ static bool handle_packet(struct spawner *s)
     if (n < (ssize_t)offsetof(struct pv_spawner_ask, text)) {
         return false;
     }
-    int fds[PV_SPAWNER_FDS] = {-1, -1, -1};
+    int fds[PV_SPAWNER_FDS] = {-1, -1, -1, -1};
     size_t fd_count = 0;
     struct cmsghdr *head = CMSG_FIRSTHDR(&msg);
     if (head && head->cmsg_level == SOL_SOCKET && head->cmsg_type == SCM_RIGHTS) {

@@ -7,10 +7,11 @@
 #include "core/runner/spawner.h"
 
 #define PV_SPAWNER_TEXT 4096 /* program and name, each with its NUL */
-#define PV_SPAWNER_FDS 3
+#define PV_SPAWNER_FDS 4     /* the most */
 
 enum pv_spawner_ask_kind {
-    PV_SPAWN_ASK_START = 1, /* PV_SPAWNER_FDS descriptors */
+    PV_SPAWN_ASK_START = 1, /* socket, page and reach; perhaps one that takes processes into a
+                               cgroup */
     PV_SPAWN_ASK_KILL = 2,
     PV_SPAWN_ASK_HOLD = 3, /* one descriptor */
 };

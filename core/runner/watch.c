@@ -33,7 +33,8 @@ static void watch_heart(struct host *host, int64_t now_ms)
 
 static void watch_memory(struct host *host, int64_t now_ms)
 {
-    if (host->spec.memory_max == 0 || now_ms - host->memory_at_ms < MEMORY_EVERY_MS) {
+    if (host->spec.memory_max == 0 || host->grouped ||
+        now_ms - host->memory_at_ms < MEMORY_EVERY_MS) {
         return;
     }
     host->memory_at_ms = now_ms;
@@ -132,6 +133,7 @@ void pv_watch_tick(struct pv_hosts *hosts)
     bool paused = now_ms - hosts->ticked_ms > 4 * hosts->options.tick_ms;
     hosts->ticked_ms = now_ms;
     pv_calls_expire(hosts, now_ms);
+    pv_group_sweep(hosts);
     struct pv_link *link = hosts->all.next;
     while (link != &hosts->all) {
         struct host *host = PV_CONTAINER(link, struct host, link);

@@ -76,3 +76,12 @@ def test_an_instance_that_does_not_start_says_why(misbehaving, backend):
     one.configure(one.options)
     assert one.reload() == "running"
     assert one.await_operation("create", "s1", product="bad", plan="well")["state"] == "done"
+
+
+def test_the_status_says_how_memory_is_limited(misbehaving, cli):
+    one = misbehaving.start()
+    limit = one.admin("GET", "/v1/status").json["memory_limit"]
+    assert limit["by"] == "cgroup" or (limit["by"] == "watch" and "cgroup" in limit["because"]), limit
+    shown = cli(one, "status")
+    assert shown.returncode == 0, shown.stderr
+    assert ["memory", "limit", "of", "plugins", limit["by"]] in [line.split() for line in shown.stdout.splitlines()]

@@ -36,7 +36,7 @@ static int start(struct pv_spawner *spawner, uint64_t id, const char *path)
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
     int page = memfd_create("page", MFD_CLOEXEC);
     assert_int_equal(ftruncate(page, 1 << 20), 0);
-    assert_int_equal(pv_spawner_start(spawner, id, path, "pdns-1", fds[1], page, page), 0);
+    assert_int_equal(pv_spawner_start(spawner, id, path, "pdns-1", fds[1], page, page, -1), 0);
     close(fds[1]);
     close(page);
     return fds[0];
@@ -124,7 +124,7 @@ static void reports_why_not(void **state)
     char path[8192];
     memset(path, 'a', sizeof(path) - 1);
     path[sizeof(path) - 1] = '\0';
-    assert_int_equal(pv_spawner_start(&spawner, 9, path, "x", 0, 0, 0), PV_ETOOBIG);
+    assert_int_equal(pv_spawner_start(&spawner, 9, path, "x", 0, 0, 0, -1), PV_ETOOBIG);
     pv_spawner_end(&spawner);
 }
 
@@ -190,7 +190,7 @@ static void hosts_hold_the_lock_and_die_with_the_daemon(void **state)
         int lock = open(path, O_RDONLY | O_CLOEXEC);
         bool ok = pv_spawner_fork(&spawner, NULL) == 0 && flock(lock, LOCK_EX | LOCK_NB) == 0 &&
                   ftruncate(page, 1 << 20) == 0 && pv_spawner_hold(&spawner, lock) == 0 &&
-                  pv_spawner_start(&spawner, 1, program, "x", ends[1], page, page) == 0;
+                  pv_spawner_start(&spawner, 1, program, "x", ends[1], page, page, -1) == 0;
         close(lock);
         close(ends[1]);
         struct pollfd ready = {.fd = spawner.fd, .events = POLLIN};
