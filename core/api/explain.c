@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define LATE_MS 500 /* what is ready for longer is held back by something */
+
 struct why {
     char sentence[900];
     char advice[500];
@@ -25,6 +27,8 @@ struct facts {
     char until[PV_TIME_TEXT];
     struct pv_instance_status instance;
     bool instance_known;
+    int wait;           /* enum pv_wait: the operation's, or what keeps it from beginning */
+    uint64_t busy_with; /* operations, as many as the engine takes at once; 0: it takes more */
 };
 
 static void find_step(struct pv_call *call, const struct pv_op_row *op, struct facts *f)
@@ -41,6 +45,29 @@ static void find_step(struct pv_call *call, const struct pv_op_row *op, struct f
     f->component = plan.components[step->component].name;
     f->name = step->name;
     snprintf(f->step, sizeof(f->step), "%.*s.%.*s", PV_STR_ARG(f->component), PV_STR_ARG(f->name));
+}
+
+/* Nothing is written of an operation that has not begun: the engine knows what keeps it. */
+static void find_wait(struct pv_call *call, struct facts *f)
+{
+    const struct pv_config *config = call->api->o.config;
+    const struct pv_config_instance *configured = pv_config_instance(config, f->op->lane);
+    bool rated = configured != NULL && configured->limits.rate > 0;
+    bool late = pv_wall_ms(&call->api->o.clock) - f->op->due_ms > LATE_MS;
+    f->wait = f->op->wait;
+    if (f->wait != PV_WAIT_NONE) {
+        return;
+    }
+    f->until[0] = '\0';
+    if (f->instance_known && f->instance.breaker != 0) {
+        f->wait = PV_WAIT_BREAKER;
+    } else if (f->instance_known &&
+               (f->instance.in_flight >= f->instance.max_in_flight || (rated && late))) {
+        f->wait = PV_WAIT_CAPACITY;
+    }
+    struct pv_engine_counters counters;
+    pv_engine_counters(call->api->o.engine, &counters);
+    f->busy_with = counters.active >= (uint64_t)config->engine.max_active ? counters.active : 0;
 }
 
 static void collect(struct pv_call *call, const struct pv_get *get, struct facts *f)
@@ -60,6 +87,7 @@ static void collect(struct pv_call *call, const struct pv_get *get, struct facts
     }
     f->instance_known =
         op->lane.len > 0 && pv_engine_instance(call->api->o.engine, op->lane, &f->instance) == 0;
+    find_wait(call, f);
 }
 
 static void why_paused(const struct facts *f, const char *step, const char *lane, struct why *why)
@@ -96,7 +124,7 @@ static void why_ready(const struct facts *f, struct why *why)
         why_paused(f, step, lane, why);
         return;
     }
-    switch (op->wait) {
+    switch (f->wait) {
     case PV_WAIT_CAPACITY:
         snprintf(
             why->sentence, sizeof(why->sentence),
@@ -139,8 +167,17 @@ static void why_ready(const struct facts *f, struct why *why)
         snprintf(why->advice, sizeof(why->advice), "Nothing: it goes on by itself.");
         break;
     default:
-        snprintf(why->sentence, sizeof(why->sentence), "%s is ready and will be taken up at once.",
-                 f->what);
+        if (f->busy_with > 0) {
+            snprintf(
+                why->sentence, sizeof(why->sentence),
+                "%s waits: %llu operations are worked on, as many as `engine.max_active` says.",
+                f->what, (unsigned long long)f->busy_with);
+            snprintf(why->advice, sizeof(why->advice),
+                     "Wait until one of them ends or has to wait.");
+        } else {
+            snprintf(why->sentence, sizeof(why->sentence),
+                     "%s is ready and will be taken up at once.", f->what);
+        }
         break;
     }
 }
