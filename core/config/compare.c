@@ -77,7 +77,6 @@ static void compare_fixed(const struct pv_config *now, const struct pv_config *n
     restart_text(problems, "keys", now->keys, next->keys);
     restart_text(problems, "data_dir", now->data_dir, next->data_dir);
     restart_text(problems, "runtime_dir", now->runtime_dir, next->runtime_dir);
-    restart_text(problems, "callback_url", now->callback_url, next->callback_url);
     const struct pv_config_http *http[] = {&now->http, &next->http};
     restart_number(problems, "http.max_body", (int64_t)http[0]->max_body,
                    (int64_t)http[1]->max_body);

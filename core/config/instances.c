@@ -14,6 +14,8 @@
 #include <unistd.h>
 
 #define MAX_SETTINGS (1u << 20)
+#define IN_FLIGHT 1000
+#define IN_FLIGHT_PROGRAMS 32
 
 /* ---- module ---- */
 
@@ -457,6 +459,14 @@ static int fingerprint(struct pv_loading *loading, struct pv_config_instance *in
     return status;
 }
 
+/* Each step of a plugin that starts programs is a process, and all of them share `memory`. */
+static uint32_t in_flight(const struct pv_raw_instance *raw, const struct pv_plugin *plugin)
+{
+    bool programs = (plugin->needs & PV_NEEDS_EXEC) != 0;
+    return raw->max_in_flight > 0 ? (uint32_t)raw->max_in_flight
+                                  : (programs ? IN_FLIGHT_PROGRAMS : IN_FLIGHT);
+}
+
 static int load_instance(struct pv_loading *loading, const struct pv_raw_instance *raw,
                          struct pv_config_instance *instance)
 {
@@ -468,7 +478,6 @@ static int load_instance(struct pv_loading *loading, const struct pv_raw_instanc
     instance->cpu_time_ms = raw->cpu_time;
     instance->memory_bytes = (uint64_t)raw->memory;
     instance->limits = (struct pv_instance_limits){
-        .max_in_flight = (uint32_t)raw->max_in_flight,
         .rate = raw->rate,
         .burst = (uint32_t)raw->burst,
         .breaker_failures = (uint32_t)raw->breaker.failures,
@@ -494,6 +503,7 @@ static int load_instance(struct pv_loading *loading, const struct pv_raw_instanc
     if (status != PV_OK) {
         return status;
     }
+    instance->limits.max_in_flight = in_flight(raw, instance->plugin);
     status = check_settings(loading, raw, instance);
     if (status == PV_ENOMEM) {
         return status;

@@ -70,6 +70,27 @@ static void paths_are_relative_to_the_file(void **state)
     pv_config_free(config);
 }
 
+/* What starts programs has fewer steps at once, unless the file says how many. */
+static void steps_at_once(void **state)
+{
+    struct pv_config *config =
+        fixture_good(*state, "plugin_dirs: [modules]\n"
+                             "plugins:\n"
+                             "  few: {module: site, grants: {exec: []}}\n"
+                             "  said: {module: site, max_in_flight: 64, grants: {exec: []}}\n"
+                             "  many: {module: support}\n");
+    static const struct {
+        const char *name;
+        uint32_t most;
+    } expected[] = {{"few", 32}, {"said", 64}, {"many", 1000}};
+    for (size_t i = 0; i < PV_COUNT(expected); i++) {
+        const struct pv_config_instance *found =
+            pv_config_instance(config, pv_str(expected[i].name));
+        assert_int_equal(found->limits.max_in_flight, expected[i].most);
+    }
+    pv_config_free(config);
+}
+
 static void a_whole_file(void **state)
 {
     struct fixture *fixture = *state;
@@ -498,6 +519,7 @@ int main(void)
         TEST(defaults),
         TEST(localhost_is_an_address),
         TEST(paths_are_relative_to_the_file),
+        TEST(steps_at_once),
         TEST(a_whole_file),
         TEST(pools),
         TEST(conf_d),
