@@ -8,12 +8,13 @@ static void engine_metrics(const struct pv_api *api, struct pv_buf *out)
 {
     struct pv_engine_counters c;
     pv_engine_counters(api->o.engine, &c);
-    pv_metric(out, "provost_events_accepted_total", "counter", "Events and actions accepted.",
-              c.accepted);
-    pv_metric(out, "provost_events_duplicate_total", "counter", "Events that were there already.",
-              c.duplicates);
-    pv_metric(out, "provost_events_refused_total", "counter", "Requests refused as a whole.",
-              c.refused);
+    const struct pv_metric_line lines[] = {
+        {"provost_events_accepted_total", "counter", "Events and actions accepted.", c.accepted},
+        {"provost_events_duplicate_total", "counter", "Events that were there already.",
+         c.duplicates},
+        {"provost_events_refused_total", "counter", "Requests refused as a whole.", c.refused},
+    };
+    pv_metric_lines(out, lines, sizeof(lines) / sizeof(lines[0]));
     pv_metric_head(out, "provost_operations_finished_total", "counter",
                    "Operations that ended, by state.");
     for (int state = PV_OPS_DONE; state <= PV_OPS_ABANDONED; state++) {
@@ -26,29 +27,34 @@ static void engine_metrics(const struct pv_api *api, struct pv_buf *out)
                       code == 10 ? "lost" : pv_show_outcome(code),
                       (unsigned long long)c.steps[code]);
     }
-    pv_metric(out, "provost_retries_total", "counter", "Steps that are tried again.", c.retries);
-    pv_metric(out, "provost_operations_parked_total", "counter",
-              "Operations that came to need an operator.", c.parked);
-    pv_metric(out, "provost_operations_active", "gauge", "Operations this node holds.", c.active);
-    pv_metric(out, "provost_steps_in_flight", "gauge", "Steps that are running.", c.in_flight);
-    pv_metric(out, "provost_backlog", "gauge", "Unfinished operations that this node knows of.",
-              pv_engine_backlog(api->o.engine));
+    const struct pv_metric_line work[] = {
+        {"provost_retries_total", "counter", "Steps that are tried again.", c.retries},
+        {"provost_operations_parked_total", "counter", "Operations that came to need an operator.",
+         c.parked},
+        {"provost_operations_active", "gauge", "Operations this node holds.", c.active},
+        {"provost_steps_in_flight", "gauge", "Steps that are running.", c.in_flight},
+        {"provost_backlog", "gauge", "Unfinished operations that this node knows of.",
+         pv_engine_backlog(api->o.engine)},
+    };
+    pv_metric_lines(out, work, sizeof(work) / sizeof(work[0]));
 }
 
 static void store_metrics(const struct pv_stats *stats, struct pv_buf *out)
 {
-    pv_metric(out, "provost_operations_unfinished", "gauge", "Operations that have not ended.",
-              stats->ret_unfinished);
-    pv_metric(out, "provost_operations_ready", "gauge", "Operations that may run.",
-              stats->ret_ready);
-    pv_metric(out, "provost_operations_needing_operator", "gauge",
-              "Operations that need an operator.", stats->ret_parked);
-    pv_metric(out, "provost_operations_queued", "gauge",
-              "Operations behind another one of their service.", stats->ret_queued);
-    pv_metric(out, "provost_services", "gauge", "Services known.", stats->ret_services);
     int64_t age = stats->ret_oldest_ready_ms > 0 ? stats->now_ms - stats->ret_oldest_ready_ms : 0;
-    pv_metric(out, "provost_oldest_ready_seconds", "gauge",
-              "Age of the oldest operation that may run.", age > 0 ? (uint64_t)age / 1000 : 0);
+    const struct pv_metric_line lines[] = {
+        {"provost_operations_unfinished", "gauge", "Operations that have not ended.",
+         stats->ret_unfinished},
+        {"provost_operations_ready", "gauge", "Operations that may run.", stats->ret_ready},
+        {"provost_operations_needing_operator", "gauge", "Operations that need an operator.",
+         stats->ret_parked},
+        {"provost_operations_queued", "gauge", "Operations behind another one of their service.",
+         stats->ret_queued},
+        {"provost_services", "gauge", "Services known.", stats->ret_services},
+        {"provost_oldest_ready_seconds", "gauge", "Age of the oldest operation that may run.",
+         age > 0 ? (uint64_t)age / 1000 : 0},
+    };
+    pv_metric_lines(out, lines, sizeof(lines) / sizeof(lines[0]));
 }
 
 static void pool_metrics(const struct pv_stats *stats, struct pv_buf *out)
@@ -100,17 +106,19 @@ static void instance_metrics(const struct pv_api *api, struct pv_buf *out)
 static void http_metrics(const struct pv_api *api, struct pv_buf *out)
 {
     const struct pv_httpd_counters *c = pv_httpd_counters(api->httpd);
-    pv_metric(out, "provost_http_connections", "gauge", "Open connections.", c->connections);
-    pv_metric(out, "provost_http_connections_total", "counter", "Connections accepted.",
-              c->accepted);
-    pv_metric(out, "provost_http_slow_clients_total", "counter",
-              "Connections cut off for being too slow.", c->timed_out);
-    pv_metric(out, "provost_http_malformed_total", "counter",
-              "Requests that no route has seen: malformed, too large or too slow.", c->malformed);
-    pv_metric(out, "provost_http_refused_total", "counter",
-              "Connections refused because their address had too many.", c->refused);
-    pv_metric(out, "provost_http_evicted_total", "counter",
-              "Idle connections closed because others needed the room.", c->evicted);
+    const struct pv_metric_line lines[] = {
+        {"provost_http_connections", "gauge", "Open connections.", c->connections},
+        {"provost_http_connections_total", "counter", "Connections accepted.", c->accepted},
+        {"provost_http_slow_clients_total", "counter", "Connections cut off for being too slow.",
+         c->timed_out},
+        {"provost_http_malformed_total", "counter",
+         "Requests that no route has seen: malformed, too large or too slow.", c->malformed},
+        {"provost_http_refused_total", "counter",
+         "Connections refused because their address had too many.", c->refused},
+        {"provost_http_evicted_total", "counter",
+         "Idle connections closed because others needed the room.", c->evicted},
+    };
+    pv_metric_lines(out, lines, sizeof(lines) / sizeof(lines[0]));
     pv_metric_head(out, "provost_http_requests_total", "counter", "Requests answered, by status.");
     for (unsigned status = 0; status < 600; status++) {
         if (c->answers[status] > 0) {

@@ -16,6 +16,14 @@ int pv_metric(struct pv_buf *out, const char *name, const char *type, const char
     return pv_buf_printf(out, "%s %llu\n", name, (unsigned long long)value);
 }
 
+int pv_metric_lines(struct pv_buf *out, const struct pv_metric_line *lines, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        pv_metric(out, lines[i].name, lines[i].type, lines[i].help, lines[i].value);
+    }
+    return out->status;
+}
+
 unsigned pv_hist_bucket(uint64_t first, uint64_t value)
 {
     unsigned i = 0;

@@ -15,6 +15,15 @@ int pv_metric_head(struct pv_buf *out, const char *name, const char *type, const
 int pv_metric(struct pv_buf *out, const char *name, const char *type, const char *help,
               uint64_t value);
 
+struct pv_metric_line {
+    const char *name;
+    const char *type;
+    const char *help;
+    uint64_t value;
+};
+/* Metrics without labels, one after the other. */
+int pv_metric_lines(struct pv_buf *out, const struct pv_metric_line *lines, size_t count);
+
 /* How many values were how large: bucket i counts values up to first << i, the one after them
  * everything larger. */
 #define PV_HIST_BUCKETS 18

@@ -144,12 +144,7 @@ void pv_webhooks_metrics(const struct pv_webhooks *webhooks, struct pv_buf *out)
     }
     struct pv_notifier_counters c;
     pv_notifier_counters(webhooks->notifier, &c);
-    const struct {
-        const char *name;
-        const char *type;
-        const char *help;
-        uint64_t value;
-    } lines[] = {
+    const struct pv_metric_line lines[] = {
         {"provost_webhooks_delivered_total", "counter", "Notifications that a subscriber took.",
          c.delivered},
         {"provost_webhooks_failed_total", "counter", "Attempts to deliver that failed.", c.failed},
@@ -159,7 +154,5 @@ void pv_webhooks_metrics(const struct pv_webhooks *webhooks, struct pv_buf *out)
          c.disabled},
         {"provost_webhooks_in_flight", "gauge", "Notifications under way.", c.in_flight},
     };
-    for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
-        (void)pv_metric(out, lines[i].name, lines[i].type, lines[i].help, lines[i].value);
-    }
+    pv_metric_lines(out, lines, sizeof(lines) / sizeof(lines[0]));
 }
