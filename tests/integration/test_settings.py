@@ -92,11 +92,14 @@ def limited(misbehaving, where, **members):
     return misbehaving.start()
 
 
-def held(one, service, instance):
-    """Fires a create that nothing but a limit keeps from being done at once; the operation."""
+def held(one, service, instance, says):
+    """Fires a create that nothing but a limit keeps from being done at once, and has it explained; the
+    operation."""
     fired = one.event("create", service, product=instance, plan="well", wait_s=1)
     assert fired["state"] == "ready", fired
     assert one.operation(fired["operation"])["wait"]["instance"] == instance
+    explained = one.admin("GET", f"/v1/explain/{fired['operation']}").json
+    assert says in json.dumps(explained), explained
     return fired["operation"]
 
 
@@ -104,15 +107,14 @@ def test_max_active_and_max_backlog(misbehaving, backend):
     one = limited(misbehaving, "engine", max_active=1, max_backlog=2)
     first = one.event("create", "s1", product="bad", plan="wait")["operation"]
     backend.await_waiting(1)
-    second = one.event("create", "s2", product="good", plan="well", wait_s=1)
-    assert second["state"] == "ready", "one at a time"
+    second = held(one, "s2", "good", "as many as `engine.max_active` says")
     refused = one.api("POST", "/v1/events", {
         "id": "3", "type": "service.create", "service": {"id": "s3", "product": "good", "plan": "well"},
         "customer": {"id": "c", "email": "customer@example.com"}})
     assert (refused.status, refused.json["code"]) == (503, "busy")
     assert int(refused.headers["Retry-After"]) > 0
     backend.release()
-    for op in (first, second["operation"]):
+    for op in (first, second):
         assert shop.end_of(one, op) == "done"
 
 
@@ -120,7 +122,7 @@ def test_max_in_flight(misbehaving, backend):
     one = limited(misbehaving, "plugins", max_in_flight=1)
     first = one.event("create", "s1", product="bad", plan="wait")["operation"]
     backend.await_waiting(1)
-    waits = held(one, "s2", "bad")
+    waits = held(one, "s2", "bad", "all the steps in flight that it may")
     assert one.await_operation("create", "s3", product="good", plan="well")["state"] == "done", "of another instance"
     backend.release()
     for op in (first, waits):
@@ -131,13 +133,13 @@ def test_rate_and_burst(misbehaving):
     one = limited(misbehaving, "plugins", rate=0.01, burst=6)  # a create has three steps
     for service in ("s1", "s2"):
         assert one.await_operation("create", service, product="bad", plan="well")["state"] == "done"
-    held(one, "s3", "bad")
+    held(one, "s3", "bad", "used up its rate")
 
 
 def test_breaker(misbehaving):
     one = limited(misbehaving, "plugins", breaker={"failures": 1, "open": "1h", "open_cap": "2h"})
     one.await_waiting("create", "s1", "breaker", product="bad", plan="number")
-    held(one, "s2", "bad")
+    held(one, "s2", "bad", "instance bad is not being called")
     shown = next(i for i in one.admin("GET", "/v1/instances").json["instances"] if i["name"] == "bad")
     assert shown["breaker"] == "open", shown
 
