@@ -5,7 +5,6 @@ it was killed."""
 import json
 import signal
 import subprocess
-import time
 
 import provost as daemons
 import pytest
@@ -48,9 +47,7 @@ def test_stops_with_steps_in_flight(misbehaving, backend):
     one = misbehaving.start()
     op = one.event("create", "s1", product="good", plan="wait")["operation"]
     backend.await_waiting(1)
-    started = time.monotonic()
-    assert one.stop() == 0
-    assert time.monotonic() - started < 10 * SLOW
+    assert one.stop(timeout_s=50) == 0  # the backend would answer after a minute
     backend.release()
     one.start()
     assert one.await_operation("create", "s1", product="good", plan="wait")["state"] == "done"

@@ -75,7 +75,7 @@ class Daemon:
         self.env = dict(os.environ if env is None else env)
         self.process = None
 
-    def start(self, timeout_s=10 * SLOW):
+    def start(self, timeout_s=30 * SLOW):
         assert self.process is None, f"{self.name} is running already"
         # A socket's path has room for some 100 bytes; temporary folders may be longer.
         notify = Notify(f"/tmp/provost-notify-{os.getpid()}-{id(self):x}")
@@ -99,7 +99,7 @@ class Daemon:
     def running(self):
         return self.process is not None and self.process.poll() is None
 
-    def wait(self, timeout_s=10 * SLOW):
+    def wait(self, timeout_s=30 * SLOW):
         """Waits until it ends by itself; its exit status (negative: the signal)."""
         status = self.process.wait(timeout_s)
         self.process = None
@@ -112,7 +112,7 @@ class Daemon:
                 os.kill(self.process.pid, signal.SIGKILL)
             self.wait()
 
-    def stop(self, timeout_s=10 * SLOW):
+    def stop(self, timeout_s=30 * SLOW):
         """SIGTERM, and its exit status. Not ended by then: killed, and an error."""
         if self.process is None:
             return 0

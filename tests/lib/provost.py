@@ -82,7 +82,7 @@ class Provost(daemon.Daemon):
 
     # ---- life ----
 
-    def start(self, timeout_s=10 * SLOW):
+    def start(self, timeout_s=30 * SLOW):
         assert self.process is None, "it is running already"
         self.close_notify()
         self.notify = daemon.Notify(f"/tmp/provost-notify-{os.getpid()}-{id(self):x}")
@@ -98,7 +98,7 @@ class Provost(daemon.Daemon):
         self.port = int(self.notify.state["STATUS"].rsplit(" ", 1)[1])
         return self
 
-    def wait(self, timeout_s=10 * SLOW):
+    def wait(self, timeout_s=30 * SLOW):
         status = super().wait(timeout_s)
         self.close_notify()
         return status
@@ -108,7 +108,7 @@ class Provost(daemon.Daemon):
             self.notify.close()
             self.notify = None
 
-    def reload(self, timeout_s=10 * SLOW):
+    def reload(self, timeout_s=30 * SLOW):
         """SIGHUP, until it is over; what the daemon says of its state then."""
         self.notify.drain()
         self.notify.state.clear()
@@ -233,7 +233,7 @@ def descendants(pid):
     return found
 
 
-def await_gone(pids, timeout_s=10 * SLOW):
+def await_gone(pids, timeout_s=30 * SLOW):
     """Until none of the processes is left."""
     deadline = time.monotonic() + timeout_s
     for pid in pids:
