@@ -2,6 +2,8 @@
 /* What SQLite takes for good a second when nothing but the insert is done: transactions of ROWS
  * rows of BYTES each, keyed by sixteen bytes, into a database as the store opens it (WAL,
  * synchronous=FULL). Prints rows a second. usage: bulk_insert FOLDER SECONDS ROWS BYTES */
+#include "tests/bench/table.h"
+
 #include <sqlite3.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -37,12 +39,7 @@ static double measure(sqlite3 *db, double seconds, size_t rows, size_t bytes)
     static char body[MAX_BYTES];
     memset(body, 'x', sizeof(body));
     sqlite3_stmt *statement = NULL;
-    bool fine = sqlite3_exec(db,
-                             "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
-                             "CREATE TABLE event (id BLOB PRIMARY KEY, body BLOB) WITHOUT ROWID",
-                             NULL, NULL, NULL) == SQLITE_OK &&
-                sqlite3_prepare_v2(db, "INSERT INTO event VALUES (?, ?)", -1, &statement, NULL) ==
-                    SQLITE_OK;
+    bool fine = bench_table(db, "(id BLOB PRIMARY KEY, body BLOB) WITHOUT ROWID", &statement);
     double begin = now_s();
     double took = 0;
     uint64_t count = 0;

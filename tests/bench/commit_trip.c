@@ -3,11 +3,13 @@
  * store opens it, one row) and one round trip of a byte over loopback TCP to another process, one
  * after the other, on a machine that was idle for PAUSE_MS before each. Prints p50 and p99 in
  * microseconds. usage: commit_trip FOLDER COUNT PAUSE_MS */
+#include "tests/bench/table.h"
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
+
 #include <sqlite3.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -80,12 +82,7 @@ static bool measure(sqlite3 *db, int echo, size_t count, int pause_ms, int64_t *
     static char body[BODY_BYTES];
     memset(body, 'x', sizeof(body));
     sqlite3_stmt *statement = NULL;
-    bool fine = sqlite3_exec(db,
-                             "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
-                             "CREATE TABLE event (id INTEGER PRIMARY KEY, body BLOB)",
-                             NULL, NULL, NULL) == SQLITE_OK &&
-                sqlite3_prepare_v2(db, "INSERT INTO event VALUES (?, ?)", -1, &statement, NULL) ==
-                    SQLITE_OK;
+    bool fine = bench_table(db, "(id INTEGER PRIMARY KEY, body BLOB)", &statement);
     for (size_t i = 0; fine && i < count; i++) {
         poll(NULL, 0, pause_ms); /* nothing is awaited: the machine is to be idle */
         int64_t begin = now_ns();
