@@ -56,10 +56,7 @@ static void look(const struct http_answer *answer)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    char *text = malloc(size + 1);
-    FUZZ_CHECK(text != NULL);
-    memcpy(text, data, size);
-    text[size] = '\0';
+    char *text = fuzz_text(data, size);
     char *body = strchr(text, '\n');
     body = body != NULL ? body + 1 : text;
     size_t length = size - (size_t)(body - text);

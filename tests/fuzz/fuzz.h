@@ -11,6 +11,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 /* Puts the n-th input to begin with into out; false: there are no more. */
 bool fuzz_seed(size_t n, struct pv_buf *out);
 
+/* The bytes with a NUL behind them; goes to free(). */
+char *fuzz_text(const uint8_t *data, size_t size);
+
 /* As assert, whatever NDEBUG says. */
 #define FUZZ_CHECK(condition) ((condition) ? (void)0 : fuzz_failed(#condition, __FILE__, __LINE__))
 _Noreturn void fuzz_failed(const char *condition, const char *file, int line);

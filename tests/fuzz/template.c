@@ -63,10 +63,7 @@ static void fill_tree(const char *template, const json_t *scope)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    char *template = malloc(size + 1);
-    FUZZ_CHECK(template != NULL);
-    memcpy(template, data, size);
-    template[size] = '\0';
+    char *template = fuzz_text(data, size);
     char *line = strchr(template, '\n');
     json_t *scope = line != NULL ? json_loads(line + 1, 0, NULL) : NULL;
     scope = json_is_object(scope) ? scope : (json_decref(scope), json_object());

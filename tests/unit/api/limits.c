@@ -118,13 +118,6 @@ static struct reply *get(struct rig *rig, const char *token)
     return rig_call_as(rig, token, "GET", "/v1/services", NULL, NULL);
 }
 
-static void expect(struct rig *rig, const char *token, int status)
-{
-    struct reply *r = get(rig, token);
-    reply_expect(r, status);
-    reply_free(r);
-}
-
 static void limits_a_token(void **state)
 {
     struct rig *rig = *state;
@@ -138,7 +131,7 @@ static void limits_a_token(void **state)
     assert_non_null(strstr(r->head, "RateLimit-Policy: \"calls\";q=3;w=2"));
     assert_non_null(strstr(r->head, "RateLimit: \"calls\";r=2;t=1"));
     reply_free(r);
-    expect(rig, token, 200);
+    rig_expect(rig, token, "GET", "/v1/services", NULL, 200);
     /* what is refused for another reason counts, too */
     r = rig_call_as(rig, token, "GET", "/v1/operations", NULL, NULL);
     reply_refused(r, 403, "forbidden");
@@ -153,19 +146,19 @@ static void limits_a_token(void **state)
     reply_expect(r, 200);
     assert_null(strstr(r->head, "RateLimit"));
     reply_free(r);
-    expect(rig, rig->token, 200);
+    rig_expect(rig, rig->token, "GET", "/v1/services", NULL, 200);
     /* a reload empties nothing and fills nothing */
     rig_reload(rig);
-    expect(rig, token, 429);
+    rig_expect(rig, token, "GET", "/v1/services", NULL, 429);
     rig->frozen_ms += 500;
-    expect(rig, token, 200);
-    expect(rig, token, 429);
+    rig_expect(rig, token, "GET", "/v1/services", NULL, 200);
+    rig_expect(rig, token, "GET", "/v1/services", NULL, 429);
     /* nor does a token that has to be looked up again */
     rig->frozen_ms += 31000;
     for (int i = 0; i < 3; i++) {
-        expect(rig, token, 200);
+        rig_expect(rig, token, "GET", "/v1/services", NULL, 200);
     }
-    expect(rig, token, 429);
+    rig_expect(rig, token, "GET", "/v1/services", NULL, 429);
 }
 
 static void limits_as_configured(void **state)
@@ -180,12 +173,13 @@ static void limits_as_configured(void **state)
     reply_free(r);
     rig->more_yaml = "limits: {requests_per_second: 1}\n";
     rig_reload(rig);
-    expect(rig, token, 200); /* the bucket keeps what the new burst has room for */
-    expect(rig, token, 200);
-    expect(rig, token, 429);
+    rig_expect(rig, token, "GET", "/v1/services", NULL, 200); /* the bucket keeps what the new burst
+                                                                 has room for */
+    rig_expect(rig, token, "GET", "/v1/services", NULL, 200);
+    rig_expect(rig, token, "GET", "/v1/services", NULL, 429);
     rig->more_yaml = "limits: {requests_per_second: 0}\n";
     rig_reload(rig);
-    expect(rig, token, 200);
+    rig_expect(rig, token, "GET", "/v1/services", NULL, 200);
 }
 
 static void shows_and_checks_what_it_is_given(void **state)
@@ -242,7 +236,7 @@ static void slows_guessing_down(void **state)
     char fresh[128];
     make(rig, "", fresh, sizeof(fresh));
     rig->frozen_ms = 5000000;
-    expect(rig, rig->token, 200);
+    rig_expect(rig, rig->token, "GET", "/v1/services", NULL, 200);
     /* who has no token at all guesses nothing */
     for (int i = 0; i < 70; i++) {
         struct reply *r = rig_call_as(rig, NULL, "GET", "/v1/services", NULL, NULL);
@@ -255,13 +249,13 @@ static void slows_guessing_down(void **state)
     reply_refused(r, 429, "rate_limited");
     /* one that was good lately is not held back, also when it has to be looked up again; one that
      * nobody has seen here has to wait */
-    expect(rig, rig->token, 200);
-    expect(rig, fresh, 429);
+    rig_expect(rig, rig->token, "GET", "/v1/services", NULL, 200);
+    rig_expect(rig, fresh, "GET", "/v1/services", NULL, 429);
     rig->frozen_ms += 1000;
-    expect(rig, fresh, 200);
+    rig_expect(rig, fresh, "GET", "/v1/services", NULL, 200);
     rig->frozen_ms += 31000;
     guess(rig, 32);
-    expect(rig, rig->token, 200);
+    rig_expect(rig, rig->token, "GET", "/v1/services", NULL, 200);
     reply_refused(get(rig, "provost_guess0"), 429, "rate_limited");
     /* the admin socket has no such limit */
     r = rig_admin(rig, "GET", "/v1/services", NULL, NULL);
@@ -285,7 +279,7 @@ static void counts_keys_and_ended_tokens(void **state)
     snprintf(id, sizeof(id), "%s", reply_text(r, "id"));
     reply_free(r);
     rig->frozen_ms = 5000000;
-    expect(rig, token, 200);
+    rig_expect(rig, token, "GET", "/v1/services", NULL, 200);
     r = rig_admin(rig, "DELETE", path_of("/v1/tokens/%s", id), NULL, NULL);
     reply_expect(r, 200);
     reply_free(r);

@@ -94,6 +94,9 @@ const json_t *reply_at(const struct reply *reply, const char *path);
 const char *reply_text(const struct reply *reply, const char *path);
 /* Fails the test with the whole answer unless the status is this. */
 void reply_expect(const struct reply *reply, int status);
+/* A call with a token (NULL: none) that is answered with this status. */
+void rig_expect(struct rig *rig, const char *token, const char *method, const char *path,
+                const char *body, int status);
 /* Expects, reads a text into out, and frees. */
 void reply_take(struct reply *reply, int status, const char *path, char *out, size_t size);
 /* Expects the status and, in `code` and `errors`, this code; frees. */

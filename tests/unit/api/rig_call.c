@@ -121,6 +121,14 @@ void reply_expect(const struct reply *reply, int status)
     }
 }
 
+void rig_expect(struct rig *rig, const char *token, const char *method, const char *path,
+                const char *body, int status)
+{
+    struct reply *reply = rig_call_as(rig, token, method, path, NULL, body);
+    reply_expect(reply, status);
+    reply_free(reply);
+}
+
 void reply_take(struct reply *reply, int status, const char *path, char *out, size_t size)
 {
     reply_expect(reply, status);

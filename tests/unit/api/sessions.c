@@ -15,14 +15,6 @@ static void make(struct rig *rig, const char *svc, const char *body, char out[SE
                "token", out, SESSION);
 }
 
-static void answers(struct rig *rig, const char *token, const char *method, const char *path,
-                    const char *body, int status)
-{
-    struct reply *r = rig_call_as(rig, token, method, path, NULL, body);
-    reply_expect(r, status);
-    reply_free(r);
-}
-
 static void reaches_its_service_and_nothing_else(void **state)
 {
     struct rig *rig = *state;
@@ -43,7 +35,7 @@ static void reaches_its_service_and_nothing_else(void **state)
     static const char *const reads[] = {"/v1/services/%s", "/v1/services/%s/view",
                                         "/v1/services/%s/operations"};
     for (size_t i = 0; i < 3; i++) {
-        answers(rig, token, "GET", path_of(reads[i], own), NULL, 200);
+        rig_expect(rig, token, "GET", path_of(reads[i], own), NULL, 200);
         reply_refused(rig_call_as(rig, token, "GET", path_of(reads[i], other), NULL, NULL), 404,
                       "not_found");
         reply_refused(rig_call_as(rig, token, "GET", path_of(reads[i], "nothing"), NULL, NULL), 404,
@@ -62,7 +54,7 @@ static void reaches_its_service_and_nothing_else(void **state)
     r = rig_call_as(rig, token, "POST", path_of("/v1/services/%s/actions/site.restart", own),
                     "Prefer: wait=30\r\n", "{}");
     reply_take(r, 200, "operation", op, sizeof(op));
-    answers(rig, token, "GET", path_of("/v1/operations/%s", op), NULL, 200);
+    rig_expect(rig, token, "GET", path_of("/v1/operations/%s", op), NULL, 200);
     r = rig_call(rig, "GET", path_of("/v1/services/%s/operations", other), NULL, NULL);
     reply_take(r, 200, "operations.0.operation", foreign, sizeof(foreign));
     reply_refused(rig_call_as(rig, token, "GET", path_of("/v1/operations/%s", foreign), NULL, NULL),
@@ -104,7 +96,7 @@ static void has_no_more_rights_than_its_maker(void **state)
     rig_token(rig, "shop", "\"services:read\"", reader, sizeof(reader));
     reply_take(rig_call_as(rig, reader, "POST", path, NULL, "{\"customer\":\"7\"}"), 201, "token",
                token, sizeof(token));
-    answers(rig, token, "GET", path_of("/v1/services/%s", svc), NULL, 200);
+    rig_expect(rig, token, "GET", path_of("/v1/services/%s", svc), NULL, 200);
     reply_refused(rig_call_as(rig, token, "POST",
                               path_of("/v1/services/%s/actions/site.restart", svc), NULL, "{}"),
                   403, "forbidden");
@@ -147,7 +139,7 @@ static void ends_with_its_maker(void **state)
     reply_take(rig_call_as(rig, maker, "POST", path_of("/v1/services/%s/sessions", svc), NULL,
                            "{\"customer\":\"7\"}"),
                201, "token", token, sizeof(token));
-    answers(rig, token, "GET", path_of("/v1/services/%s", svc), NULL, 200);
+    rig_expect(rig, token, "GET", path_of("/v1/services/%s", svc), NULL, 200);
     r = rig_admin(rig, "DELETE", path_of("/v1/tokens/%s", id), NULL, NULL);
     reply_expect(r, 200);
     reply_free(r);
@@ -189,7 +181,7 @@ static void is_not_forged(void **state)
             break; /* 60 a minute */
         }
     }
-    answers(rig, token, "GET", path, NULL, 200);
+    rig_expect(rig, token, "GET", path, NULL, 200);
     token[len - 1] = '\0';
     reply_refused(rig_call_as(rig, token, "GET", path, NULL, NULL), 401, "unauthorized");
     reply_refused(rig_call_as(rig, "provost_session_", "GET", path, NULL, NULL), 401,
@@ -230,7 +222,7 @@ static void checks_what_it_is_asked_for(void **state)
     char token[SESSION];
     reply_take(rig_admin(rig, "POST", path, NULL, "{\"customer\":\"7\"}"), 201, "token", token,
                sizeof(token));
-    answers(rig, token, "GET", path_of("/v1/services/%s/view", svc), NULL, 200);
+    rig_expect(rig, token, "GET", path_of("/v1/services/%s/view", svc), NULL, 200);
 }
 
 static void survives_without_memory(void **state)

@@ -3,6 +3,7 @@
 #include "tests/unit/config/fixture.h"
 
 #include "core/base/alloc.h"
+#include "core/json/json.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -183,6 +184,14 @@ void fixture_write(const struct fixture *fixture, const char *name, const char *
     assert_non_null(file);
     assert_int_equal(fwrite(text, 1, strlen(text), file), strlen(text));
     assert_int_equal(fclose(file), 0);
+}
+
+int fixture_begin(void)
+{
+    pv_json_setup();
+    setenv("PV_TEST_KEY", "a-key-for-tests", 1);
+    setenv("PV_TEST_WHSEC", "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD", 1);
+    return pv_base_init();
 }
 
 int fixture_open(void **state)

@@ -125,12 +125,9 @@ static void wrong(void **state)
 
 int main(void)
 {
-    pv_json_setup();
-    if (pv_base_init() != PV_OK) {
+    if (fixture_begin() != PV_OK) {
         return 1;
     }
-    setenv("PV_TEST_KEY", "a-key-for-tests", 1);
-    setenv("PV_TEST_WHSEC", "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD", 1);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(full),
         cmocka_unit_test(wrong),

@@ -578,12 +578,9 @@ static int tear_down(void **state)
 
 int main(void)
 {
-    pv_json_setup();
-    if (pv_base_init() != PV_OK) {
+    if (fixture_begin() != PV_OK) {
         return 1;
     }
-    setenv("PV_TEST_KEY", "a-key-for-tests", 1);
-    setenv("PV_TEST_WHSEC", "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD", 1);
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(every_option),    TEST(refused_file), TEST(descriptions), TEST(settings_of_instances),

@@ -177,57 +177,44 @@ static void tear_down(struct rig *rig)
     tear_down_store(rig);
 }
 
-/* An event that is over at once: an old sequence number. Each is one notification. */
-static void tell(struct rig *rig, unsigned service, unsigned number)
+/* Has the store accept an event of a service, whose other members are the item's. */
+static void accept_item(struct rig *rig, unsigned service, struct pv_accept_item item)
 {
     char name[16];
     snprintf(name, sizeof(name), "s%u", service);
-    struct pv_accept_item item = {
-        .op = {{2, (uint8_t)service, (uint8_t)number}},
-        .service = {{3, (uint8_t)service}},
-        .source = PV_STR("shop"),
-        .external_id = pv_str(name),
-        .type = PV_OP_TERMINATE,
-        .canonical = PV_STR("x"),
-        .body = PV_STR("{}"),
-        .actor = PV_STR("test"),
-        .has_sequence = true,
-        .sequence = 0,
-    };
+    item.service = (struct pv_id){{3, (uint8_t)service}};
+    item.source = PV_STR("shop");
+    item.external_id = pv_str(name);
+    item.canonical = PV_STR("x");
+    item.body = PV_STR("{}");
+    item.actor = PV_STR("test");
+    item.has_sequence = true;
     struct pv_accept accept = {.items = &item, .count = 1, .now_ms = rig->now_ms, .epoch = 1};
-    pv_req_init(&accept.req, PV_REQ_ACCEPT, NULL, NULL);
-    accept.req.done = pv_req_done;
+    pv_req_init(&accept.req, PV_REQ_ACCEPT, pv_req_done, NULL);
     assert_int_equal(pv_store_submit(rig->store, &accept.req), 0);
     turn(rig);
     assert_int_equal(accept.req.status, 0);
 }
 
+/* An event that is over at once: an old sequence number. Each is one notification. */
+static void tell(struct rig *rig, unsigned service, unsigned number)
+{
+    accept_item(rig, service,
+                (struct pv_accept_item){.op = {{2, (uint8_t)service, (uint8_t)number}},
+                                        .type = PV_OP_TERMINATE,
+                                        .sequence = 0});
+}
+
 /* A service whose next events with sequence 0 are superseded at once. */
 static void make_service(struct rig *rig, unsigned service)
 {
-    char name[16];
-    snprintf(name, sizeof(name), "s%u", service);
-    struct pv_accept_item item = {
-        .op = {{1, (uint8_t)service}},
-        .service = {{3, (uint8_t)service}},
-        .source = PV_STR("shop"),
-        .external_id = pv_str(name),
-        .type = PV_OP_CREATE,
-        .product = PV_STR("p"),
-        .plan_name = PV_STR("q"),
-        .canonical = PV_STR("x"),
-        .body = PV_STR("{}"),
-        .lane = PV_STR(""),
-        .actor = PV_STR("test"),
-        .has_sequence = true,
-        .sequence = 10,
-    };
-    struct pv_accept accept = {.items = &item, .count = 1, .now_ms = rig->now_ms, .epoch = 1};
-    pv_req_init(&accept.req, PV_REQ_ACCEPT, NULL, NULL);
-    accept.req.done = pv_req_done;
-    assert_int_equal(pv_store_submit(rig->store, &accept.req), 0);
-    turn(rig);
-    assert_int_equal(accept.req.status, 0);
+    accept_item(rig, service,
+                (struct pv_accept_item){.op = {{1, (uint8_t)service}},
+                                        .type = PV_OP_CREATE,
+                                        .product = PV_STR("p"),
+                                        .plan_name = PV_STR("q"),
+                                        .lane = PV_STR(""),
+                                        .sequence = 10});
 }
 
 static struct pv_notifier_counters counters(const struct rig *rig)
