@@ -227,6 +227,22 @@ static void allow_for_tests(const struct rules *rules)
     (void)rules;
 }
 
+/* Of a command: a script that an interpreter is given, and modules of its own language, which stand
+ * in a folder PROGRAM.d beside a program. */
+static void allow_word(const struct rules *rules, struct pv_str word, bool itself)
+{
+    char path[PATH_MAX];
+    if (word.len == 0 || word.ptr[0] != '/' || word.len + sizeof(".d") > sizeof(path)) {
+        return;
+    }
+    snprintf(path, sizeof(path), "%.*s", PV_STR_ARG(word));
+    if (itself) {
+        (void)!allow(rules, path, READ);
+    }
+    snprintf(path, sizeof(path), "%.*s.d", PV_STR_ARG(word));
+    (void)!allow(rules, path, READ);
+}
+
 static int add_rules(const struct rules *rules, const struct pv_reach *reach, struct pv_err *err)
 {
     allow_known(rules, read_by_all, sizeof(read_by_all) / sizeof(read_by_all[0]), READ);
@@ -249,11 +265,8 @@ static int add_rules(const struct rules *rules, const struct pv_reach *reach, st
     if (status == 0) {
         status = allow_programs(rules, &reach->exec, reach->exec.count, "grants.exec:", err);
     }
-    for (size_t i = 1; i < reach->command.count; i++) { /* a script that an interpreter is given */
-        char path[PATH_MAX];
-        if (pv_str_to_c(reach->command.items[i], path, sizeof(path)) == 0 && path[0] == '/') {
-            (void)!allow(rules, path, READ);
-        }
+    for (size_t i = 0; i < reach->command.count; i++) {
+        allow_word(rules, reach->command.items[i], i > 0);
     }
     if (status == 0) {
         status = allow_programs(rules, &reach->command, reach->command.count > 0 ? 1 : 0,

@@ -109,6 +109,21 @@ def test_the_smallest_host_works(bad, run):
     assert run("create", host=bad("ready(); outcome(step()); take()"))["end"] == "done"
 
 
+def test_it_may_read_its_own_modules_and_nothing_beside_them(bad, run, tmp_path):
+    (tmp_path / "bad.d").mkdir()
+    (tmp_path / "bad.d/own.py").write_text("code = 0")
+    (tmp_path / "secret").write_text("hush")
+    host = bad(f"ready(); call = step(); sys.path.insert(0, '{tmp_path}/bad.d')\nimport own\n"
+               f"try: open('{tmp_path}/secret')\nexcept PermissionError: outcome(call, own.code); take()")
+    assert run("create", host=host)["end"] == "done"
+
+
+def test_the_example_is_short():
+    files = [NOTES, *NOTES.with_name("notes.py.d").glob("*.py")]
+    assert len(files) == 2
+    assert [file.name for file in files if len(file.read_text().splitlines()) > 150] == []
+
+
 @pytest.mark.parametrize("body, sentence", [
     ("take(); sys.exit(1)", "exit"),
     ("take(); os.kill(os.getpid(), signal.SIGSEGV)", "signal 11"),

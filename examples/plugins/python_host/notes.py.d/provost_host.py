@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The host of a plugin in Python: docs/wire.md on descriptor 3, with the standard library alone. A plugin gives its
+description and its functions by (operation, step, kind) to serve(); each function is called with a Call."""
+
+import json
+import os
+import queue
+import socket
+import struct
+import threading
+import time
+
+HELLO, STEP, QUERY, CANCEL, ANSWER, LEASE, STOP = range(1, 8)
+READY, FAULT, OUTCOME, ASK, PROGRESS, LOG = range(64, 70)
+OUTCOMES = "ok pending temporary instance_fault permanent unknown canceled absent in_progress no_step".split()
+daemon, lock, calls, lease_ms, hidden = socket.socket(fileno=3), threading.Lock(), {}, [None], set()
+settings, plugin = {}, {}
+
+
+class End(Exception):
+    """Ends a call: raise End("temporary", "the disk is full", 5000); the last is when to try again, in ms."""
+
+
+def send(kind, call, *parts):
+    payload = b"".join(struct.pack("<I", len(p.encode())) + p.encode() if isinstance(p, str) else p for p in parts)
+    with lock:
+        daemon.sendall(struct.pack("<IHHQ", len(payload), kind, 0, call) + payload)
+
+
+def receive(size):
+    data = bytearray(daemon.recv(size, socket.MSG_WAITALL) if size else b"")
+    return data if len(data) == size else os._exit(0)  # the daemon is gone
+
+
+def take(data, *form):
+    """Cuts fields off: letters of struct, or str for a text."""
+    for part in form:
+        size = 4 + struct.unpack_from("<I", data)[0] if part is str else struct.calcsize("<" + part)
+        yield data[4:size].decode() if part is str else struct.unpack("<" + part, data[:size])[0]
+        del data[:size]
+
+
+def mask(said):
+    for secret in hidden:
+        said = said.replace(secret, "******")
+    return said
+
+
+class Call:
+    """What a step or a query is given, and what it may ask."""
+
+    def __init__(self, number, kind, data):
+        self.number, self.answers, self.canceled, self.touched = number, queue.Queue(), False, False
+        self.settings, self.result, self.asked = settings, None, 0
+        if kind == STEP:
+            _, how, _, _, _, self.run, self.attempt, self.generation, _, _, self.operation, _, self.step = take(
+                data, *"IBBHIIII", "16s", "16s", str, str, str)
+            self.kind = ["run", "poll", "lookup", "undo"][how]
+        else:
+            *_, self.step, _ = take(data, *"IIII", "16s", str, str)
+            self.kind, self.operation = "query", ""
+        self.external_id, self.ref, given, state = take(data, str, str, str, str)
+        self.input, self.state = json.loads(given or "{}"), json.loads(state or "{}")
+
+    def cancel(self):
+        self.canceled = True
+        self.answers.put((0, 0, ""))
+
+    def touch(self, outside=True):
+        """Before whatever reaches out: not canceled, within the lease; from here on something may have happened."""
+        if self.canceled or (lease_ms[0] is not None and time.monotonic() * 1000 >= lease_ms[0]):
+            raise End("canceled", "canceled, or the lease is over")
+        self.touched = self.touched or outside
+
+    def secret(self, name, text):
+        """Asks the store, which keeps `text` the first time and gives the same in every attempt: durable at once."""
+        self.touch(outside=False)
+        self.asked += 1
+        send(ASK, self.number, struct.pack("<IBBBBQ", self.asked, 9, 0, 0, 0, 0), name, "", text)
+        status, _, value = self.answers.get()
+        self.touch(outside=False)
+        if status != 0:
+            raise End("temporary", f"secret {name}: {value}")
+        hidden.add(value)
+        return value
+
+    def progress(self, percent, text):
+        send(PROGRESS, self.number, struct.pack("<i", percent), mask(text))
+
+    def log(self, text, level=1):
+        send(LOG, self.number, bytes([level]), mask(text))
+
+    def play(self):
+        before, said = json.dumps(self.state), ("ok", "", -1)
+        try:
+            plugin["functions"].get((self.operation, self.step, self.kind), missing)(self)
+        except End as end:
+            said = end.args + said[len(end.args):]
+        except Exception as error:  # nobody can say what it did outside
+            said = ("unknown" if self.touched else "temporary", f"{type(error).__name__}: {error}", -1)
+        changed = self.kind != "query" and json.dumps(self.state) != before
+        del calls[self.number]
+        send(OUTCOME, self.number, struct.pack("<BBBBq", OUTCOMES.index(said[0]), self.touched, changed, 0, said[2]),
+             mask(said[1])[:1000], json.dumps(self.state) if changed else "",
+             "" if self.result is None else json.dumps(self.result))
+
+
+def missing(call):
+    raise End("no_step", f"there is no {call.kind} of {call.step}")
+
+
+def hello(data):
+    version, _, describe, _, _, folder, given, _ = take(data, *"III", str, str, str, str, str)
+    if version != 1:
+        send(FAULT, 0, f"version {version} is asked for, this host speaks 1")
+        os._exit(3)
+    settings.update(json.loads(given or "{}"))
+    hidden.update(str(settings[field["name"]]) for field in plugin["description"]["settings"]
+                  if field["secret"] and settings.get(field["name"]))
+    if folder and not describe:
+        os.chdir(folder)
+    send(READY, 0, json.dumps(plugin["description"]))
+    if describe:
+        os._exit(0)
+
+
+def serve(description, functions):
+    plugin.update(description=description, functions=functions)
+    while True:
+        length, kind, _, number = struct.unpack("<IHHQ", receive(16))
+        data, call = receive(length), calls.get(number)
+        if kind == HELLO:
+            hello(data)
+        elif kind in (STEP, QUERY):
+            calls[number] = Call(number, kind, data)
+            threading.Thread(target=calls[number].play, daemon=True).start()
+        elif kind == ANSWER and call:
+            call.answers.put(tuple(take(data, *"IiQ", str))[1:])
+        elif kind == LEASE:
+            [lease_ms[0]] = take(data, "q")
+        elif kind in (CANCEL, STOP):
+            for each in [c for c in calls.values() if kind == STOP or c is call]:
+                each.cancel()
+            while kind == STOP and calls:
+                time.sleep(0.01)
+            if kind == STOP:
+                os._exit(0)
