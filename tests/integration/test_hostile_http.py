@@ -141,7 +141,7 @@ def test_a_thousand_requests_at_once(one):
         assert rest(plain).count(b"HTTP/1.1 200 OK\r\n") == 1000
 
 
-def test_a_client_that_does_not_read(one):
+def test_a_client_that_does_not_read(one, sanitized):
     """Its answers pile up until its deadline, not beyond what the kernel takes."""
     with dial(one) as plain:
         plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -153,7 +153,8 @@ def test_a_client_that_does_not_read(one):
         gone = select.poll()
         gone.register(plain, select.POLLHUP | select.POLLERR | select.POLLRDHUP)
         assert gone.poll(PATIENCE_S * 1000), "it is let go"
-    assert resident(one) < 100 * 1048576
+    quarantine = 256 if sanitized else 0  # what is freed is kept so far from being used again
+    assert resident(one) < (100 + quarantine) * 1048576
 
 
 def test_slow_and_idle_clients_beside_a_load(one):
