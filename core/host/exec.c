@@ -389,8 +389,7 @@ int pv_call_exec(struct provost_call *pub, const struct provost_exec_request *re
         if (p->handles == 0) {
             free_program(p);
         }
-        return pv_call_fail(call, PROVOST_E_FAILED, "exec %s: %s", req.argv[0],
-                            uv_strerror(failed));
+        return pv_call_fail(call, PROVOST_E_FAILED, "exec %s: %s", req.argv[0], strerror(-failed));
     }
     p->wait = &w.wait;
     p->timer.fire = on_timeout;

@@ -223,7 +223,7 @@ def test_limits_reach_the_program(script):
 @pytest.mark.parametrize("text, mode, sentence", [
     ("#!/bin/sh\n", 0o644, "is not executable"),
     ("#!/no/such/interpreter -x\n", 0o755, "names the interpreter /no/such/interpreter -x"),
-    ("echo hello\n", 0o755, "needs a first line such as #!/bin/sh"),
+    ("echo hello\n", 0o755, "Exec format error; a script needs a first line such as #!/bin/sh"),
 ])
 def test_what_cannot_be_started_is_a_fault_of_the_instance(script, text, mode, sentence):
     said, why = script.write(text, mode=mode).first()
