@@ -67,6 +67,21 @@ def test_gates_hold_where_limits_are_kept(saved):
 
 
 @pytest.mark.plain
+def test_one_part_alone_is_judged_by_its_own_gates(build, tmp_path):
+    figures = tmp_path / "figures"
+    whole = [RUN, "--build", build, "--folder", tmp_path, "--part", "first", "--rounds", "1", "--singles", "10",
+             "--json", figures]
+    if not shutil.which("wrk") or not steps.nginx_program():
+        pytest.skip("wrk and nginx are not both installed")
+    ran = subprocess.run([*whole, *limits(IMPOSSIBLE)], capture_output=True, text=True, timeout=120)
+    assert ran.returncode == 1, ran.stdout + ran.stderr
+    assert verdicts(ran) == {"first-p50": "FAILED", "first-p99": "FAILED"}
+    again = subprocess.run([RUN, "--again", figures, *limits(GENEROUS)], capture_output=True, text=True, timeout=60)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert verdicts(again) == {"first-p50": "ok", "first-p99": "ok"}
+
+
+@pytest.mark.plain
 @pytest.mark.parametrize("gate", GATES)
 def test_one_gate_is_enough_to_fail(saved, gate):
     option = GATES[gate]
