@@ -7,9 +7,11 @@
 #include "core/net/poll.h"
 
 #include <stdbool.h>
+#include <unistd.h>
 
 #define CONNECTIONS_KEPT 256L
 #define EASY_KEPT 64
+#define IDLE_FDS 1024
 
 struct pv_multi {
     struct pv_polls owned; /* the timers included */
@@ -18,6 +20,10 @@ struct pv_multi {
     uv_timer_t relief;           /* runs while there are starved transfers */
     struct pv_transfer *starved; /* there was no memory to watch a socket of theirs */
     bool closing;
+    /* Of sockets that no transfer uses, by descriptor. They are watched as before, since the next
+     * request is on its way when the last is done, and taking a socket into the loop costs seven
+     * system calls. libcurl closes each of its sockets through on_socket_close. */
+    struct pv_poll *idle[IDLE_FDS];
     CURL *stock[EASY_KEPT];
     size_t stock_count;
 };
@@ -75,10 +81,27 @@ static void reap(struct pv_multi *multi)
     }
 }
 
+static void on_readiness(uv_poll_t *handle, int status, int events);
+
+static void watch_for(struct pv_poll *poll, int events)
+{
+    if (poll->events != events) {
+        poll->events = events;
+        pv_poll_start(poll, events, on_readiness);
+    }
+}
+
 static void on_readiness(uv_poll_t *handle, int status, int events)
 {
     struct pv_poll *poll = handle->data;
     struct pv_multi *multi = (struct pv_multi *)poll->owner;
+    if (status < 0) {
+        poll->events = 0; /* libuv has stopped it */
+    }
+    if (poll->fd < IDLE_FDS && multi->idle[poll->fd] == poll) {
+        watch_for(poll, 0); /* libcurl looks at it before it is used again */
+        return;
+    }
     int what = status < 0 ? CURL_CSELECT_ERR : 0;
     what |= (events & UV_READABLE) != 0 ? CURL_CSELECT_IN : 0;
     what |= (events & UV_WRITABLE) != 0 ? CURL_CSELECT_OUT : 0;
@@ -111,6 +134,40 @@ static int on_timer_wanted(CURLM *curl, long ms, void *user)
     return 0;
 }
 
+/* Before a descriptor is closed: the next socket may get its number. */
+static void forget_fd(struct pv_multi *multi, curl_socket_t fd)
+{
+    if (fd >= 0 && fd < IDLE_FDS && multi->idle[fd] != NULL) {
+        pv_poll_close(multi->idle[fd]);
+        multi->idle[fd] = NULL;
+    }
+}
+
+static int on_socket_close(void *user, curl_socket_t fd)
+{
+    forget_fd(user, fd);
+    return close(fd);
+}
+
+static void set_aside(struct pv_multi *multi, struct pv_poll *poll)
+{
+    if (poll->fd < IDLE_FDS && !multi->closing) {
+        multi->idle[poll->fd] = poll;
+    } else {
+        pv_poll_close(poll);
+    }
+}
+
+static struct pv_poll *poll_for(struct pv_multi *multi, curl_socket_t fd)
+{
+    struct pv_poll *poll = fd < IDLE_FDS ? multi->idle[fd] : NULL;
+    if (poll == NULL) {
+        return pv_poll_new(&multi->owned, fd);
+    }
+    multi->idle[fd] = NULL;
+    return poll;
+}
+
 static int on_socket_wanted(CURL *easy, curl_socket_t fd, int what, void *user, void *socket_data)
 {
     struct pv_multi *multi = user;
@@ -118,12 +175,12 @@ static int on_socket_wanted(CURL *easy, curl_socket_t fd, int what, void *user, 
     if (what == CURL_POLL_REMOVE) {
         if (poll != NULL) {
             curl_multi_assign(multi->curl, fd, NULL);
-            pv_poll_close(poll);
+            set_aside(multi, poll);
         }
         return 0;
     }
     if (poll == NULL) {
-        poll = pv_poll_new(&multi->owned, fd);
+        poll = poll_for(multi, fd);
         if (poll == NULL) {
             starve(multi, easy);
             return 0;
@@ -132,7 +189,7 @@ static int on_socket_wanted(CURL *easy, curl_socket_t fd, int what, void *user, 
     }
     int events = (what & CURL_POLL_IN) != 0 ? UV_READABLE : 0;
     events |= (what & CURL_POLL_OUT) != 0 ? UV_WRITABLE : 0;
-    pv_poll_start(poll, events, on_readiness);
+    watch_for(poll, events);
     return 0;
 }
 
@@ -171,6 +228,9 @@ void pv_multi_close(struct pv_multi *multi, void (*closed)(void *user), void *us
     }
     curl_multi_cleanup(multi->curl);
     curl_global_cleanup();
+    for (curl_socket_t fd = 0; fd < IDLE_FDS; fd++) {
+        forget_fd(multi, fd);
+    }
     pv_poll_timer_close(&multi->timer);
     pv_poll_timer_close(&multi->relief);
 }
@@ -198,6 +258,8 @@ void pv_multi_easy_free(struct pv_multi *multi, CURL *easy)
 int pv_multi_add(struct pv_multi *multi, struct pv_transfer *transfer)
 {
     curl_easy_setopt(transfer->easy, CURLOPT_PRIVATE, (void *)transfer);
+    curl_easy_setopt(transfer->easy, CURLOPT_CLOSESOCKETFUNCTION, on_socket_close);
+    curl_easy_setopt(transfer->easy, CURLOPT_CLOSESOCKETDATA, multi);
     return curl_multi_add_handle(multi->curl, transfer->easy) == CURLM_OK ? 0 : PV_ENOMEM;
 }
 

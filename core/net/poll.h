@@ -21,12 +21,13 @@ struct pv_poll {
     struct pv_link link; /* for the owner */
     struct pv_polls *owner;
     int fd;
+    int events;       /* for the owner: what it is watched for */
     uv_poll_t handle; /* its data is the poll */
 };
 
 /* NULL when out of memory, or when the loop cannot watch the socket. */
 struct pv_poll *pv_poll_new(struct pv_polls *owner, int fd);
-/* Watches for UV_READABLE, UV_WRITABLE or both. */
+/* Watches for UV_READABLE, UV_WRITABLE or both; for 0, nothing. */
 void pv_poll_start(struct pv_poll *poll, int events, uv_poll_cb ready);
 /* At once nothing is watched any more; memory goes later. */
 void pv_poll_close(struct pv_poll *poll);

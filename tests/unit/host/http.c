@@ -112,6 +112,23 @@ static void connections_are_kept(void **state)
     assert_int_equal(server.connections, 1);
 }
 
+/* The sockets that follow get the descriptors of those before. */
+static void servers_may_close_what_is_kept(void **state)
+{
+    (void)state;
+    for (int i = 1; i <= 10; i++) {
+        get("/last", REQUEST(0));
+        assert_int_equal(code, 0);
+        get("/ok", REQUEST(0));
+        assert_int_equal(code, 0);
+        assert_string_equal(body, "{\"ok\": true}");
+        assert_true(server.connections >= i);
+        repeat = 3;
+        get("/ok", POST(0));
+        assert_int_equal(code, 0);
+    }
+}
+
 static void requests_arrive_as_written(void **state)
 {
     (void)state;
@@ -439,6 +456,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         WITH_HOST(answers_come_back),
         WITH_HOST(connections_are_kept),
+        WITH_HOST(servers_may_close_what_is_kept),
         WITH_HOST(requests_arrive_as_written),
         WITH_HOST(names_are_resolved),
         WITH_HOST(unix_sockets_work),

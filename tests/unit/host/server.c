@@ -131,6 +131,10 @@ static bool serve_one(struct connection *c, const char *path)
         answer(fd, "200 OK", "X-Test: yes\r\n", "{\"ok\": true}");
         return true;
     }
+    if (strcmp(path, "/last") == 0) { /* and says nothing of the end of the connection */
+        answer(fd, "200 OK", "", "{}");
+        return false;
+    }
     if (strcmp(path, "/echo") == 0) {
         answer(fd, "200 OK", "", c->request);
         return true;
