@@ -275,11 +275,18 @@ static bool step_headers(struct pv_httpd_conn *conn)
     }
 }
 
+/* What came with the head. Only the head stays of it, and what follows the request: the rest of a
+ * long body does not come this way, but what is behind it does. */
 static bool step_body(struct pv_httpd_conn *conn)
 {
     bool done = false;
-    struct pv_str rest = {conn->in.ptr + conn->taken, conn->in.len - conn->taken};
-    conn->taken += read_body(conn, rest, &done);
+    char *body = conn->in.ptr + conn->taken;
+    size_t len = conn->in.len - conn->taken;
+    size_t used = read_body(conn, (struct pv_str){body, len}, &done);
+    if (used > 0) {
+        memmove(body, body + used, len - used);
+        conn->in.len -= used;
+    }
     if (conn->phase == PV_HTTPD_BODY && done) {
         hand_over(conn);
     }
@@ -377,6 +384,12 @@ static void at_end(struct pv_httpd_conn *conn, bool orderly)
 
 static void on_readable(struct pv_httpd_conn *conn)
 {
+    if (conn->phase == PV_HTTPD_HEADERS && conn->in.len >= PV_HTTP_HEAD_MAX) {
+        process(conn); /* there is a request in it, and no room for more before it is gone */
+        if (conn->closed || conn->phase > PV_HTTPD_BODY) {
+            return;
+        }
+    }
     do {
         int64_t n = read_some(conn);
         if (n == PV_HTTP_WANT_READ || n == PV_HTTP_WANT_WRITE) {

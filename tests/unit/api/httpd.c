@@ -17,6 +17,11 @@ static int setup(void **state)
     return http_rig_open(state, (struct pv_httpd_options){.max_body = 10000});
 }
 
+static int setup_large(void **state)
+{
+    return http_rig_open(state, (struct pv_httpd_options){.max_body = 200000});
+}
+
 static void answers_at_once_and_later(void **state)
 {
     struct fixture *f = *state;
@@ -69,6 +74,57 @@ static void answers_pipelined_requests_in_order(void **state)
     const char *third = strstr(second, "{\"late\":true}");
     assert_non_null(third);
     assert_non_null(strstr(third, "GET /four"));
+    free(c);
+}
+
+/* More than is read at once, so that requests and bodies are cut anywhere. */
+static void answers_what_is_behind_long_bodies(void **state)
+{
+    enum { BODY = 100000, LONG = 4, SHORT = 200 };
+    static const char head[] = "POST /now HTTP/1.1\r\n" HOST "Content-Length: 100000\r\n\r\n";
+    static const char get[] = "GET /a HTTP/1.1\r\n" HOST "\r\n";
+    struct fixture *f = *state;
+    size_t each = sizeof(head) - 1 + BODY + SHORT / LONG * (sizeof(get) - 1);
+    char *text = calloc(LONG, each + 1);
+    assert_non_null(text);
+    char *at = text;
+    for (size_t i = 0; i < LONG; i++) {
+        memcpy(at, head, sizeof(head) - 1);
+        memset(at + sizeof(head) - 1, 'x', BODY);
+        at += sizeof(head) - 1 + BODY;
+        for (size_t k = 0; k < SHORT / LONG; k++, at += sizeof(get) - 1) {
+            memcpy(at, get, sizeof(get) - 1);
+        }
+    }
+    struct client *c = client_of(f);
+    c->send = text;
+    c->then = "GET /last HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n";
+    client_run(f, c);
+    assert_int_equal(f->handled, LONG + SHORT + 1);
+    assert_int_equal(pv_httpd_counters(f->httpd)->answers[200], LONG + SHORT + 1);
+    free(text);
+    free(c);
+}
+
+/* As above, with answers that come later. */
+static void answers_later_what_is_behind_long_bodies(void **state)
+{
+    struct fixture *f = *state;
+    enum { BODY = 60000 };
+    static const char head[] = "POST /later HTTP/1.1\r\n" HOST "Content-Length: 60000\r\n\r\n";
+    char *text = calloc(10, BODY + sizeof(head));
+    assert_non_null(text);
+    for (size_t i = 0; i < 10; i++) {
+        memcpy(text + i * (sizeof(head) - 1 + BODY), head, sizeof(head) - 1);
+        memset(text + i * (sizeof(head) - 1 + BODY) + sizeof(head) - 1, 'x', BODY);
+    }
+    struct client *c = client_of(f);
+    c->send = text;
+    c->until = 10;
+    client_run(f, c);
+    assert_int_equal(f->handled, 10);
+    assert_int_equal(pv_httpd_counters(f->httpd)->answers[200], 10);
+    free(text);
     free(c);
 }
 
@@ -245,6 +301,10 @@ int main(void)
         T(answers_at_once_and_later),
         T(keeps_connections),
         T(answers_pipelined_requests_in_order),
+        cmocka_unit_test_setup_teardown(answers_what_is_behind_long_bodies, setup_large,
+                                        http_rig_close),
+        cmocka_unit_test_setup_teardown(answers_later_what_is_behind_long_bodies, setup_large,
+                                        http_rig_close),
         T(speaks_http_1_0_and_head),
         T(asks_to_continue),
         T(notices_that_the_client_goes),
