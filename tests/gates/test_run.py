@@ -85,6 +85,15 @@ def test_no_python_test_at_all_fails(project):
     assert "pytest ended with status 5" in output
 
 
+def test_half_a_report_fails_and_hides_nothing_else(project, tmp_path):
+    (tmp_path / "small/tests/conftest.py").write_text(
+        "import atexit\nimport os\n\n\ndef cut():\n    path = os.environ['PROVOST_BUILD'] + '/pytest.xml'\n"
+        "    if os.path.exists(path):\n        os.truncate(path, 60)\n\n\natexit.register(cut)\n")
+    status, line, _, output = project()
+    assert (status, line) == (1, "2 passed, 1 failed")
+    assert "pytest's report cannot be read" in output
+
+
 SANITIZED = ("--build", "build-asan", "--meson-option=-Db_sanitize=address,undefined",
              "--meson-option=-Dc_link_args=-static-libubsan")
 
