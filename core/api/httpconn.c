@@ -103,6 +103,7 @@ void pv_httpd_conn_next(struct pv_httpd_conn *conn)
     conn->request = (struct pv_http_request){.local = conn->listener->local, .uid = conn->uid};
     conn->phase = PV_HTTPD_HEADERS;
     conn->unread = false;
+    conn->whole = false;
     bool more =
         conn->in.len > 0 || (conn->session != NULL && pv_http_session_pending(conn->session));
     conn->since_ms = pv_httpd_now_ms(conn);
@@ -225,16 +226,22 @@ static size_t read_chunks(struct pv_httpd_conn *conn, struct pv_str bytes, bool 
 /* The bytes that were the body's. *ret_done: it is complete. The request may have been refused. */
 static size_t read_body(struct pv_httpd_conn *conn, struct pv_str bytes, bool *ret_done)
 {
-    *ret_done = false;
+    size_t used = 0;
+    *ret_done = conn->whole;
+    if (conn->whole) {
+        return 0;
+    }
     if (conn->head.chunked) {
-        return read_chunks(conn, bytes, ret_done);
+        used = read_chunks(conn, bytes, ret_done);
+    } else {
+        used = (uint64_t)conn->left < bytes.len ? (size_t)conn->left : bytes.len;
+        if (used > 0 && !put_body(conn, (struct pv_str){bytes.ptr, used})) {
+            return used;
+        }
+        conn->left -= (int64_t)used;
+        *ret_done = conn->left == 0;
     }
-    size_t used = (uint64_t)conn->left < bytes.len ? (size_t)conn->left : bytes.len;
-    if (used > 0 && !put_body(conn, (struct pv_str){bytes.ptr, used})) {
-        return used;
-    }
-    conn->left -= (int64_t)used;
-    *ret_done = conn->left == 0;
+    conn->whole = *ret_done;
     return used;
 }
 

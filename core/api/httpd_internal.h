@@ -99,6 +99,7 @@ struct pv_httpd_conn {
     struct pv_http_head head; /* of the bytes in `in` */
     struct pv_http_chunks chunks;
     int64_t left; /* of a body with a length */
+    bool whole;   /* the body is: what comes is not its own */
     struct pv_buf body;
     struct pv_http_request request;
     /* the answer */

@@ -98,15 +98,46 @@ static void answers_what_is_behind_long_bodies(void **state)
     }
     struct client *c = client_of(f);
     c->send = text;
-    c->then = "GET /last HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n";
+    c->until = LONG + SHORT;
     client_run(f, c);
-    assert_int_equal(f->handled, LONG + SHORT + 1);
-    assert_int_equal(pv_httpd_counters(f->httpd)->answers[200], LONG + SHORT + 1);
+    assert_int_equal(f->handled, LONG + SHORT);
+    assert_int_equal(pv_httpd_counters(f->httpd)->answers[200], LONG + SHORT);
     free(text);
     free(c);
 }
 
-/* As above, with answers that come later. */
+static void takes_chunks_that_come_alone(void **state)
+{
+    struct fixture *f = *state;
+    struct client *c = client_of(f);
+    c->send =
+        "POST /now HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n";
+    c->awaits = "100 Continue";
+    c->then = "3\r\nabc\r\n0\r\n\r\n";
+    c->until = 2; /* the 100 is one */
+    client_run(f, c);
+    assert_non_null(strstr(c->got, "POST /now? 3"));
+    free(c);
+}
+
+/* As above, and another request with the last of them. */
+static void answers_what_is_behind_chunks(void **state)
+{
+    struct fixture *f = *state;
+    struct client *c = client_of(f);
+    c->send =
+        "POST /now HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n";
+    c->awaits = "100 Continue";
+    c->then =
+        "3\r\nabc\r\n0\r\nA: b\r\n\r\nGET /next HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n";
+    client_run(f, c);
+    assert_non_null(strstr(c->got, "POST /now? 3"));
+    assert_non_null(strstr(c->got, "GET /next? 0"));
+    assert_int_equal(f->handled, 2);
+    free(c);
+}
+
+/* Long bodies again, with answers that come later. */
 static void answers_later_what_is_behind_long_bodies(void **state)
 {
     struct fixture *f = *state;
@@ -301,6 +332,8 @@ int main(void)
         T(answers_at_once_and_later),
         T(keeps_connections),
         T(answers_pipelined_requests_in_order),
+        T(takes_chunks_that_come_alone),
+        T(answers_what_is_behind_chunks),
         cmocka_unit_test_setup_teardown(answers_what_is_behind_long_bodies, setup_large,
                                         http_rig_close),
         cmocka_unit_test_setup_teardown(answers_later_what_is_behind_long_bodies, setup_large,
