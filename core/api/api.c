@@ -311,7 +311,8 @@ static void handle(struct pv_http_request *http, void *user)
     http->user = call;
     pv_arena_init(&call->arena);
     pv_buf_init(&call->out, PV_API_ANSWER_MAX);
-    pv_buf_init(&call->scratch, 4u * PV_API_BODY_MAX);
+    /* Canonical forms are no longer than what was sent; of a CloudEvent there are two. */
+    pv_buf_init(&call->scratch, 4u * PV_API_BODY_MAX + 2 * http->body.len);
     pv_list_push(&api->calls, &call->link);
     struct match match = {.route = NULL};
     for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]) && match.route == NULL; i++) {

@@ -153,6 +153,9 @@ void pv_call_fail_status(struct pv_call *call, int status, const struct pv_err *
     case PV_ECLOSED:
         pv_call_fail(call, 503, "store_unavailable", "the store cannot be written: %s", text);
         break;
+    case PV_ETOOBIG:
+        fail_text(call, 413, "too_large", text);
+        break;
     case PV_ENOMEM:
         fail_text(call, 503, "no_memory", "out of memory, try again");
         break;

@@ -295,7 +295,9 @@ static void check_member(struct check *c, const char *path, const struct pv_json
 /* A key as part of a JSON pointer; long ones are cut. */
 static void put_pointer(char *path, size_t size, const char *parent, struct pv_str key)
 {
-    size_t n = (size_t)snprintf(path, size, "%s/", parent);
+    size_t n = strnlen(parent, size - 2);
+    memcpy(path, parent, n);
+    path[n++] = '/';
     for (size_t i = 0; i < key.len && i < 64 && n + 3 < size; i++) {
         char c = key.ptr[i];
         if (c == '~' || c == '/') {

@@ -6,6 +6,8 @@
 
 #include <stdlib.h>
 
+#define FEW 8u
+
 struct pv_json_position pv_json_position(struct pv_str source, size_t offset)
 {
     struct pv_json_position at = {.offset = offset, .line = 1, .column = 1};
@@ -102,6 +104,22 @@ const struct pv_json **pv_json_sorted_keys(const struct pv_json_doc *doc,
     return keys;
 }
 
+/* The same without memory, for few keys that differ. */
+static void sort_few(const struct pv_json_doc *doc, const struct pv_json *object,
+                     const struct pv_json *ret_keys[FEW])
+{
+    struct pv_json_iter iter = pv_json_iter(doc, object);
+    const struct pv_json *key = NULL;
+    const struct pv_json *value = NULL;
+    for (size_t n = 0; pv_json_next(&iter, &key, &value); n++) {
+        size_t at = n;
+        for (; at > 0 && compare_keys(&key, &ret_keys[at - 1]) < 0; at--) {
+            ret_keys[at] = ret_keys[at - 1];
+        }
+        ret_keys[at] = key;
+    }
+}
+
 static bool skipped(struct pv_str key, const char *const *skip, size_t skip_count)
 {
     for (size_t i = 0; i < skip_count; i++) {
@@ -115,7 +133,13 @@ static bool skipped(struct pv_str key, const char *const *skip, size_t skip_coun
 static int canonical_object(const struct pv_json_doc *doc, const struct pv_json *value,
                             const char *const *skip, size_t skip_count, struct pv_buf *out)
 {
-    const struct pv_json **keys = pv_json_sorted_keys(doc, value);
+    const struct pv_json *few[FEW];
+    const struct pv_json **keys = few;
+    if (value->count <= FEW) {
+        sort_few(doc, value, few);
+    } else {
+        keys = pv_json_sorted_keys(doc, value);
+    }
     if (keys == NULL) {
         return PV_ENOMEM;
     }
@@ -133,7 +157,9 @@ static int canonical_object(const struct pv_json_doc *doc, const struct pv_json 
         pv_buf_char(out, ':');
         status = pv_json_canonical(doc, keys[i] + 1, NULL, 0, out);
     }
-    pv_free(keys);
+    if (keys != few) {
+        pv_free(keys);
+    }
     return status != 0 ? status : pv_buf_char(out, '}');
 }
 

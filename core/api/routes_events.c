@@ -12,6 +12,7 @@
 struct batch {
     struct pv_event *events;
     struct pv_accept_item *items;
+    struct pv_event_facts *facts;
     size_t count;
     bool array;
     struct pv_str source;
@@ -90,6 +91,28 @@ int pv_event_check_config(const struct pv_config *config, const struct pv_json_d
 
 /* ---- from the document to accept items ---- */
 
+/* As it was sent; none when it is not there. */
+static struct pv_str raw_member(const struct pv_json_doc *doc, const struct pv_json *object,
+                                const char *key)
+{
+    const struct pv_json *value = pv_json_get(doc, object, key);
+    return value != NULL ? pv_json_raw(doc, value) : (struct pv_str){NULL, 0};
+}
+
+static void fill_facts(struct pv_call *call, const struct batch *batch, size_t i)
+{
+    const struct pv_event *event = &batch->events[i];
+    batch->facts[i] = (struct pv_event_facts){
+        .customer = raw_member(&call->body, event->value, "customer"),
+        .reason = raw_member(&call->body, event->value, "reason"),
+        .trace = event->traceparent,
+    };
+    if (event->params != NULL) {
+        batch->facts[i].params = pv_json_raw(&call->body, event->params);
+    }
+    batch->items[i].facts = &batch->facts[i];
+}
+
 static void fill_item(struct pv_call *call, const struct batch *batch, size_t i)
 {
     const struct pv_event *event = &batch->events[i];
@@ -106,6 +129,7 @@ static void fill_item(struct pv_call *call, const struct batch *batch, size_t i)
     item->plan_name = planned ? event->plan : (struct pv_str){NULL, 0};
     if (batch->mode == PV_CE_NONE) {
         item->body = pv_json_raw(&call->body, event->value);
+        fill_facts(call, batch, i);
     }
     item->actor = pv_str(call->who.actor);
 }
@@ -165,6 +189,20 @@ static const struct pv_json *event_in(struct batch *batch, const struct pv_json 
     }
 }
 
+/* What is kept of an event, and what its steps are given, has this limit. */
+static bool short_enough(struct pv_call *call, const struct batch *batch,
+                         const struct pv_json *value, struct pv_faults *faults)
+{
+    size_t len =
+        batch->mode == PV_CE_BINARY ? call->http->body.len : pv_json_raw(&call->body, value).len;
+    if (len > PV_EVENT_BYTES_MAX) {
+        pv_faults_add(faults, "", "too_large", value->start,
+                      "an event holds at most %u bytes, this one holds %zu", PV_EVENT_BYTES_MAX,
+                      len);
+    }
+    return len <= PV_EVENT_BYTES_MAX;
+}
+
 /* Checks every event; PV_ENOMEM, else what is wrong is in `faults`. */
 static int check_events(struct pv_call *call, struct batch *batch, struct pv_faults *faults)
 {
@@ -184,7 +222,8 @@ static int check_events(struct pv_call *call, struct batch *batch, struct pv_fau
             continue;
         }
         struct pv_event *event = &batch->events[i];
-        bool good = pv_event_check(doc, found, 0, faults, event);
+        bool good = short_enough(call, batch, value, faults) &&
+                    pv_event_check(doc, found, 0, faults, event);
         int status = pv_event_check_config(call->api->o.config, doc, event, faults);
         if (status != 0) {
             return status;
@@ -267,8 +306,9 @@ static struct batch *batch_new(struct pv_call *call, size_t count, bool array)
     batch->array = array;
     batch->events = pv_arena_alloc(&call->arena, count * sizeof(*batch->events));
     batch->items = pv_arena_alloc(&call->arena, count * sizeof(*batch->items));
+    batch->facts = pv_arena_alloc(&call->arena, count * sizeof(*batch->facts));
     call->state = batch;
-    return batch->events != NULL && batch->items != NULL ? batch : NULL;
+    return batch->events != NULL && batch->items != NULL && batch->facts != NULL ? batch : NULL;
 }
 
 static bool event_source(struct pv_call *call, struct pv_str *ret_source)

@@ -9,17 +9,26 @@ static const char alphabet[] = "0123456789abcdefghjkmnpqrstvwxyz";
 
 #define ID_CHARS 26
 
-struct pv_id pv_id_new(const struct pv_clock *clock, const struct pv_rng *rng)
+void pv_ids_new(const struct pv_clock *clock, const struct pv_rng *rng, struct pv_id *ret_ids,
+                size_t count)
 {
     int64_t wall = pv_wall_ms(clock);
     uint64_t ms = wall > 0 ? (uint64_t)wall : 0;
-    struct pv_id id;
-    rng->fill(rng->ctx, id.b, sizeof(id.b));
-    for (int i = 0; i < 6; i++) {
-        id.b[i] = (uint8_t)(ms >> (40 - 8 * i));
+    rng->fill(rng->ctx, ret_ids, count * sizeof(*ret_ids));
+    for (size_t n = 0; n < count; n++) {
+        uint8_t *b = ret_ids[n].b;
+        for (int i = 0; i < 6; i++) {
+            b[i] = (uint8_t)(ms >> (40 - 8 * i));
+        }
+        b[6] = (uint8_t)((b[6] & 0x0F) | 0x70); /* version 7 */
+        b[8] = (uint8_t)((b[8] & 0x3F) | 0x80); /* the RFC's variant */
     }
-    id.b[6] = (uint8_t)((id.b[6] & 0x0F) | 0x70); /* version 7 */
-    id.b[8] = (uint8_t)((id.b[8] & 0x3F) | 0x80); /* the RFC's variant */
+}
+
+struct pv_id pv_id_new(const struct pv_clock *clock, const struct pv_rng *rng)
+{
+    struct pv_id id;
+    pv_ids_new(clock, rng, &id, 1);
     return id;
 }
 
@@ -38,10 +47,14 @@ int pv_id_cmp(struct pv_id a, struct pv_id b)
     return memcmp(a.b, b.b, sizeof(a.b));
 }
 
-/* Bit `at` of the 130, the most significant first. */
-static unsigned id_bit(const struct pv_id *id, unsigned at)
+/* Eight bytes, the most significant first. */
+static uint64_t half(const uint8_t *bytes)
 {
-    return at < 2 ? 0 : (unsigned)(id->b[(at - 2) / 8] >> (7 - (at - 2) % 8)) & 1U;
+    uint64_t value = 0;
+    for (int i = 0; i < 8; i++) {
+        value = value << 8 | bytes[i];
+    }
+    return value;
 }
 
 char *pv_id_format(const char *prefix, struct pv_id id, char out[PV_ID_TEXT])
@@ -49,14 +62,14 @@ char *pv_id_format(const char *prefix, struct pv_id id, char out[PV_ID_TEXT])
     size_t n = strnlen(prefix, PV_ID_TEXT - ID_CHARS - 2);
     memcpy(out, prefix, n);
     out[n++] = '_';
-    for (unsigned i = 0; i < ID_CHARS; i++) {
-        unsigned digit = 0;
-        for (unsigned bit = 0; bit < 5; bit++) {
-            digit = digit << 1 | id_bit(&id, 5 * i + bit);
-        }
-        out[n++] = alphabet[digit];
+    uint64_t high = half(id.b);
+    uint64_t low = half(id.b + 8);
+    for (size_t i = ID_CHARS; i-- > 0;) {
+        out[n + i] = alphabet[low & 31U];
+        low = low >> 5 | high << 59;
+        high >>= 5;
     }
-    out[n] = '\0';
+    out[n + ID_CHARS] = '\0';
     return out;
 }
 

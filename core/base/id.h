@@ -15,6 +15,9 @@ struct pv_id {
 
 /* Time-ordered (the layout of RFC 9562 UUIDv7): 48 bits of wall_ms, then random bits. */
 struct pv_id pv_id_new(const struct pv_clock *clock, const struct pv_rng *rng);
+/* So many of one time, in the order of nothing. */
+void pv_ids_new(const struct pv_clock *clock, const struct pv_rng *rng, struct pv_id *ret_ids,
+                size_t count);
 bool pv_id_eq(struct pv_id a, struct pv_id b);
 bool pv_id_is_zero(struct pv_id id);
 int pv_id_cmp(struct pv_id a, struct pv_id b);

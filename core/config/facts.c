@@ -4,6 +4,8 @@
 
 #include "core/json/json.h"
 
+#include <string.h>
+
 #define MAX_JSON (1u << 20)
 
 int pv_planning_no_memory(struct pv_planning *planning)
@@ -24,42 +26,65 @@ json_t *pv_planning_member(const json_t *object, const char *outer, const char *
     return json_object_get(at, inner);
 }
 
-/* Members without braces: customer, params, reason, form. */
-int pv_planning_common(struct pv_planning *planning, const json_t *customer, const json_t *params,
-                       const json_t *form)
+int pv_planning_text(struct pv_planning *planning, const json_t *json, struct pv_str *ret)
 {
-    struct pv_buf out;
-    pv_buf_init(&out, MAX_JSON);
-    pv_buf_c(&out, "\"customer\":");
-    if (json_is_object(customer)) {
-        pv_json_put(&out, customer);
-    } else {
-        pv_buf_c(&out, "{}");
+    *ret = (struct pv_str){NULL, 0};
+    if (json) {
+        *ret = pv_json_copy(planning->arena, json);
+        return ret->ptr ? PV_OK : pv_planning_no_memory(planning);
     }
-    pv_buf_c(&out, ",\"params\":");
-    if (json_is_object(params)) {
-        pv_json_put(&out, params);
-    } else {
-        pv_buf_c(&out, "{}");
+    return PV_OK;
+}
+
+/* One text of the parts, in the plan's arena. */
+static int join(struct pv_planning *planning, const struct pv_str *parts, size_t count,
+                struct pv_str *ret)
+{
+    size_t len = 0;
+    for (size_t i = 0; i < count; i++) {
+        len += parts[i].len;
     }
-    const json_t *reason = json_object_get(planning->body, "reason");
-    if (json_is_string(reason)) {
-        pv_buf_c(&out, ",\"reason\":");
-        pv_json_put(&out, reason);
+    if (len > MAX_JSON) {
+        return pv_err_set(planning->err, PV_ETOOBIG, "the event: %s", pv_status_text(PV_ETOOBIG));
     }
-    if (form) {
-        pv_buf_c(&out, ",\"form\":");
-        pv_json_put(&out, form);
+    char *text = pv_arena_alloc(planning->arena, len + 1);
+    if (!text) {
+        return pv_planning_no_memory(planning);
     }
-    int status = out.status;
-    if (status == PV_OK) {
-        planning->plan.common = pv_arena_copy(planning->arena, pv_buf_view(&out));
-        status = planning->plan.common.ptr ? PV_OK : PV_ENOMEM;
+    *ret = (struct pv_str){text, len};
+    for (size_t i = 0; i < count; i++) {
+        if (parts[i].len > 0) {
+            memcpy(text, parts[i].ptr, parts[i].len);
+            text += parts[i].len;
+        }
     }
-    pv_buf_done(&out);
-    return status == PV_OK
-               ? PV_OK
-               : pv_err_set(planning->err, status, "the event: %s", pv_status_text(status));
+    return PV_OK;
+}
+
+/* An object, or the empty one. */
+static struct pv_str object(struct pv_str json)
+{
+    return json.len > 0 ? json : PV_STR("{}");
+}
+
+static struct pv_str label(struct pv_str json, struct pv_str text)
+{
+    return json.len > 0 ? text : PV_STR("");
+}
+
+int pv_planning_common(struct pv_planning *planning, struct pv_str customer, struct pv_str params,
+                       struct pv_str form)
+{
+    struct pv_str reason = planning->facts.reason;
+    const struct pv_str parts[] = {PV_STR("\"customer\":"),
+                                   object(customer),
+                                   PV_STR(",\"params\":"),
+                                   object(params),
+                                   label(reason, PV_STR(",\"reason\":")),
+                                   reason,
+                                   label(form, PV_STR(",\"form\":")),
+                                   form};
+    return join(planning, parts, sizeof(parts) / sizeof(parts[0]), &planning->plan.common);
 }
 
 /* The first problem as the sentence of err. */
@@ -89,31 +114,15 @@ int pv_planning_check(struct pv_planning *planning, const json_t *given,
     return status;
 }
 
-int pv_planning_attrs(struct pv_planning *planning, const json_t *customer, const json_t *params,
-                      const json_t *values)
+int pv_planning_attrs(struct pv_planning *planning, struct pv_str customer, struct pv_str params,
+                      struct pv_str values)
 {
-    struct pv_buf out;
-    pv_buf_init(&out, MAX_JSON);
-    pv_buf_c(&out, "{\"customer\":");
-    if (json_is_object(customer)) {
-        pv_json_put(&out, customer);
-    } else {
-        pv_buf_c(&out, "{}");
-    }
-    pv_buf_c(&out, ",\"params\":");
-    pv_json_put(&out, params);
-    if (values) {
-        pv_buf_c(&out, ",\"values\":");
-        pv_json_put(&out, values);
-    }
-    pv_buf_char(&out, '}');
-    int status = out.status;
-    if (status == PV_OK) {
-        planning->plan.attrs = pv_arena_copy(planning->arena, pv_buf_view(&out));
-        status = planning->plan.attrs.ptr ? PV_OK : PV_ENOMEM;
-    }
-    pv_buf_done(&out);
-    return status == PV_OK
-               ? PV_OK
-               : pv_err_set(planning->err, status, "the event: %s", pv_status_text(status));
+    const struct pv_str parts[] = {PV_STR("{\"customer\":"),
+                                   object(customer),
+                                   PV_STR(",\"params\":"),
+                                   object(params),
+                                   label(values, PV_STR(",\"values\":")),
+                                   values,
+                                   PV_STR("}")};
+    return join(planning, parts, sizeof(parts) / sizeof(parts[0]), &planning->plan.attrs);
 }

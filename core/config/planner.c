@@ -15,6 +15,11 @@ static int parse(struct pv_planning *planning, struct pv_str text, const char *w
     return status == PV_EINVAL ? pv_err_wrap(planning->err, "%s", what) : status;
 }
 
+static const json_t *as_object(const json_t *json)
+{
+    return json_is_object(json) ? json : NULL;
+}
+
 /* ---- components and steps ---- */
 
 static int set_component(struct pv_planning *planning, struct pv_plan_component *component,
@@ -115,9 +120,8 @@ static int set_rest(struct pv_planning *planning, struct pv_str composition_quot
     plan->deadline_ms = product ? product->deadline_ms : engine->deadline_ms;
     set_retry(planning, product ? &product->retry : &engine->retry);
     plan->hold = product && product->hold;
-    const char *trace = json_string_value(json_object_get(planning->body, "traceparent"));
-    plan->trace = pv_planning_copy(planning, trace ? pv_str(trace) : (struct pv_str){NULL, 0});
-    if (trace && !plan->trace.ptr) {
+    plan->trace = pv_planning_copy(planning, planning->facts.trace);
+    if (planning->facts.trace.ptr && !plan->trace.ptr) {
         return pv_planning_no_memory(planning);
     }
     plan->quotas = pv_planning_copy(planning, product && planning->plan_index >= 0
@@ -146,6 +150,30 @@ static int find_product(struct pv_planning *planning, bool needed)
 
 /* ---- create ---- */
 
+/* What the customer gave, checked, with defaults. */
+static int checked_params(struct pv_planning *planning, const struct pv_fields *checkout,
+                          struct pv_str *ret)
+{
+    if (planning->facts.params.len == 0 && checkout->count == 0) {
+        return PV_OK;
+    }
+    json_t *given = NULL;
+    json_t *checked = NULL;
+    int status = PV_OK;
+    if (planning->facts.params.len > 0) {
+        status = parse(planning, planning->facts.params, "the event", &given);
+    }
+    if (status == PV_OK) {
+        status = pv_planning_check(planning, given, checkout, "/service/params", 0, &checked);
+    }
+    if (status == PV_OK) {
+        status = pv_planning_text(planning, checked, ret);
+    }
+    json_decref(given);
+    json_decref(checked);
+    return status;
+}
+
 static int plan_create(struct pv_planning *planning)
 {
     int status = find_product(planning, true);
@@ -173,20 +201,17 @@ static int plan_create(struct pv_planning *planning)
     if (status == PV_OK && !plan->plan_name.ptr) {
         status = pv_planning_no_memory(planning);
     }
-    json_t *params = NULL;
+    struct pv_str params = {NULL, 0};
     if (status == PV_OK) {
-        status =
-            pv_planning_check(planning, pv_planning_member(planning->body, "service", "params"),
-                              &product->checkout, "/service/params", 0, &params);
+        status = checked_params(planning, &product->checkout, &params);
     }
-    const json_t *customer = json_object_get(planning->body, "customer");
+    const struct pv_str none = {NULL, 0};
     if (status == PV_OK) {
-        status = pv_planning_common(planning, customer, params, NULL);
+        status = pv_planning_common(planning, planning->facts.customer, params, none);
     }
     if (status == PV_OK) {
-        status = pv_planning_attrs(planning, customer, params, NULL);
+        status = pv_planning_attrs(planning, planning->facts.customer, params, none);
     }
-    json_decref(params);
     return status;
 }
 
@@ -256,6 +281,19 @@ static int add_present(struct pv_planning *planning, const struct pv_plan_compon
                      steps ? steps : &instance->plugin->operations[planning->request->type]);
 }
 
+/* What the service's attributes say, and a form. */
+static int present_facts(struct pv_planning *planning, const json_t *form)
+{
+    struct pv_str texts[3];
+    const json_t *const values[] = {as_object(json_object_get(planning->attrs, "customer")),
+                                    as_object(json_object_get(planning->attrs, "params")), form};
+    int status = PV_OK;
+    for (size_t i = 0; i < 3 && status == PV_OK; i++) {
+        status = pv_planning_text(planning, values[i], &texts[i]);
+    }
+    return status == PV_OK ? pv_planning_common(planning, texts[0], texts[1], texts[2]) : status;
+}
+
 static int plan_present(struct pv_planning *planning, const struct pv_plan *composition)
 {
     const struct pv_plan_request *request = planning->request;
@@ -267,11 +305,7 @@ static int plan_present(struct pv_planning *planning, const struct pv_plan *comp
         }
         status = add_present(planning, component, NULL);
     }
-    if (status == PV_OK) {
-        status = pv_planning_common(planning, json_object_get(planning->attrs, "customer"),
-                                    json_object_get(planning->attrs, "params"), NULL);
-    }
-    return status;
+    return status == PV_OK ? present_facts(planning, NULL) : status;
 }
 
 /* ---- upgrade ---- */
@@ -368,11 +402,16 @@ static int upgrade_facts(struct pv_planning *planning, const json_t *all)
     json_t *customer = overlay(json_object_get(planning->attrs, "customer"),
                                json_object_get(planning->body, "customer"));
     status = params && customer ? PV_OK : pv_planning_no_memory(planning);
-    if (status == PV_OK) {
-        status = pv_planning_common(planning, customer, params, NULL);
+    struct pv_str texts[3] = {{NULL, 0}};
+    const json_t *const values[] = {customer, params, all};
+    for (size_t i = 0; i < 3 && status == PV_OK; i++) {
+        status = pv_planning_text(planning, values[i], &texts[i]);
     }
     if (status == PV_OK) {
-        status = pv_planning_attrs(planning, customer, params, all);
+        status = pv_planning_common(planning, texts[0], texts[1], (struct pv_str){NULL, 0});
+    }
+    if (status == PV_OK) {
+        status = pv_planning_attrs(planning, texts[0], texts[1], texts[2]);
     }
     json_decref(given);
     json_decref(params);
@@ -430,8 +469,7 @@ static int plan_action(struct pv_planning *planning, const struct pv_plan *compo
         }
     }
     if (status == PV_OK) {
-        status = pv_planning_common(planning, json_object_get(planning->attrs, "customer"),
-                                    json_object_get(planning->attrs, "params"), form);
+        status = present_facts(planning, form);
     }
     json_decref(form);
     return status;
@@ -455,16 +493,48 @@ static int plan_existing(struct pv_planning *planning)
     return status == PV_OK ? set_rest(planning, composition.quotas) : status;
 }
 
+/* The facts of an event that nobody has read yet. */
+static int read_facts(struct pv_planning *planning)
+{
+    bool create = planning->request->type == PV_OP_CREATE;
+    const json_t *reason = json_object_get(planning->body, "reason");
+    const char *trace = json_string_value(json_object_get(planning->body, "traceparent"));
+    planning->facts.trace = trace ? pv_str(trace) : (struct pv_str){NULL, 0};
+    int status =
+        pv_planning_text(planning, json_is_string(reason) ? reason : NULL, &planning->facts.reason);
+    if (status == PV_OK && create) {
+        status = pv_planning_text(planning, as_object(json_object_get(planning->body, "customer")),
+                                  &planning->facts.customer);
+    }
+    if (status == PV_OK && create) {
+        status = pv_planning_text(planning, pv_planning_member(planning->body, "service", "params"),
+                                  &planning->facts.params);
+    }
+    return status;
+}
+
+static int read_request(struct pv_planning *planning)
+{
+    const struct pv_plan_request *request = planning->request;
+    bool create = request->type == PV_OP_CREATE;
+    if (create && request->facts) {
+        planning->facts = *request->facts;
+        return PV_OK;
+    }
+    int status = parse(planning, request->body, "the event", &planning->body);
+    if (status == PV_OK && !create) {
+        status = parse(planning, request->attrs, "the service's attributes", &planning->attrs);
+    }
+    return status == PV_OK ? read_facts(planning) : status;
+}
+
 static int plan(void *ctx, const struct pv_plan_request *request, struct pv_arena *arena,
                 struct pv_plan *ret_plan, struct pv_err *err)
 {
     const struct pv_config_live *live = ctx;
     struct pv_planning planning = {
         .config = live->config, .request = request, .arena = arena, .err = err, .plan_index = -1};
-    int status = parse(&planning, request->body, "the event", &planning.body);
-    if (status == PV_OK) {
-        status = parse(&planning, request->attrs, "the service's attributes", &planning.attrs);
-    }
+    int status = read_request(&planning);
     if (status == PV_OK) {
         status = request->type == PV_OP_CREATE ? plan_create(&planning) : plan_existing(&planning);
     }

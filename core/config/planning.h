@@ -12,8 +12,9 @@ struct pv_planning {
     struct pv_err *err;
     const struct pv_config_product *product; /* may be gone */
     int plan_index;                          /* -1: gone */
-    json_t *body;
-    json_t *attrs; /* {} when there are none */
+    json_t *body;                            /* NULL: of a create, its facts are enough */
+    json_t *attrs;                           /* {} when there are none; of a create: NULL */
+    struct pv_event_facts facts;             /* those of a create; else reason and trace */
     struct pv_plan plan;
 };
 
@@ -27,12 +28,15 @@ json_t *pv_planning_member(const json_t *object, const char *outer, const char *
 int pv_planning_check(struct pv_planning *planning, const json_t *given,
                       const struct pv_fields *fields, const char *path, unsigned flags,
                       json_t **ret_checked) PV_MUST_CHECK;
-/* What every step is given, as members without braces: customer, params, and reason and form where
- * there are any. */
-int pv_planning_common(struct pv_planning *planning, const json_t *customer, const json_t *params,
-                       const json_t *form) PV_MUST_CHECK;
-/* The service's attributes from here on; values NULL: those of its composition. */
-int pv_planning_attrs(struct pv_planning *planning, const json_t *customer, const json_t *params,
-                      const json_t *values) PV_MUST_CHECK;
+/* The JSON of a value in the plan's arena: none when it is NULL. PV_ENOMEM. */
+int pv_planning_text(struct pv_planning *planning, const json_t *json,
+                     struct pv_str *ret) PV_MUST_CHECK;
+/* What every step is given, as members without braces: customer and params ({} when none), and
+ * reason and form where there are any. JSON all of them. */
+int pv_planning_common(struct pv_planning *planning, struct pv_str customer, struct pv_str params,
+                       struct pv_str form) PV_MUST_CHECK;
+/* The service's attributes from here on; no values: those of its composition. */
+int pv_planning_attrs(struct pv_planning *planning, struct pv_str customer, struct pv_str params,
+                      struct pv_str values) PV_MUST_CHECK;
 
 #endif

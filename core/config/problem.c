@@ -9,14 +9,17 @@
 
 void pv_problems_init(struct pv_problems *problems)
 {
-    memset(problems, 0, sizeof(*problems));
     pv_arena_init(&problems->arena);
+    problems->count = 0; /* what stands in items behind it is never looked at */
+    problems->errors = 0;
+    problems->dropped = 0;
+    problems->status = PV_OK;
 }
 
 void pv_problems_done(struct pv_problems *problems)
 {
     pv_arena_done(&problems->arena);
-    memset(problems, 0, sizeof(*problems));
+    pv_problems_init(problems);
 }
 
 /* The same place is looked at once for each plan and component: say it once. */

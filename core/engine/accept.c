@@ -12,6 +12,7 @@ struct relay {
     void (*done)(struct pv_req *req);
     void *user;
     struct pv_arena arena;      /* plans of creates */
+    struct pv_buf bytes;        /* one plan, as it is encoded */
     struct pv_active **actives; /* accept: one for each item, NULL where it is not claimed */
     struct pv_lane **lanes;     /* accept: whose slot each item holds, or NULL */
     size_t count;
@@ -24,6 +25,7 @@ static struct relay *relay_new(struct pv_engine *engine, struct pv_req *req, siz
         return NULL;
     }
     pv_arena_init(&relay->arena);
+    pv_buf_init(&relay->bytes, 4u << 20);
     relay->engine = engine;
     relay->done = req->done;
     relay->user = req->user;
@@ -60,6 +62,7 @@ static void relay_free(struct relay *relay)
     for (size_t i = 0; i < relay->count; i++) {
         let_go(relay, i);
     }
+    pv_buf_done(&relay->bytes);
     pv_arena_done(&relay->arena);
     pv_free(relay);
 }
@@ -83,24 +86,24 @@ static int plan_create(struct relay *relay, struct pv_accept_item *item, int64_t
                                       .source = item->source,
                                       .product = item->product,
                                       .plan_name = item->plan_name,
-                                      .body = item->body};
+                                      .body = item->body,
+                                      .facts = item->facts};
     struct pv_plan plan = {0};
     int status = engine->o.planner.plan(engine->o.planner.ctx, &request, &relay->arena, &plan, err);
     if (status) {
         return status;
     }
     pv_plan_order(&plan, item->type);
-    struct pv_buf bytes;
-    pv_buf_init(&bytes, 4u << 20);
-    status = pv_plan_encode(&plan, &bytes);
-    item->plan = pv_arena_copy(&relay->arena, pv_buf_view(&bytes));
+    struct pv_buf *bytes = &relay->bytes;
+    pv_buf_clear(bytes);
+    status = pv_plan_encode(&plan, bytes);
+    item->plan = pv_arena_copy(&relay->arena, pv_buf_view(bytes));
     item->lane =
         plan.step_count > 0 ? plan.components[plan.steps[0].component].instance : PV_STR("");
     item->deadline_ms = now_ms + plan.deadline_ms;
-    pv_buf_clear(&bytes);
-    status = status ? status : pv_plan_encode_composition(&plan, &bytes);
-    item->composition = pv_arena_copy(&relay->arena, pv_buf_view(&bytes));
-    pv_buf_done(&bytes);
+    pv_buf_clear(bytes);
+    status = status ? status : pv_plan_encode_composition(&plan, bytes);
+    item->composition = pv_arena_copy(&relay->arena, pv_buf_view(bytes));
     return !status && (!item->plan.ptr || !item->composition.ptr) ? PV_ENOMEM : status;
 }
 
@@ -210,10 +213,16 @@ int pv_engine_accept(struct pv_engine *engine, struct pv_accept *request, size_t
     int status = 0;
     request->now_ms = pv_engine_wall(engine);
     request->epoch = engine->o.store->epoch;
+    struct pv_id *ids = pv_arena_alloc(&relay->arena, request->count * sizeof(*ids));
+    if (!ids) {
+        relay_free(relay);
+        return pv_err_set(err, PV_ENOMEM, "out of memory");
+    }
+    pv_ids_new(&engine->o.clock, &engine->o.rng, ids, request->count);
     for (size_t i = 0; i < request->count && !status; i++) {
         struct pv_accept_item *item = &request->items[i];
         *ret_index = i;
-        item->op = pv_id_new(&engine->o.clock, &engine->o.rng);
+        item->op = ids[i];
         item->service = pv_service_id(engine->o.store->deployment, item->source, item->external_id);
         if (!item->lane.ptr) {
             item->lane = PV_STR("");

@@ -16,6 +16,15 @@ struct pv_instance_limits {
     int64_t breaker_open_cap_ms; /* 60,000 */
 };
 
+/* What a plan takes out of a create's event, for whoever has read it already: JSON as it was sent,
+ * valid, and none where the event has none. */
+struct pv_event_facts {
+    struct pv_str customer; /* an object */
+    struct pv_str params;   /* an object */
+    struct pv_str reason;   /* a string */
+    struct pv_str trace;    /* not JSON */
+};
+
 struct pv_plan_request {
     int type;
     struct pv_str action;
@@ -23,6 +32,7 @@ struct pv_plan_request {
     struct pv_str product;
     struct pv_str plan_name;             /* of the service; of the event for a create or upgrade */
     struct pv_str body;                  /* the event's JSON */
+    const struct pv_event_facts *facts;  /* of a create; NULL: they are read from the body */
     struct pv_str attrs;                 /* the service's attributes so far; "" */
     struct pv_str composition;           /* its pinned components; "" before the create */
     const struct pv_str *doc_components; /* a terminate is planned for these only */

@@ -140,14 +140,15 @@ struct pv_accept_item {
     bool has_sequence;
     int64_t sequence;
     struct pv_str action;
-    struct pv_str product;     /* create; else none */
-    struct pv_str plan_name;   /* create and upgrade; else none */
-    struct pv_str body;        /* JSON; kept encrypted */
-    struct pv_str plan;        /* create, when pinned already; else none */
-    struct pv_str composition; /* with plan */
-    struct pv_str lane;        /* the first step's instance, with plan; else "" */
-    int64_t deadline_ms;       /* wall clock; 0: set when pinned */
-    struct pv_quota_ask quota; /* name none: no quota */
+    struct pv_str product;              /* create; else none */
+    struct pv_str plan_name;            /* create and upgrade; else none */
+    struct pv_str body;                 /* JSON; kept encrypted */
+    const struct pv_event_facts *facts; /* see planner.h; the store does not look at it */
+    struct pv_str plan;                 /* create, when pinned already; else none */
+    struct pv_str composition;          /* with plan */
+    struct pv_str lane;                 /* the first step's instance, with plan; else "" */
+    int64_t deadline_ms;                /* wall clock; 0: set when pinned */
+    struct pv_quota_ask quota;          /* name none: no quota */
     struct pv_str actor;
     /* out */
     enum pv_verdict verdict;
