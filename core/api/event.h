@@ -6,7 +6,7 @@
 
 #include "core/api/fault.h"
 
-#define PV_EVENTS_MAX 1000                  /* in one array */
+#define PV_EVENTS_MAX 1000                 /* in one array */
 #define PV_EVENT_BYTES_MAX (1024u * 1024u) /* of one event, however large a body may be */
 #define PV_MAX_EVENT_ID 200
 

@@ -83,6 +83,11 @@ int pv_buf_c(struct pv_buf *buf, const char *cstr)
 
 int pv_buf_char(struct pv_buf *buf, char c)
 {
+    if (buf->status == PV_OK && buf->len < buf->cap && buf->len + 1 < buf->size) {
+        buf->ptr[buf->len++] = c;
+        buf->ptr[buf->len] = '\0';
+        return PV_OK;
+    }
     return pv_buf_put(buf, &c, 1);
 }
 
@@ -167,8 +172,32 @@ static void put_json_valid(struct pv_buf *buf, struct pv_str s)
     }
 }
 
+/* ASCII that needs no escape: most of what is written. */
+static bool is_plain(struct pv_str s)
+{
+    bool plain = true;
+    for (size_t i = 0; i < s.len; i++) {
+        unsigned char c = (unsigned char)s.ptr[i];
+        plain = plain && c >= 0x20 && c < 0x7F && c != '"' && c != '\\';
+    }
+    return plain;
+}
+
 int pv_buf_json(struct pv_buf *buf, struct pv_str s)
 {
+    if (s.len <= SIZE_MAX - 2 && is_plain(s)) {
+        char *at = pv_buf_reserve(buf, s.len + 2);
+        if (at != NULL) {
+            at[0] = '"';
+            if (s.len > 0) {
+                memcpy(at + 1, s.ptr, s.len);
+            }
+            at[s.len + 1] = '"';
+            at[s.len + 2] = '\0';
+            buf->len += s.len + 2;
+        }
+        return buf->status;
+    }
     pv_buf_char(buf, '"');
     size_t bad = 0;
     while (buf->status == PV_OK && !pv_utf8_valid(s, &bad)) {

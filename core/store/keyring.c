@@ -2,7 +2,7 @@
 /* The keys of a store: a text file of "key ID HEX64" and "mac HEX64" lines, 0600, made at the first
  * start. The last key seals; every key unseals. Once it is open any thread may use it: keys are
  * only ever added, each is whole before `count` says that it is there, and one thread adds. */
-#include "core/store/logic.h"
+#include "core/store/keyring.h"
 
 #include "core/base/alloc.h"
 #include "core/base/buf.h"
@@ -20,38 +20,20 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define KEY_BYTES crypto_aead_xchacha20poly1305_ietf_KEYBYTES
-#define NONCES 64 /* drawn at once */
-#define NONCE_BYTES crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
-#define TAG_BYTES crypto_aead_xchacha20poly1305_ietf_ABYTES
-#define ID_BYTES 4u
-#define MAX_KEYS 64
+#define KEY_BYTES PV_SEALING_KEY
+#define MAX_KEYS PV_MAX_KEYS
 #define MAX_FILE 16384
-#define MAX_SEALED (16u * 1024 * 1024)
-
-struct key {
-    uint32_t id;
-    uint8_t bytes[KEY_BYTES];
-};
-
-struct pv_keyring {
-    struct key keys[MAX_KEYS];
-    _Atomic size_t count;
-    bool has_mac;
-    uint8_t mac[32];
-};
 
 _Static_assert(KEY_BYTES == 32, "a line of the file holds 32 bytes");
 
-/* Acquires what pv_keyring_rotate released: keys below it are whole. */
-static size_t count_of(const struct pv_keyring *keyring)
-{
-    return atomic_load_explicit(&keyring->count, memory_order_acquire);
-}
-
 static struct pv_keyring *keyring_new(void)
 {
-    return pv_calloc(1, sizeof(struct pv_keyring));
+    static _Atomic uint64_t made;
+    struct pv_keyring *keyring = pv_calloc(1, sizeof(*keyring));
+    if (keyring) {
+        keyring->serial = atomic_fetch_add(&made, 1) + 1;
+    }
+    return keyring;
 }
 
 void pv_keyring_free(struct pv_keyring *keyring)
@@ -79,7 +61,7 @@ int pv_keyring_fixed(const uint8_t bytes[64], struct pv_keyring **ret_keyring)
 
 size_t pv_keyring_count(const struct pv_keyring *keyring)
 {
-    return count_of(keyring);
+    return atomic_load_explicit(&keyring->count, memory_order_acquire);
 }
 
 uint32_t pv_keyring_id(const struct pv_keyring *keyring, size_t at)
@@ -89,7 +71,7 @@ uint32_t pv_keyring_id(const struct pv_keyring *keyring, size_t at)
 
 uint32_t pv_keyring_newest(const struct pv_keyring *keyring)
 {
-    return keyring->keys[count_of(keyring) - 1].id;
+    return keyring->keys[pv_keyring_count(keyring) - 1].id;
 }
 
 /* ---- the file ---- */
@@ -134,7 +116,7 @@ static int parse_line(struct pv_keyring *keyring, struct pv_str line)
     if (pv_str_to_i64(word(&line), &id) || id < 1 || id > UINT32_MAX) {
         return PV_ESYNTAX;
     }
-    struct key *key = &keyring->keys[keyring->count++];
+    struct pv_key *key = &keyring->keys[keyring->count++];
     key->id = (uint32_t)id;
     return pv_unhex(word(&line), key->bytes, sizeof(key->bytes));
 }
@@ -321,14 +303,14 @@ static int read_again(const struct pv_keyring *keyring, const char *path, char t
     int status = found ? read_text(fd, path, found, text, ret_len, err)
                        : pv_err_set(err, PV_ENOMEM, "keys file %s: out of memory", path);
     close(fd);
-    size_t count = count_of(keyring);
-    const struct key *last = &keyring->keys[count - 1];
+    size_t count = pv_keyring_count(keyring);
+    const struct pv_key *last = &keyring->keys[count - 1];
     uint32_t highest = 0;
     for (size_t i = 0; i < count; i++) {
         highest = keyring->keys[i].id > highest ? keyring->keys[i].id : highest;
     }
     if (!status) {
-        const struct key *theirs = &found->keys[found->count - 1];
+        const struct pv_key *theirs = &found->keys[found->count - 1];
         for (size_t i = 0; i < found->count; i++) {
             highest = found->keys[i].id > highest ? found->keys[i].id : highest;
         }
@@ -441,7 +423,7 @@ int pv_keyring_rotate(struct pv_keyring *keyring, const char *path, uint32_t *re
     char text[MAX_FILE];
     char hex[2 * KEY_BYTES + 1];
     size_t len = 0;
-    struct key key;
+    struct pv_key key;
     int status = read_again(keyring, path, text, &len, &key.id, err);
     if (!status) {
         randombytes_buf(key.bytes, sizeof(key.bytes));
@@ -452,7 +434,7 @@ int pv_keyring_rotate(struct pv_keyring *keyring, const char *path, uint32_t *re
         status = replace_file(path, text, len + (size_t)more, err);
     }
     if (!status) {
-        size_t count = count_of(keyring);
+        size_t count = pv_keyring_count(keyring);
         keyring->keys[count] = key;
         atomic_store_explicit(&keyring->count, count + 1, memory_order_release);
         *ret_id = key.id;
@@ -461,109 +443,4 @@ int pv_keyring_rotate(struct pv_keyring *keyring, const char *path, uint32_t *re
     pv_wipe(hex, sizeof(hex));
     pv_wipe(text, sizeof(text));
     return status;
-}
-
-/* ---- use ---- */
-
-struct pv_hash pv_keyring_mac(const struct pv_keyring *keyring, struct pv_str canonical)
-{
-    return pv_hmac_sha256(keyring->mac, sizeof(keyring->mac), canonical);
-}
-
-/* Nonces have to differ, and are no secret: the kernel is asked for many at a time, since asking
- * costs more than sealing a small value. After a fork the child asks for its own. */
-static void next_nonce(unsigned char *out)
-{
-    static _Thread_local unsigned char pool[NONCE_BYTES * NONCES];
-    static _Thread_local size_t left;
-    static _Thread_local pid_t owner;
-    if (left == 0 || owner != getpid()) {
-        randombytes_buf(pool, sizeof(pool));
-        left = NONCES;
-        owner = getpid();
-    }
-    left--;
-    memcpy(out, pool + left * NONCE_BYTES, NONCE_BYTES);
-}
-
-void pv_keyring_signal_key(const struct pv_keyring *keyring, struct pv_id op,
-                           uint8_t out[PV_SIGNAL_KEY_BYTES])
-{
-    char named[] = "signal:0123456789abcdef"; /* no body of an event begins like this */
-    memcpy(named + sizeof(named) - 1 - sizeof(op.b), op.b, sizeof(op.b));
-    struct pv_hash hash = pv_keyring_mac(keyring, (struct pv_str){named, sizeof(named) - 1});
-    memcpy(out, hash.b, PV_SIGNAL_KEY_BYTES);
-}
-
-int pv_keyring_seal(const struct pv_keyring *keyring, struct pv_str identity, struct pv_str plain,
-                    struct pv_buf *out)
-{
-    const struct key *key = &keyring->keys[count_of(keyring) - 1];
-    size_t bytes = ID_BYTES + NONCE_BYTES + plain.len + TAG_BYTES;
-    unsigned char *to = plain.len < MAX_SEALED ? (unsigned char *)pv_buf_reserve(out, bytes) : NULL;
-    if (!to) {
-        return out->status ? out->status : PV_ETOOBIG;
-    }
-    for (unsigned i = 0; i < ID_BYTES; i++) {
-        to[i] = (unsigned char)(key->id >> (8 * i));
-    }
-    next_nonce(to + ID_BYTES);
-    unsigned long long len = 0;
-    crypto_aead_xchacha20poly1305_ietf_encrypt(to + ID_BYTES + NONCE_BYTES, &len,
-                                               (const unsigned char *)(plain.ptr ? plain.ptr : ""),
-                                               plain.len, (const unsigned char *)identity.ptr,
-                                               identity.len, NULL, to + ID_BYTES, key->bytes);
-    out->len += bytes;
-    return PV_OK;
-}
-
-static const struct key *key_by_id(const struct pv_keyring *keyring, uint32_t id)
-{
-    for (size_t i = count_of(keyring); i-- > 0;) {
-        if (keyring->keys[i].id == id) {
-            return &keyring->keys[i];
-        }
-    }
-    return NULL;
-}
-
-int pv_keyring_unseal(const struct pv_keyring *keyring, struct pv_str identity,
-                      struct pv_str sealed, struct pv_arena *arena, struct pv_str *ret_plain)
-{
-    if (sealed.len < ID_BYTES + NONCE_BYTES + TAG_BYTES) {
-        return PV_ECRYPTO;
-    }
-    const unsigned char *from = (const unsigned char *)sealed.ptr;
-    uint32_t id = 0;
-    for (unsigned i = 0; i < ID_BYTES; i++) {
-        id |= (uint32_t)from[i] << (8 * i);
-    }
-    const struct key *key = key_by_id(keyring, id);
-    if (!key) {
-        return PV_ECRYPTO;
-    }
-    size_t len = sealed.len - ID_BYTES - NONCE_BYTES - TAG_BYTES;
-    char *plain = pv_arena_alloc(arena, len + 1);
-    if (!plain) {
-        return PV_ENOMEM;
-    }
-    if (crypto_aead_xchacha20poly1305_ietf_decrypt(
-            (unsigned char *)plain, NULL, NULL, from + ID_BYTES + NONCE_BYTES, len + TAG_BYTES,
-            (const unsigned char *)identity.ptr, identity.len, from + ID_BYTES, key->bytes) != 0) {
-        return PV_ECRYPTO;
-    }
-    *ret_plain = (struct pv_str){plain, len};
-    return PV_OK;
-}
-
-int pv_keyring_session_seal(const struct pv_keyring *keyring, struct pv_str plain,
-                            struct pv_buf *out)
-{
-    return pv_keyring_seal(keyring, PV_STR("session"), plain, out);
-}
-
-int pv_keyring_session_unseal(const struct pv_keyring *keyring, struct pv_str sealed,
-                              struct pv_arena *arena, struct pv_str *ret_plain)
-{
-    return pv_keyring_unseal(keyring, PV_STR("session"), sealed, arena, ret_plain);
 }

@@ -235,6 +235,49 @@ static void no_nonce_is_used_twice(void **state)
     pv_keyring_free(keyring);
 }
 
+/* Two keyrings of one thread whose keys have the same id, in turns; and one for so long that it
+ * draws anew. */
+static void keyrings_take_turns(void **state)
+{
+    (void)state;
+    static const uint8_t keys[2][64] = {{7}, {8}};
+    struct pv_keyring *keyrings[2];
+    struct pv_arena arena;
+    struct pv_buf sealed;
+    struct pv_str plain;
+    pv_arena_init(&arena);
+    pv_buf_init(&sealed, 4096);
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(pv_keyring_fixed(keys[i], &keyrings[i]), 0);
+    }
+    for (size_t i = 0; i < 6; i++) {
+        pv_buf_clear(&sealed);
+        assert_int_equal(pv_keyring_seal(keyrings[i % 2], PV_STR("r"), PV_STR("text"), &sealed), 0);
+        assert_int_equal(pv_keyring_unseal(keyrings[(i + 1) % 2], PV_STR("r"), pv_buf_view(&sealed),
+                                           &arena, &plain),
+                         PV_ECRYPTO);
+        assert_int_equal(
+            pv_keyring_unseal(keyrings[i % 2], PV_STR("r"), pv_buf_view(&sealed), &arena, &plain),
+            0);
+        assert_true(pv_str_eq_c(plain, "text"));
+    }
+    char first[28];
+    char later[28];
+    seal_one(keyrings[0], first);
+    for (size_t i = 0; i < 65536; i++) {
+        seal_one(keyrings[0], later);
+    }
+    assert_memory_not_equal(first + 4, later + 4, 16);
+    pv_buf_clear(&sealed);
+    assert_int_equal(pv_keyring_seal(keyrings[0], PV_STR("r"), PV_STR("text"), &sealed), 0);
+    assert_int_equal(
+        pv_keyring_unseal(keyrings[0], PV_STR("r"), pv_buf_view(&sealed), &arena, &plain), 0);
+    pv_keyring_free(keyrings[0]);
+    pv_keyring_free(keyrings[1]);
+    pv_buf_done(&sealed);
+    pv_arena_done(&arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -244,6 +287,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_wrong_file_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(a_folder_that_is_not_there_is_told, setup, teardown),
         cmocka_unit_test_setup_teardown(no_nonce_is_used_twice, setup, teardown),
+        cmocka_unit_test_setup_teardown(keyrings_take_turns, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
