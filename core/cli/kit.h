@@ -95,7 +95,9 @@ struct pv_scene {
     int kind;              /* with step: enum pv_call_kind; -1: as usual */
     const char *plan_name; /* in place of the service's */
     const json_t *previous;
-    const json_t *values; /* in place of the service's */
+    const json_t *values;                  /* in place of the service's */
+    const struct pv_plugin_action *action; /* with PV_OP_ACTION */
+    const json_t *form;                    /* of it */
     /* out */
     struct pv_play_result result; /* without its JSON */
     json_t *answer;               /* of a query; the caller's */
@@ -196,6 +198,7 @@ void pv_check_state_size(struct pv_kit *kit, struct pv_finding *finding);
 void pv_check_idempotency_key(struct pv_kit *kit, struct pv_finding *finding);
 void pv_check_cancel(struct pv_kit *kit, struct pv_finding *finding);
 void pv_check_kill(struct pv_kit *kit, struct pv_finding *finding);
+void pv_check_actions(struct pv_kit *kit, struct pv_finding *finding);
 void pv_check_secrets(struct pv_kit *kit, struct pv_finding *finding);
 
 #endif

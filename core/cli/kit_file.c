@@ -61,7 +61,7 @@ static int typed_of(const struct pv_node *root, struct pv_problems *problems, js
 
 static int known_members(const struct pv_node *root, const char *path, struct pv_err *err)
 {
-    static const char *const known[] = {"settings", "grants", "plans",   "event",
+    static const char *const known[] = {"settings", "grants", "plans",   "event",  "actions",
                                         "pools",    "poll",   "backend", "witness"};
     for (const struct pv_node *child = root->first; child != NULL; child = child->next) {
         bool found = false;

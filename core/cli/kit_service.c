@@ -328,8 +328,14 @@ bool pv_kit_play(struct pv_kit *kit, struct pv_finding *finding, struct pv_kit_s
     struct pv_err err = {0};
     json_t *event = event_of(kit, service, scene);
     const json_t *values = scene->values != NULL ? scene->values : service->values;
-    const struct pv_job_input given = {
-        .type = type, .event = event, .values = values, .previous = scene->previous};
+    const struct pv_match_name names[] = {{"service", service->name}, {NULL, NULL}};
+    json_t *form = scene->form != NULL ? pv_match_fill(scene->form, names) : NULL;
+    const struct pv_job_input given = {.type = type,
+                                       .action = scene->action,
+                                       .form = form,
+                                       .event = event,
+                                       .values = values,
+                                       .previous = scene->previous};
     json_t *before = scene->keep_state ? json_deep_copy(pv_local_state(&service->local)) : NULL;
     scene->kit = kit;
     int status = input_of(kit, service, &given, &err);
@@ -344,6 +350,7 @@ bool pv_kit_play(struct pv_kit *kit, struct pv_finding *finding, struct pv_kit_s
     json_decref(scene->result.result);
     scene->result.result = NULL;
     json_decref(event);
+    json_decref(form);
     return status == 0;
 }
 

@@ -90,6 +90,13 @@ static const struct check checks[] = {
      .meaning = "undo leaves things as they were before, also where nothing was made",
      .hint = "undo looks for the ref and deletes what it finds; nothing there is PROVOST_OK",
      .run = pv_check_undo},
+    {.name = "actions",
+     .meaning = "an action that is called again, or whose answer is lost or nonsense, does its "
+                "work once",
+     .hint = "a step of an action is repeated as those of operations are: let it set a state, send "
+             "an Idempotency-Key, or give it a `lookup`",
+     .run = pv_check_actions,
+     .after = "double-create"},
     {.name = "kill",
      .meaning = "a host that is killed at any moment costs a repetition, and nothing else",
      .hint = "keep between steps only what is in the state document; one effect a step; `lookup` "

@@ -12,7 +12,7 @@ import pytest
 
 SOURCES = Path(__file__).resolve().parents[1] / "plugins" / "broken"
 BROKEN = {
-    "absent": "terminate-absent", "blind": "lost-answer", "brittle": "garbage", "chatty": "secrets",
+    "absent": "terminate-absent", "again": "actions", "blind": "lost-answer", "brittle": "garbage", "chatty": "secrets",
     "deaf": "cancel", "forgetful": "kill", "gone": "terminate-twice", "hoarder": "state-size",
     "impatient": "rate-limit", "leftover": "undo", "litter": "life", "named": "ref", "open": "declared",
     "outage": "server-error", "planned": "unknown-plan", "rekey": "idempotency-key", "shrink": "upgrade",
@@ -46,7 +46,7 @@ def test_the_good_plugin_passes_all(check):
     done = check("good", "--json")
     report = json.loads(done.stdout)
     assert (done.returncode, verdicts(done, "fail"), verdicts(done, "not_applicable")) == (0, [], []), done.stdout
-    assert (report["passed"], report["witness"]) == (20, "inventory")
+    assert (report["passed"], report["witness"]) == (21, "inventory")
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +114,7 @@ def test_a_check_file_that_cannot_be_used(check, tmp_path, text, sentence):
 
 def test_list_and_unknown_checks(run, check):
     names = [c["check"] for c in json.loads(run("plugin", "check", "--list", "--json").stdout)]
-    assert len(names) == len(set(names)) == 20 and {*BROKEN.values()} == {*names}
+    assert len(names) == len(set(names)) == 21 and {*BROKEN.values()} == {*names}
     assert run("plugin", "check", "--list").stdout.splitlines()[0].startswith("declared ")
     done = check("good", "--only", "kil")
     assert done.returncode == 2 and "did you mean “kill”?" in done.stderr
@@ -127,3 +127,19 @@ def test_support_needs_no_check_file(run, build):
     assert verdicts(done, "fail") == []
     assert {"kill", "double-create", "undo", "terminate-twice", "secrets"} <= {*verdicts(done, "pass")}
     assert "rate-limit" in verdicts(done, "not_applicable")
+
+
+def test_actions_get_their_forms_from_the_check_file(run, build, root, tmp_path):
+    spec = {"backend": {"command": ["python3", str(root / "examples/quickstart/backend.py"), "--port", "0", "--token", "t"]},
+            "settings": {"url": "{{backend}}", "token": "t"}}
+    words = ["plugin", "check", build / "examples/plugins/siteserver/siteserver.so", "--file", "check.yaml", "--only",
+             "actions", "--json"]
+    said = []
+    for more in ({}, {"actions": {"title": {"title": "Another"}}}):
+        (tmp_path / "check.yaml").write_text(json.dumps(spec | more))
+        done = run(*words)
+        assert done.returncode == 0, done.stdout + done.stderr
+        said.append(json.loads(done.stdout)["checks"][0])
+    assert [check["verdict"] for check in said] == ["pass", "pass"]
+    assert "title is not played: give `actions` of the check file a value for its field title" in said[0]["evidence"]
+    assert said[1]["evidence"] == []

@@ -50,7 +50,7 @@ def test_siteserver(conform):
 def test_http(conform):
     """A plugin that is nothing but configuration, whose numbers and truths are no texts."""
     verdicts, witness = conform("plugins/http", ROOT / "tests/plugins/http_check.yaml")
-    assert (others(verdicts), witness) == ({"idempotency-key"}, "inventory")
+    assert (others(verdicts), witness) == ({"idempotency-key", "actions"}, "inventory")
 
 
 def test_a_host_in_python(conform):
@@ -73,8 +73,11 @@ def test_dns(conform, pdns, mode):
         "settings": {"url": pdns.url, "api_key": pdns.key, "nameservers": NS, "verify_nameservers": "false",
                      "record_zones": ["sites.example.net"], "default_a": "192.0.2.1"},
         "plans": {"small": {**plan, more[0]: more[1]}, "large": {**plan, more[0]: more[2]}},
-        "event": {"service": {"params": params}}})
-    assert (others(verdicts), witness) == ({"idempotency-key"}, "inventory")
+        "event": {"service": {"params": params}},
+        "actions": {"zone_add": {"zone": "{{service}}-two.example.com"}, "zone_delete": {"zone": "{{service}}.example.com"},
+                    "record_add": {"zone": "{{service}}.example.com", "name": "www", "type": "A",
+                                   "content": "192.0.2.7"}} if mode == "zones" else {}})
+    assert (others(verdicts), witness) == ({"idempotency-key"} | ({"actions"} if mode == "record" else set()), "inventory")
 
 
 def test_script(conform, tmp_path):

@@ -301,6 +301,9 @@ static inline int inventory(struct provost_call *call)
 #ifndef BROKEN_DELETE_FLAGS
 #define BROKEN_DELETE_FLAGS PROVOST_S_REPEATABLE
 #endif
+#ifndef BROKEN_ACTION
+#define BROKEN_ACTION good_disable
+#endif
 #ifndef BROKEN_TOKEN_FLAGS
 #define BROKEN_TOKEN_FLAGS (PROVOST_F_REQUIRED | PROVOST_F_SECRET)
 #endif
@@ -342,6 +345,17 @@ static const struct provost_step terminate_steps[] = {
      .flags = BROKEN_DELETE_FLAGS},
     {0},
 };
+static const struct provost_step action_steps[] = {
+    {.name = "act", .run = BROKEN_ACTION, .flags = PROVOST_S_REPEATABLE}, {0}};
+static const struct provost_field action_form[] = {
+    {.name = "how",
+     .type = PROVOST_T_SELECT,
+     .options = "softly|hard",
+     .flags = PROVOST_F_REQUIRED},
+    {0},
+};
+static const struct provost_action actions[] = {
+    {.name = "act", .label = "Act", .form = action_form, .steps = action_steps}, {0}};
 static const struct provost_query instance_queries[] = {{.name = "inventory", .run = inventory},
                                                         {0}};
 
@@ -357,6 +371,7 @@ static const struct provost_plugin plugin = {
     .unsuspend = unsuspend_steps,
     .terminate = terminate_steps,
     .upgrade = upgrade_steps,
+    .actions = actions,
     .instance_queries = instance_queries,
 };
 PROVOST_PLUGIN(plugin)

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The check of a plugin's actions: each is played on an active service as it is, with its success
+ * forgotten, with answers lost, and with answers that make no sense. */
+#include "core/cli/kit.h"
+
+#include "core/json/json.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define MOST_REQUESTS 40 /* of one action */
+
+static void note(struct pv_finding *finding, const struct pv_plugin_action *action, const char *why,
+                 struct pv_str what)
+{
+    if (finding->verdict != PV_FAIL && json_array_size(finding->evidence) < PV_KIT_EVIDENCE) {
+        json_array_append_new(finding->evidence,
+                              json_sprintf("%.*s is not played: %s%.*s", PV_STR_ARG(action->name),
+                                           why, PV_STR_ARG(what)));
+    }
+}
+
+/* A value for a field that needs one and has no default; NULL: none is known. */
+static json_t *made_up(const struct pv_field *field)
+{
+    if (field->type == PV_T_SELECT && field->option_count > 0) {
+        return json_stringn(field->options[0].ptr, field->options[0].len);
+    }
+    if (field->type == PV_T_BOOL) {
+        return json_false();
+    }
+    bool number = field->type == PV_T_INT || field->type == PV_T_SIZE;
+    return number && field->has_bounds ? json_integer((json_int_t)field->min) : NULL;
+}
+
+/* What the check file says of the action, and what its fields tell themselves. NULL: a field is
+ * left, which *ret_missing names. */
+static json_t *form_of(const struct pv_kit *kit, const struct pv_plugin_action *action,
+                       struct pv_str *ret_missing)
+{
+    const json_t *given =
+        json_object_getn(json_object_get(kit->spec, "actions"), action->name.ptr, action->name.len);
+    json_t *form = json_is_object(given) ? json_deep_copy(given) : json_object();
+    for (size_t i = 0; form != NULL && i < action->form.count; i++) {
+        const struct pv_field *field = &action->form.items[i];
+        bool wanted = (field->flags & PV_F_REQUIRED) != 0 && field->fallback.ptr == NULL &&
+                      json_object_getn(form, field->name.ptr, field->name.len) == NULL;
+        json_t *value = wanted ? made_up(field) : NULL;
+        if (wanted && value == NULL) {
+            *ret_missing = field->name;
+            json_decref(form);
+            return NULL;
+        }
+        if (value != NULL) {
+            json_object_setn_new(form, field->name.ptr, field->name.len, value);
+        }
+    }
+    return form;
+}
+
+static bool is_blind(const struct pv_plugin_action *action)
+{
+    bool blind = false;
+    for (size_t i = 0; i < action->steps.count; i++) {
+        const unsigned flags = action->steps.items[i].flags;
+        blind = blind || (flags & (PV_STEP_REPEATABLE | PV_STEP_LOOKUP)) == 0;
+    }
+    return blind;
+}
+
+/* On a new active service, the action as the scene has it. */
+static bool play(struct pv_kit *kit, struct pv_finding *finding, struct pv_kit_service *service,
+                 struct pv_scene *scene)
+{
+    return pv_kit_service_init(kit, service) == 0 &&
+           pv_kit_do(kit, finding, service, PV_OP_CREATE) &&
+           pv_kit_play(kit, finding, service, PV_OP_ACTION, scene);
+}
+
+/* As it is; what there is afterwards is what is expected of the scenes that follow. False: those
+ * would tell nothing. */
+static bool play_plainly(struct pv_kit *kit, struct pv_finding *finding,
+                         const struct pv_plugin_action *action, const json_t *form)
+{
+    struct pv_kit_service service;
+    struct pv_scene scene;
+    struct pv_kit_life *life = &kit->life[PV_OP_ACTION];
+    char what[200];
+    bool good = false;
+    snprintf(what, sizeof(what), "action %.*s", PV_STR_ARG(action->name));
+    pv_scene_init(&scene);
+    scene.action = action;
+    scene.form = form;
+    if (play(kit, finding, &service, &scene)) {
+        json_decref(life->things);
+        life->things = pv_kit_things(kit, &service);
+        json_decref(life->ledger);
+        life->ledger = json_incref(scene.ledger);
+        life->requests = scene.requests;
+        good = scene.result.end == PV_PLAY_DONE;
+        if (scene.result.end == PV_PLAY_FAILED && !scene.lost) {
+            note(finding, action, "the plugin refuses it: ", pv_str(scene.result.reason));
+        } else {
+            pv_kit_judge(kit, finding, &service, PV_OP_ACTION, &scene, 0, what);
+        }
+    }
+    pv_scene_done(&scene);
+    pv_kit_service_done(&service);
+    return good && finding->verdict != PV_FAIL;
+}
+
+static void play_scene(struct pv_kit *kit, struct pv_finding *finding, struct pv_scene *scene,
+                       unsigned may, const char *what)
+{
+    struct pv_kit_service service;
+    if (play(kit, finding, &service, scene)) {
+        pv_kit_judge(kit, finding, &service, PV_OP_ACTION, scene, may, what);
+    }
+    pv_scene_done(scene);
+    pv_kit_service_done(&service);
+}
+
+static void play_again(struct pv_kit *kit, struct pv_finding *finding,
+                       const struct pv_plugin_action *action, const json_t *form)
+{
+    struct pv_scene scene;
+    char what[200];
+    snprintf(what, sizeof(what), "action %.*s, where no step's success is remembered",
+             PV_STR_ARG(action->name));
+    pv_scene_init(&scene);
+    scene.action = action;
+    scene.form = form;
+    scene.moment = PV_MOMENT_OUTCOME;
+    scene.meddling = PV_FORGET;
+    play_scene(kit, finding, &scene, 0, what);
+}
+
+static void spoil(struct pv_kit *kit, struct pv_finding *finding,
+                  const struct pv_plugin_action *action, const json_t *form)
+{
+    static const struct {
+        enum pv_fault fault;
+        unsigned may;
+        const char *after;
+    } rules[] = {
+        {PV_FAULT_LOST, 0, "was carried out and its answer got lost"},
+        {PV_FAULT_TYPES, PV_MAY_FAIL | PV_MAY_PARK, "was answered with JSON of other types"},
+        {PV_FAULT_MARKUP, PV_MAY_FAIL | PV_MAY_PARK, "was answered with an HTML page"},
+    };
+    const struct pv_kit_life *life = &kit->life[PV_OP_ACTION];
+    const unsigned parks = is_blind(action) ? PV_MAY_PARK : 0;
+    for (size_t r = 0; r < sizeof(rules) / sizeof(rules[0]); r++) {
+        for (size_t at = 1; at <= life->requests && at <= MOST_REQUESTS; at++) {
+            struct pv_scene scene;
+            char what[400];
+            const json_t *entry = json_array_get(life->ledger, at - 1);
+            const char *path = pv_json_text(entry, "path");
+            snprintf(what, sizeof(what), "action %.*s, where request %zu (%s %.*s) %s",
+                     PV_STR_ARG(action->name), at, pv_json_text(entry, "method"),
+                     (int)strcspn(path, "?"), path, rules[r].after);
+            pv_scene_init(&scene);
+            scene.action = action;
+            scene.form = form;
+            scene.fault = rules[r].fault;
+            scene.at = at;
+            play_scene(kit, finding, &scene, rules[r].may | parks, what);
+            if (pv_play_interrupted()) {
+                return;
+            }
+        }
+    }
+}
+
+void pv_check_actions(struct pv_kit *kit, struct pv_finding *finding)
+{
+    const struct pv_plugin *plugin = kit->job.plugin;
+    for (size_t i = 0; i < plugin->action_count && !pv_play_interrupted(); i++) {
+        const struct pv_plugin_action *action = &plugin->actions[i];
+        struct pv_str missing = {NULL, 0};
+        json_t *form = form_of(kit, action, &missing);
+        if (form == NULL) {
+            note(finding, action, "give `actions` of the check file a value for its field ",
+                 missing);
+            continue;
+        }
+        if (play_plainly(kit, finding, action, form)) {
+            if (!is_blind(action)) {
+                play_again(kit, finding, action, form);
+            }
+            spoil(kit, finding, action, form);
+        }
+        json_decref(form);
+    }
+    if (plugin->action_count == 0) {
+        pv_kit_skip(finding, "the plugin has no actions");
+    }
+}
