@@ -319,6 +319,10 @@ static int vt_column(sqlite3_vtab_cursor *cursor, sqlite3_context *ctx, int i)
 {
     const struct virtual_table *of = PV_CONTAINER(cursor->pVtab, struct virtual_table, base);
     const struct kind *kind = &kinds[of->table];
+    if (of->table == PV_NEW_KEYS) { /* which has no rows of its own */
+        give_key(ctx, of->db, kind->columns[i].kind, cursor_of(cursor)->at);
+        return SQLITE_OK;
+    }
     const char *row = row_at(of->db->pending, of->table, cursor_of(cursor)->at);
     const void *at = row + kind->columns[i].at;
     const struct pv_str *text = at;
@@ -365,7 +369,6 @@ static int vt_column(sqlite3_vtab_cursor *cursor, sqlite3_context *ctx, int i)
     case AS_KEY_N:
     case AS_KEY:
     case AS_VALUE:
-        give_key(ctx, of->db, kind->columns[i].kind, cursor_of(cursor)->at);
         break;
     case SEALED_N:
     case SEALED_ID:
