@@ -144,25 +144,49 @@ int pv_job_declare(struct pv_cli *cli, struct pv_job *job, const json_t *setting
     return status == PV_ENOMEM ? pv_cli_fail(cli, PV_EXIT_FAILED, "out of memory") : PV_EXIT_USAGE;
 }
 
+/* What a text becomes that leads to a backend; NULL: it stays as it is, or *ret_status says why. */
+static json_t *through(struct pv_proxy *proxy, const json_t *value, int *ret_status,
+                       struct pv_err *err)
+{
+    const char *text = json_string_value(value);
+    const char *ours = NULL;
+    if (*ret_status != 0 || text == NULL || pv_proxy_path_of(text) == NULL) {
+        return NULL;
+    }
+    *ret_status = pv_proxy_add(proxy, text, &ours, err);
+    json_t *made = *ret_status == 0 ? json_string(ours) : NULL;
+    if (*ret_status == 0 && made == NULL) {
+        *ret_status = pv_err_set(err, PV_ENOMEM, "out of memory");
+    }
+    return made;
+}
+
 int pv_job_stand_before(struct pv_job *job, struct pv_proxy *proxy, bool *ret_any,
                         struct pv_err *err)
 {
     const struct pv_fields *fields = &job->plugin->settings;
     int status = 0;
     bool any = false;
-    for (size_t i = 0; i < fields->count && status == 0; i++) {
+    for (size_t i = 0; i < fields->count; i++) {
         const struct pv_field *field = &fields->items[i];
-        const json_t *value = json_object_getn(job->settings, field->name.ptr, field->name.len);
-        const char *text = json_string_value(value);
-        const char *ours = NULL;
-        if (field->type != PV_T_URL || text == NULL || strncmp(text, "http", 4) != 0) {
+        json_t *value = json_object_getn(job->settings, field->name.ptr, field->name.len);
+        const char *key = NULL;
+        json_t *member = NULL;
+        json_t *ours = field->type == PV_T_URL ? through(proxy, value, &status, err) : NULL;
+        if (ours != NULL) {
+            any = true;
+            json_object_setn_new(job->settings, field->name.ptr, field->name.len, ours);
+        }
+        if (field->type != PV_T_MAP) {
             continue;
         }
-        any = true;
-        status = pv_proxy_add(proxy, text, &ours, err);
-        if (status == 0 && json_object_setn_new(job->settings, field->name.ptr, field->name.len,
-                                                json_string(ours)) != 0) {
-            status = pv_err_set(err, PV_ENOMEM, "out of memory");
+        json_object_foreach(value, key, member)
+        {
+            ours = through(proxy, member, &status, err);
+            if (ours != NULL) {
+                any = true;
+                json_object_set_new(value, key, ours);
+            }
         }
     }
     pv_buf_clear(&job->settings_text);

@@ -82,7 +82,7 @@ static void each_request(struct pv_kit *kit, struct pv_finding *finding, const s
     }
     if (requests == 0) {
         pv_kit_skip(finding, kit->proxied ? "the plugin sends no request to its backend"
-                                          : "no setting is an http:// or https:// URL, so that no "
+                                          : "no setting is a URL, or a map with one, so that no "
                                             "request can be spoilt");
     }
 }

@@ -236,12 +236,25 @@ void pv_proxy_free(struct pv_proxy *proxy)
     pv_free(proxy);
 }
 
+const char *pv_proxy_path_of(const char *url)
+{
+    if (strncmp(url, "http://", 7) == 0 || strncmp(url, "https://", 8) == 0) {
+        const char *authority = strchr(url, '/') + 2;
+        return authority + strcspn(authority, "/?#");
+    }
+    if (strncmp(url, "unix:/", 6) == 0) {
+        const char *colon = strstr(url + 6, ":/");
+        return colon != NULL ? colon + 1 : url + strlen(url);
+    }
+    return NULL;
+}
+
 int pv_proxy_add(struct pv_proxy *proxy, const char *url, const char **ret_url, struct pv_err *err)
 {
-    const char *authority = strstr(url, "://");
-    size_t base = authority != NULL ? (size_t)(authority - url) + 3 : 0;
-    base += strcspn(url + base, "/?#");
-    if (authority == NULL || base >= URL_MAX || strlen(url) >= URL_MAX - 64 ||
+    const char *path = pv_proxy_path_of(url);
+    size_t base = path != NULL ? (size_t)(path - url) : 0;
+    base -= base > 0 && url[base - 1] == ':' ? 1 : 0; /* behind the path of a socket */
+    if (path == NULL || base >= URL_MAX || strlen(url) >= URL_MAX - 64 ||
         proxy->route_count == MAX_ROUTES) {
         return pv_err_set(err, PV_EINVAL, "there is no way to stand before %s", url);
     }
@@ -263,7 +276,7 @@ int pv_proxy_add(struct pv_proxy *proxy, const char *url, const char **ret_url, 
     snprintf(route->ours, sizeof(route->ours), "http://127.0.0.1:%u",
              (unsigned)ntohs(address.sin_port));
     snprintf(route->url, sizeof(route->url), "http://127.0.0.1:%u%s",
-             (unsigned)ntohs(address.sin_port), url + base);
+             (unsigned)ntohs(address.sin_port), path);
     proxy->route_count++;
     *ret_url = route->url;
     return 0;

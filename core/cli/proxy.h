@@ -38,8 +38,10 @@ struct pv_proxy_plan {
 int pv_proxy_new(struct pv_proxy **ret_proxy, struct pv_err *err) PV_MUST_CHECK;
 /* Stops the thread and frees. NULL is legal. */
 void pv_proxy_free(struct pv_proxy *proxy);
-/* Before pv_proxy_start: an address of ours for a backend's URL (http, https), with the same path.
- * Borrowed. */
+/* Where the path begins in a URL that leads to a backend (http, https, unix:/path.sock with or
+ * without :/path); NULL: it is no such one. */
+const char *pv_proxy_path_of(const char *url);
+/* Before pv_proxy_start: an address of ours for a backend's URL, with the same path. Borrowed. */
 int pv_proxy_add(struct pv_proxy *proxy, const char *url, const char **ret_url,
                  struct pv_err *err) PV_MUST_CHECK;
 int pv_proxy_start(struct pv_proxy *proxy, struct pv_err *err) PV_MUST_CHECK;

@@ -129,11 +129,16 @@ int pv_reply_fetch(struct pv_reply *reply, const char *base, const struct pv_req
     struct curl_slist *headers = headers_of(request);
     char *path = pv_strndup(request->path.ptr, request->path.len);
     char *method = pv_strndup(request->method.ptr, request->method.len);
-    size_t size = path != NULL ? strlen(base) + strlen(path) + 1 : 0;
+    const bool socket = strncmp(base, "unix:", 5) == 0;
+    const char *origin = socket ? "http://localhost" : base;
+    size_t size = path != NULL ? strlen(origin) + strlen(path) + 1 : 0;
     char *url = size > 0 ? pv_malloc(size) : NULL;
     int status = PV_ENOMEM;
     if (easy != NULL && headers != NULL && method != NULL && url != NULL) {
-        snprintf(url, size, "%s%s", base, path);
+        snprintf(url, size, "%s%s", origin, path);
+        if (socket) {
+            curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, base + strlen("unix:"));
+        }
         set_method(easy, request, method);
         curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
         status = perform(reply, easy, url, err);

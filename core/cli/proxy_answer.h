@@ -14,7 +14,8 @@ struct pv_reply {
 
 void pv_reply_init(struct pv_reply *reply);
 void pv_reply_done(struct pv_reply *reply);
-/* Passes a request on to `base` (scheme and authority). PV_ECLOSED: there was no answer. */
+/* Passes a request on to `base` (scheme and authority, or unix:/path.sock).
+ * PV_ECLOSED: there was no answer. */
 int pv_reply_fetch(struct pv_reply *reply, const char *base, const struct pv_request *request,
                    struct pv_err *err) PV_MUST_CHECK;
 /* An answer of the proxy's own for BUSY, DENIED and BROKEN. */

@@ -283,11 +283,22 @@ static json_t *settings_of(const struct pv_record *record, const struct pv_run *
         const struct pv_field *field = &fields->items[i];
         const json_t *value = json_object_getn(run->settings, field->name.ptr, field->name.len);
         const char *text = json_string_value(value);
-        const char *authority = text != NULL ? strstr(text, "://") : NULL;
-        if (field->type == PV_T_URL && authority != NULL && strncmp(text, "http", 4) == 0) {
-            const char *rest = authority + 3 + strcspn(authority + 3, "/?#");
+        const char *path = text != NULL ? pv_proxy_path_of(text) : NULL;
+        const char *key = NULL;
+        json_t *member = NULL;
+        json_object_foreach(field->type == PV_T_MAP ? (json_t *)(uintptr_t)value : NULL, key,
+                            member)
+        {
+            const char *inner =
+                json_is_string(member) ? pv_proxy_path_of(json_string_value(member)) : NULL;
+            if (inner != NULL) {
+                json_object_set_new(json_object_getn(settings, field->name.ptr, field->name.len),
+                                    key, json_sprintf("{{backend}}%s", inner));
+            }
+        }
+        if (field->type == PV_T_URL && path != NULL) {
             json_object_setn_new(settings, field->name.ptr, field->name.len,
-                                 json_sprintf("{{backend}}%s", rest));
+                                 json_sprintf("{{backend}}%s", path));
         } else if ((field->flags & PV_F_SECRET) != 0 && text != NULL && strlen(text) < SHORTEST) {
             json_object_setn_new(settings, field->name.ptr, field->name.len,
                                  json_string("recorded-secret"));

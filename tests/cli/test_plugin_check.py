@@ -2,9 +2,12 @@
 """`provost plugin check`: a plugin that is right passes every check, and each of those in
 tests/plugins/broken is refused by exactly the check that is meant for it."""
 
+import importlib.util
 import json
 import os
+import socketserver
 import subprocess
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -143,3 +146,69 @@ def test_actions_get_their_forms_from_the_check_file(run, build, root, tmp_path)
     assert [check["verdict"] for check in said] == ["pass", "pass"]
     assert "title is not played: give `actions` of the check file a value for its field title" in said[0]["evidence"]
     assert said[1]["evidence"] == []
+
+
+PROGRAM = """#!/usr/bin/python3
+import json, sys, urllib.error, urllib.request
+given = json.load(sys.stdin)
+method = "PUT" if sys.argv[1:3] == ["create", "run"] else "DELETE"
+request = urllib.request.Request(given["options"]["url"] + "/objects/" + given["ref"], method=method, data=b"{}",
+                                 headers={"Authorization": "Bearer the-token-of-the-tests"})
+try:
+    urllib.request.urlopen(request)
+except urllib.error.HTTPError as error:
+    sys.exit(0 if error.code == 404 else 75)
+"""
+
+
+def test_urls_within_maps_are_led_through_the_proxy(run, build, tmp_path):
+    program = tmp_path / "program.py"
+    program.write_text(PROGRAM)
+    program.chmod(0o755)
+    (tmp_path / "check.yaml").write_text(json.dumps({
+        "backend": {"command": ["python3", str(SOURCES / "backend.py")]},
+        "settings": {"path": str(program), "options": {"url": "{{backend}}"}, "repeatable": "true",
+                     "operations": ["create", "terminate"]},
+        "grants": {"exec": [".", "/usr/bin"], "read": [], "write": [], "unix_sockets": []}}))
+    done = run("plugin", "check", build / "plugins/script.so", "--file", "check.yaml", "--json", "--only", "life",
+               "--only", "lost-answer")
+    assert verdicts(done, "pass") == ["life", "lost-answer"], done.stdout + done.stderr
+
+
+@pytest.fixture
+def socket_backend(tmp_path):
+    """backend.py of the broken plugins, on a Unix socket."""
+    found = importlib.util.spec_from_file_location("broken_backend", SOURCES / "backend.py")
+    backend = importlib.util.module_from_spec(found)
+    found.loader.exec_module(backend)
+    handler = type("Handler", (backend.Handler,), {"address_string": lambda self: "unix", "disable_nagle_algorithm": False})
+    server = socketserver.ThreadingUnixStreamServer(str(tmp_path / "backend.sock"), handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    yield f"unix:{tmp_path}/backend.sock"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_sockets_are_led_through_the_proxy(check, tmp_path, socket_backend):
+    (tmp_path / "check.yaml").write_text(json.dumps({
+        "settings": {"url": socket_backend, "token": "the-token-of-the-tests"}}))
+    done = check("good", "--json", "--only", "life", "--only", "rate-limit", file=tmp_path / "check.yaml")
+    assert verdicts(done, "pass") == ["life", "rate-limit"], done.stdout + done.stderr
+
+
+def test_a_recorded_case_has_the_scripted_backend_within_maps(run, build, tmp_path, socket_backend):
+    program = tmp_path / "program.py"
+    program.write_text(PROGRAM)
+    program.chmod(0o755)
+    (tmp_path / "settings.json").write_text(json.dumps({
+        "path": str(program), "options": {"url": socket_backend}, "repeatable": True, "operations": ["create"]}))
+    grants = [word for one in ("exec=.", "exec=/usr/bin", "read=", "write=", "unix_sockets=") for word in ("--grant", one)]
+    done = run("plugin", "run", build / "plugins/script.so", "create", "--settings", "settings.json", "--record",
+               "case.json", *grants)
+    assert done.returncode == 0, done.stdout + done.stderr
+    case = json.loads((tmp_path / "case.json").read_text())
+    assert case["settings"]["options"] == {"url": "{{backend}}"} and len(case["exchanges"]) == 1
+    done = run("plugin", "test", build / "plugins/script.so", "case.json")
+    assert done.returncode == 0, done.stdout
