@@ -145,6 +145,9 @@ static void a_call_that_does_not_end_costs_its_host(void **state)
     struct pv_hosts_options options = {.grace_ms = 50};
     fixture_start(&f, &options);
     assert_int_equal(start_step(&f, 3, "touched_wait", false, 60000), 0);
+    /* What comes after it is done: the host is there, and that one has been touched. */
+    assert_int_equal(start_step(&f, 2, "ok", false, 60000), 0);
+    until(&f, &f.told[2].over);
     assert_int_equal(start_step(&f, 4, "deaf", false, 50), 0);
     until(&f, &f.told[4].over);
     assert_int_equal(f.told[4].code, PV_LOST_CULPRIT_UNTOUCHED);
