@@ -15,14 +15,17 @@ sys.path[:0] = [str(Path(__file__).resolve().parent)]
 import steps  # noqa: E402
 
 RUN = Path(__file__).resolve().parent / "run"
-GATES = {"flat": "flat", "idle": "idle", "growth": "growth", "ready": "ready", "ready-loaded": "ready",
-         "ready-waiting": "ready-waiting", "array": "array", "http": "http", "first-p50": "first-p50",
+GATES = {"flat": "flat", "flat-cost": "flat-cost", "idle": "idle", "growth": "growth", "ready": "ready",
+         "ready-loaded": "ready", "ready-waiting": "ready-waiting", "array": "array", "http": "http",
+         "first-p50": "first-p50",
          "first-p99": "first-p99", "flight-lag": "flight-lag", "flight-kib": "flight-kib", "cancel": "cancel",
          "hostile": "hostile"}
-IMPOSSIBLE = {"flat": "1e9", "idle": "0.001", "growth": "-100000", "ready": "0.001", "ready-waiting": "0.001",
+IMPOSSIBLE = {"flat": "1e9", "flat-cost": "1e9", "idle": "0.001", "growth": "-100000", "ready": "0.001",
+              "ready-waiting": "0.001",
               "array": "1e12", "http": "1e12", "first-p50": "0.001", "first-p99": "0.001",
               "flight-lag": "-1e9", "flight-kib": "-1e9", "cancel": "-1", "hostile": "1e9"}
-GENEROUS = {"flat": "0", "idle": "1e9", "growth": "1e9", "ready": "1e9", "ready-waiting": "1e9",
+GENEROUS = {"flat": "0", "flat-cost": "0", "idle": "1e9", "growth": "1e9", "ready": "1e9",
+            "ready-waiting": "1e9",
             "array": "0", "http": "0", "first-p50": "1e9", "first-p99": "1e9",
             "flight-lag": "1e9", "flight-kib": "1e9", "cancel": "1", "hostile": "0"}
 
