@@ -103,7 +103,7 @@ int pv_logic_notify(struct pv_logic *logic, const struct pv_svc *svc,
         return PV_OK;
     }
     struct pv_op op;
-    int status = ops_of(logic)->op_by_n(logic->rows, end->op_n, &logic->scratch, &op);
+    int status = ops_of(logic)->op_head(logic->rows, end->op_n, &logic->scratch, &op);
     struct pv_notice notice = {
         .type = type,
         .at_ms = now_ms,

@@ -177,16 +177,14 @@ static int list_ops(struct pv_logic *logic, struct pv_list_req *in, const int64_
     for (size_t i = 0; i < count; i++) {
         struct pv_op op;
         struct pv_svc svc;
-        int status = ops_of(logic)->op_by_n(logic->rows, n[i], arena, &op);
+        int status = ops_of(logic)->op_head(logic->rows, n[i], arena, &op);
         status = status ? status : ops_of(logic)->svc_by_n(logic->rows, op.service_n, arena, &svc);
         if (status) {
             return status;
         }
         struct pv_op_row *row = &in->ret_ops[i];
         pv_logic_tell_op(&svc, &op, row);
-        row->plan = (struct pv_str){NULL, 0};
         row->cursor = (struct pv_str){NULL, 0};
-        row->body = (struct pv_str){NULL, 0};
     }
     return PV_OK;
 }
@@ -226,7 +224,7 @@ static int id_of(struct pv_logic *logic, enum pv_list_what what, int64_t n, stru
     struct pv_svc svc;
     int status = what == PV_LIST_SERVICES
                      ? ops_of(logic)->svc_by_n(logic->rows, n, &logic->scratch, &svc)
-                     : ops_of(logic)->op_by_n(logic->rows, n, &logic->scratch, &op);
+                     : ops_of(logic)->op_head(logic->rows, n, &logic->scratch, &op);
     if (!status) {
         *ret = what == PV_LIST_SERVICES ? svc.id : op.id;
     }

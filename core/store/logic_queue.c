@@ -103,7 +103,7 @@ int pv_logic_end_waiting(struct pv_logic *logic, const struct pv_svc *svc, int64
                          const char *reason, int64_t now_ms, struct pv_ended_list *ended)
 {
     struct pv_op op;
-    int status = ops_of(logic)->op_by_n(logic->rows, op_n, &logic->scratch, &op);
+    int status = ops_of(logic)->op_head(logic->rows, op_n, &logic->scratch, &op);
     if (status) {
         return status;
     }

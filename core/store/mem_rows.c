@@ -355,6 +355,16 @@ static int mem_op_by_n(struct pv_rows *rows, int64_t n, struct pv_arena *arena, 
     return pv_mem_get(rows, &key, &op_shape, arena, ret);
 }
 
+static int mem_op_head(struct pv_rows *rows, int64_t n, struct pv_arena *arena, struct pv_op *ret)
+{
+    int status = mem_op_by_n(rows, n, arena, ret);
+    if (!status) {
+        ret->body = (struct pv_str){NULL, 0};
+        ret->plan = (struct pv_str){NULL, 0};
+    }
+    return status;
+}
+
 static int mem_op_by_id(struct pv_rows *rows, struct pv_id id, struct pv_arena *arena,
                         struct pv_op *ret)
 {
@@ -554,6 +564,7 @@ static const struct pv_rows_ops mem_ops = {
     .claimed_after = mem_claimed_after,
     .op_by_id = mem_op_by_id,
     .op_by_n = mem_op_by_n,
+    .op_head = mem_op_head,
     .op_insert = mem_op_insert,
     .op_pin = mem_op_pin,
     .op_finish = mem_op_finish,

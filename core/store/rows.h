@@ -198,6 +198,8 @@ struct pv_rows_ops {
     int (*op_by_id)(struct pv_rows *rows, struct pv_id id, struct pv_arena *arena,
                     struct pv_op *ret);
     int (*op_by_n)(struct pv_rows *rows, int64_t n, struct pv_arena *arena, struct pv_op *ret);
+    /* Without body and plan, which cost most to read. */
+    int (*op_head)(struct pv_rows *rows, int64_t n, struct pv_arena *arena, struct pv_op *ret);
     /* Sets n. Borrows body and plan until the transaction ends. */
     int (*op_insert)(struct pv_rows *rows, struct pv_op *op);
     int (*op_pin)(struct pv_rows *rows, struct pv_id op, int64_t n, struct pv_str plan);

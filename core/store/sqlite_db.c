@@ -10,10 +10,10 @@
     "max_sequence, created_ms, changed_ms, create_n, waiting, fence, active_n, active_op, "        \
     "active_type, active_state, active_intent, signaled, accepted_ms, deadline_ms, "               \
     "epoch, tries, steps, due, wait, lane, reason, cursor"
-#define OP                                                                                         \
+#define OP_HEAD                                                                                    \
     "n, id, service_n, source, type, state, accepted_ms, finished_ms, deadline_ms, generation, "   \
-    "fence, tries, steps, mac, action, product, plan_name, reason, lane, cursor, result_sealed, "  \
-    "body_sealed, plan_sealed"
+    "fence, tries, steps, mac, action, product, plan_name, reason, lane, cursor, result_sealed"
+#define OP OP_HEAD ", body_sealed, plan_sealed"
 #define SVC_SET                                                                                    \
     "UPDATE services SET product=?5, plan_name=?6, generation=?7, observed=?8, desired=?9, "       \
     "residue=?10, max_sequence=?11, changed_ms=?13, create_n=?14, waiting=?15, fence=?16, "        \
@@ -61,6 +61,7 @@ static const char *const texts[PV_S_COUNT] = {
                            "WHERE active_state <> 0 AND active_state=3 AND active_n > ?1 "
                            "ORDER BY active_n LIMIT 1",
     [PV_S_OP_BY_ID] = "SELECT " OP " FROM operations WHERE id=?1",
+    [PV_S_OP_HEAD] = "SELECT " OP_HEAD " FROM operations WHERE n=?1",
     [PV_S_OP_BY_N] = "SELECT " OP " FROM operations WHERE n=?1",
     [PV_S_OP_LAST] = "SELECT coalesce(max(n), 0) FROM operations",
     [PV_S_OP_PIN] = "UPDATE operations SET plan_sealed=?2 WHERE n=?1",

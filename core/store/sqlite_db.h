@@ -37,6 +37,7 @@ enum pv_stmt {
     PV_S_CLAIMED_AFTER,
     PV_S_OP_BY_ID,
     PV_S_OP_BY_N,
+    PV_S_OP_HEAD,
     PV_S_OP_LAST,
     PV_S_OP_PIN,
     PV_S_OP_FINISH,

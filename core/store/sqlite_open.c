@@ -69,6 +69,19 @@ static void set_up_library(void)
     sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
 }
 
+/* A connection to a database that is there, with these pragmas and those that every one has. */
+static int open_with(struct pv_sqlite_db *db, const char *path, const char *vfs,
+                     const char *pragmas)
+{
+    int code = sqlite3_open_v2(
+        path, &db->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, vfs);
+    int status = pv_sqlite_status(db, code);
+    status = status ? status : exec(db, pragmas);
+    return status ? status
+                  : exec(db, "PRAGMA temp_store=MEMORY; PRAGMA busy_timeout=1000;"
+                             "PRAGMA trusted_schema=OFF;");
+}
+
 static int connect_db(struct pv_sqlite_db *db, const char *path, struct pv_err *err)
 {
     /* Made here, so that nobody else can read it; its WAL gets the same mode. */
@@ -79,18 +92,12 @@ static int connect_db(struct pv_sqlite_db *db, const char *path, struct pv_err *
     }
     close(fd);
     set_up_library();
-    int code = pv_sqlite_vfs_register(&db->vfs);
-    if (code == SQLITE_OK) {
-        code = sqlite3_open_v2(path, &db->db,
-                               SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE,
-                               db->vfs.name);
-    }
-    int status = pv_sqlite_status(db, code);
+    int status = pv_sqlite_status(db, pv_sqlite_vfs_register(&db->vfs));
     status = status ? status
-                    : exec(db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
-                               "PRAGMA cache_size=-6144; PRAGMA temp_store=MEMORY;"
-                               "PRAGMA foreign_keys=OFF; PRAGMA busy_timeout=1000;"
-                               "PRAGMA wal_autocheckpoint=0; PRAGMA trusted_schema=OFF;");
+                    : open_with(db, path, db->vfs.name,
+                                "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
+                                "PRAGMA cache_size=-6144; PRAGMA foreign_keys=OFF;"
+                                "PRAGMA wal_autocheckpoint=0;");
     status = status ? status : pv_pending_start(db);
     if (!status) {
         sqlite3_wal_hook(db->db, on_wal, db);
@@ -342,13 +349,7 @@ void pv_sqlite_db_init(struct pv_sqlite_db *db, const struct pv_keyring *keyring
 int pv_sqlite_open_reader(struct pv_sqlite_db *db, const char *path)
 {
     db->reader = true;
-    int code = sqlite3_open_v2(
-        path, &db->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
-    int status = pv_sqlite_status(db, code);
-    status = status ? status
-                    : exec(db, "PRAGMA query_only=1; PRAGMA cache_size=-1024;"
-                               "PRAGMA temp_store=MEMORY; PRAGMA busy_timeout=1000;"
-                               "PRAGMA trusted_schema=OFF;");
+    int status = open_with(db, path, NULL, "PRAGMA query_only=1; PRAGMA cache_size=-1024;");
     if (status) {
         sqlite3_close(db->db);
         db->db = NULL;

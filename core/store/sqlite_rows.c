@@ -318,8 +318,10 @@ static int read_op(struct pv_sqlite_db *db, sqlite3_stmt *stmt, struct pv_arena 
     struct pv_identity b = pv_identity_id("body", op.id);
     struct pv_identity p = pv_identity_id("plan", op.id);
     pv_column_sealed(db, stmt, 20, pv_identity_str(&r), arena, &op.result, &status);
-    pv_column_sealed(db, stmt, 21, pv_identity_str(&b), arena, &op.body, &status);
-    pv_column_sealed(db, stmt, 22, pv_identity_str(&p), arena, &op.plan, &status);
+    if (sqlite3_column_count(stmt) > 21) { /* not PV_S_OP_HEAD */
+        pv_column_sealed(db, stmt, 21, pv_identity_str(&b), arena, &op.body, &status);
+        pv_column_sealed(db, stmt, 22, pv_identity_str(&p), arena, &op.plan, &status);
+    }
     *ret = op;
     return status;
 }
@@ -346,16 +348,27 @@ static int sql_op_by_id(struct pv_rows *rows, struct pv_id id, struct pv_arena *
     return one_op(db, stmt, arena, ret);
 }
 
-static int sql_op_by_n(struct pv_rows *rows, int64_t n, struct pv_arena *arena, struct pv_op *ret)
+static int op_with(struct pv_rows *rows, enum pv_stmt which, int64_t n, struct pv_arena *arena,
+                   struct pv_op *ret)
 {
     struct pv_sqlite_db *db = pv_sqlite_db_of(rows);
     int status = pv_pending_flush_n(db, PV_PENDING_OPERATIONS, n);
-    sqlite3_stmt *stmt = status ? NULL : pv_sqlite_stmt(db, PV_S_OP_BY_N, &status);
+    sqlite3_stmt *stmt = status ? NULL : pv_sqlite_stmt(db, which, &status);
     if (!stmt) {
         return status;
     }
     sqlite3_bind_int64(stmt, 1, n);
     return one_op(db, stmt, arena, ret);
+}
+
+static int sql_op_by_n(struct pv_rows *rows, int64_t n, struct pv_arena *arena, struct pv_op *ret)
+{
+    return op_with(rows, PV_S_OP_BY_N, n, arena, ret);
+}
+
+static int sql_op_head(struct pv_rows *rows, int64_t n, struct pv_arena *arena, struct pv_op *ret)
+{
+    return op_with(rows, PV_S_OP_HEAD, n, arena, ret);
 }
 
 static int sql_op_insert(struct pv_rows *rows, struct pv_op *op)
@@ -497,6 +510,7 @@ void pv_sqlite_rows(struct pv_rows_ops *ops)
     ops->claimed_after = sql_claimed_after;
     ops->op_by_id = sql_op_by_id;
     ops->op_by_n = sql_op_by_n;
+    ops->op_head = sql_op_head;
     ops->op_insert = sql_op_insert;
     ops->op_pin = sql_op_pin;
     ops->op_finish = sql_op_finish;

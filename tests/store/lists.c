@@ -134,6 +134,25 @@ static void what_was_just_committed_is_listed(void **state)
     pv_req_done(&list.req);
 }
 
+/* A page reads what it shows: an operation's body is no part of it. */
+static void a_list_opens_no_body(void **state)
+{
+    struct fix *f = fix_of(state);
+    struct pv_id op = accept_op(f, "1", PV_OP_CREATE);
+    sqlite3 *db = NULL;
+    assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db,
+                                  "UPDATE operations SET body_sealed=x'0000', plan_sealed=x'0000'",
+                                  NULL, NULL, NULL),
+                     SQLITE_OK);
+    sqlite3_close(db);
+    struct pv_get get;
+    assert_int_equal(get_op(f, &get, op), PV_ECRYPTO);
+    pv_req_done(&get.req);
+    struct pv_list_req list = {.what = PV_LIST_OPERATIONS, .state = -1, .limit = 10};
+    assert_int_equal(walk_all(f, list).rows, 1);
+}
+
 static void set_true(struct pv_req *req)
 {
     *(bool *)req->user = true;
@@ -196,6 +215,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         SQLITE(a_rare_filter_costs_a_bounded_walk),
         SQLITE(what_was_just_committed_is_listed),
+        SQLITE(a_list_opens_no_body),
         SQLITE(a_list_holds_up_no_commit),
         SQLITE(closing_waits_for_lists),
     };
