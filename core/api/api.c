@@ -208,6 +208,50 @@ static void find_token(struct pv_call *call, struct pv_hash hash)
     pv_call_submit(call);
 }
 
+/* Its service's sessions were ended at some time: was it made later? */
+static void go_on(struct pv_call *call, int64_t ended_ms)
+{
+    const struct pv_session *session = call->session;
+    if (session->made_ms <= ended_ms) {
+        pv_guard_refuse(call, 401, "unauthorized", "this session was ended");
+    } else if (session->minted_by_token) {
+        find_token(call, session->minter);
+    } else {
+        as_customer(call, NULL);
+    }
+}
+
+static void end_found(struct pv_req *req)
+{
+    struct pv_call *call = pv_call_of(req);
+    if (req->status != 0) {
+        pv_call_fail_status(call, req->status, &req->err, "service");
+        return;
+    }
+    const struct pv_token ended = {.expires_ms = call->r.token.token.revoked_ms};
+    pv_token_cache_put(&call->api->tokens, pv_session_key(call->session->service),
+                       pv_mono_ms(&call->api->o.clock), &ended);
+    pv_call_req_done(call);
+    go_on(call, ended.expires_ms);
+}
+
+static void find_end(struct pv_call *call)
+{
+    struct pv_api *api = call->api;
+    struct pv_id service = call->session->service;
+    struct pv_token ended;
+    if (pv_token_cache_get(&api->tokens, pv_session_key(service), pv_mono_ms(&api->o.clock),
+                           &ended)) {
+        go_on(call, ended.expires_ms);
+        return;
+    }
+    pv_call_req(call, PV_REQ_TOKEN, end_found);
+    call->r.token.what = PV_TOKEN_SESSIONS;
+    call->r.token.token.id = service;
+    call->r.token.now_ms = pv_wall_ms(&api->o.clock);
+    pv_call_submit(call);
+}
+
 static void open_session(struct pv_call *call, struct pv_str text)
 {
     struct pv_session *session = pv_arena_alloc(&call->arena, sizeof(*session));
@@ -220,11 +264,7 @@ static void open_session(struct pv_call *call, struct pv_str text)
         pv_guard_refuse(call, 401, "unauthorized", "this session has expired");
     } else {
         call->session = session;
-        if (session->minted_by_token) {
-            find_token(call, session->minter);
-        } else {
-            as_customer(call, NULL);
-        }
+        find_end(call);
     }
 }
 

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define LAYOUT 1
+#define LAYOUT 2
 #define SEALED_MAX 1024
 
 /* ---- the text ---- */
@@ -27,6 +27,7 @@ int pv_session_write(struct pv_call *call, const struct pv_session *session, str
     pv_buf_init(&sealed, SEALED_MAX);
     pv_buf_u8(&plain, LAYOUT);
     pv_buf_put(&plain, session->service.b, sizeof(session->service.b));
+    pv_buf_u64(&plain, (uint64_t)session->made_ms);
     pv_buf_u64(&plain, (uint64_t)session->expires_ms);
     pv_buf_u32(&plain, session->scopes);
     pv_buf_u8(&plain, session->minted_by_token ? 1 : 0);
@@ -55,6 +56,7 @@ static int decode(struct pv_str plain, struct pv_session *ret)
         return PV_EINVAL;
     }
     struct pv_str service = pv_read_bytes(&r, sizeof(session.service.b));
+    session.made_ms = (int64_t)pv_read_u64(&r);
     session.expires_ms = (int64_t)pv_read_u64(&r);
     session.scopes = pv_read_u32(&r) & PV_SESSION_SCOPES;
     session.minted_by_token = pv_read_u8(&r) != 0;
@@ -93,6 +95,13 @@ int pv_session_read(struct pv_call *call, struct pv_str text, struct pv_session 
 }
 
 /* ---- what it reaches ---- */
+
+struct pv_hash pv_session_key(struct pv_id service)
+{
+    const struct pv_str parts[] = {PV_STR("sessions of"),
+                                   {(const char *)service.b, sizeof(service.b)}};
+    return pv_sha256_parts(parts, 2);
+}
 
 bool pv_session_may(struct pv_call *call)
 {
@@ -216,6 +225,15 @@ static bool customer_valid(struct pv_str customer)
     return true;
 }
 
+/* Behind the end of those before it, also within the same millisecond. */
+static int64_t made_now(struct pv_call *call, struct pv_id service, int64_t now_ms)
+{
+    struct pv_token ended;
+    bool known = pv_token_cache_get(&call->api->tokens, pv_session_key(service),
+                                    pv_mono_ms(&call->api->o.clock), &ended);
+    return known && ended.expires_ms >= now_ms ? ended.expires_ms + 1 : now_ms;
+}
+
 static void post_session(struct pv_call *call)
 {
     static const char *const keys[] = {"customer", "scopes", "expires_in"};
@@ -241,6 +259,7 @@ static void post_session(struct pv_call *call)
     if (!length_of(call, expires_in, &length_ms) || !rights_of(call, object, &scopes)) {
         return;
     }
+    int64_t now_ms = pv_wall_ms(&call->api->o.clock);
     struct minting *minting = pv_arena_alloc(&call->arena, sizeof(*minting));
     char note[PV_MAX_CUSTOMER + 16];
     int n = snprintf(note, sizeof(note), "customer:%.*s", PV_STR_ARG(customer));
@@ -252,7 +271,8 @@ static void post_session(struct pv_call *call)
     minting->note = kept;
     minting->session = (struct pv_session){
         .service = service,
-        .expires_ms = pv_wall_ms(&call->api->o.clock) + length_ms,
+        .made_ms = made_now(call, service, now_ms),
+        .expires_ms = now_ms + length_ms,
         .scopes = scopes,
         .minted_by_token = call->who.by_token,
         .minter = call->who.hash,
@@ -265,7 +285,46 @@ static void post_session(struct pv_call *call)
     pv_call_submit(call);
 }
 
+/* ---- ending them ---- */
+
+static void sessions_ended(struct pv_req *req)
+{
+    struct pv_call *call = pv_call_of(req);
+    const struct pv_token_row *row = &call->r.token.token;
+    if (req->status != 0) {
+        pv_call_fail_status(call, req->status, &req->err, "service");
+        return;
+    }
+    const struct pv_token ended = {.expires_ms = row->revoked_ms};
+    pv_token_cache_put(&call->api->tokens, pv_session_key(row->id), pv_mono_ms(&call->api->o.clock),
+                       &ended);
+    pv_buf_char(&call->out, '{');
+    pv_show_id(&call->out, "service", "svc", row->id);
+    pv_show_time(&call->out, "ended", row->revoked_ms);
+    pv_buf_char(&call->out, '}');
+    pv_call_send(call, 200);
+}
+
+static void delete_sessions(struct pv_call *call)
+{
+    struct pv_id service;
+    if (!pv_call_id(call, 0, "svc", &service)) {
+        return;
+    }
+    pv_call_req(call, PV_REQ_TOKEN, sessions_ended);
+    call->r.token.what = PV_TOKEN_SESSIONS_END;
+    call->r.token.token.id = service;
+    call->r.token.token.source =
+        pv_call_is_admin(call) ? (struct pv_str){NULL, 0} : call->who.source;
+    call->r.token.now_ms = pv_wall_ms(&call->api->o.clock);
+    call->r.token.audit =
+        (struct pv_audit){.actor = pv_str(call->who.actor), .what = PV_STR("session.end")};
+    pv_call_submit(call);
+}
+
 const struct pv_route pv_routes_sessions[] = {
+    {"DELETE", "/v1/services/*/sessions", PV_SCOPE_SERVICES_READ, PV_ROUTE_SESSION, delete_sessions,
+     0},
     {"POST", "/v1/services/*/sessions", PV_SCOPE_SERVICES_READ, 0, post_session, 0},
     {NULL, NULL, 0, 0, NULL, 0},
 };

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A customer's session: a token for one service, for a browser, for minutes. Nothing of it is
- * stored: what it may do is sealed in its text under a key of the store, so that it survives
- * restarts and every daemon of the store takes it. Loop thread. */
+/* A customer's session: a token for one service, for a browser, for minutes. What it
+ * may do is sealed in its text under a key of the store, so that it survives restarts and every
+ * daemon of the store takes it; stored is only until when the sessions of a service were ended.
+ * Loop thread. */
 #ifndef PV_API_SESSION_H
 #define PV_API_SESSION_H
 
@@ -19,7 +20,8 @@
 
 struct pv_session {
     struct pv_id service;
-    int64_t expires_ms; /* wall clock */
+    int64_t made_ms; /* wall clock, as the next one */
+    int64_t expires_ms;
     unsigned scopes;
     bool minted_by_token;
     struct pv_hash minter; /* of that token: it must still be good */
@@ -35,6 +37,8 @@ int pv_session_write(struct pv_call *call, const struct pv_session *session,
 /* Into the call's arena. PV_ECRYPTO, PV_EINVAL: it is none of ours; PV_ENOMEM. */
 int pv_session_read(struct pv_call *call, struct pv_str text,
                     struct pv_session *ret_session) PV_MUST_CHECK;
+/* Where the cache of tokens has until when sessions of a service have ended: its expires_ms. */
+struct pv_hash pv_session_key(struct pv_id service);
 /* May the session go on to this route (its args decoded)? false: it has been answered. */
 bool pv_session_may(struct pv_call *call);
 

@@ -496,7 +496,16 @@ struct pv_token_row {
     int64_t burst; /* with a rate: at once; 0: those of two seconds */
 };
 
-enum pv_token_do { PV_TOKEN_ADD, PV_TOKEN_REVOKE, PV_TOKEN_FIND };
+enum pv_token_do {
+    PV_TOKEN_ADD,
+    PV_TOKEN_REVOKE,
+    PV_TOKEN_FIND,
+    /* Of the service token.id (of token.source, if that is given): tokens of customers' sessions
+     * that were made until token.revoked_ms have ended (0: none has). END: until now_ms, audited.
+     */
+    PV_TOKEN_SESSIONS,
+    PV_TOKEN_SESSIONS_END,
+};
 
 struct pv_token_req {
     struct pv_req req;

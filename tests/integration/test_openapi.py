@@ -173,6 +173,11 @@ def service_routes(call, token):
     call("POST", sessions, {"customer": "7"}, 401)
     call("POST", sessions, {"customer": "7"}, 403, token=session)
     call("POST", f"/v1/services/{NO_SERVICE}/sessions", {"customer": "7"}, 404, **api)
+    call("DELETE", f"/v1/services/{NO_SERVICE}/sessions", None, 404, **api)
+    call("DELETE", sessions, None, 401)
+    call("DELETE", sessions, None, 200, token=session)
+    call("GET", f"/v1/services/{svc}/view", None, 401, token=session)
+    call("DELETE", sessions, None, 200, **api)
     call("POST", f"/v1/services/{svc}/actions/rotate", {"form": {"x": 1}}, 400, **api)
     return svc, op
 

@@ -176,6 +176,47 @@ static void an_operation_is_shown_with_its_history(void **state)
     one_done(&one);
 }
 
+static int sessions(struct fix *f, enum pv_token_do what, struct pv_id service,
+                    struct pv_str source, int64_t *ret_ended_ms)
+{
+    struct pv_token_req req = {.what = what, .now_ms = f->now_ms};
+    pv_req_init(&req.req, PV_REQ_TOKEN, NULL, NULL);
+    req.token.id = service;
+    req.token.source = source;
+    req.audit = (struct pv_audit){.actor = PV_STR("uid:0"), .what = PV_STR("session.end")};
+    int status = fix_run(f, &req.req);
+    *ret_ended_ms = req.token.revoked_ms;
+    pv_req_done(&req.req);
+    return status;
+}
+
+static void the_end_of_sessions_is_kept(void **state)
+{
+    struct fix *f = fix_of(state);
+    accept_op(f, "1", PV_OP_CREATE);
+    accept_op(f, "2", PV_OP_CREATE);
+    struct pv_id one = pv_service_id(f->deployment, SHOP, PV_STR("1"));
+    struct pv_id two = pv_service_id(f->deployment, SHOP, PV_STR("2"));
+    struct pv_str any = {NULL, 0};
+    int64_t ended_ms = 1;
+    assert_int_equal(sessions(f, PV_TOKEN_SESSIONS, one, any, &ended_ms), 0);
+    assert_int_equal(ended_ms, 0);
+    assert_int_equal(sessions(f, PV_TOKEN_SESSIONS_END, one, PV_STR("panel"), &ended_ms),
+                     PV_ENOTFOUND);
+    for (int i = 0; i < 2; i++) {
+        f->now_ms += 1000;
+        assert_int_equal(sessions(f, PV_TOKEN_SESSIONS_END, one, SHOP, &ended_ms), 0);
+        assert_int_equal(ended_ms, f->now_ms);
+        fix_restart(f);
+        assert_int_equal(sessions(f, PV_TOKEN_SESSIONS, one, any, &ended_ms), 0);
+        assert_int_equal(ended_ms, f->now_ms);
+    }
+    assert_int_equal(sessions(f, PV_TOKEN_SESSIONS, two, any, &ended_ms), 0);
+    assert_int_equal(ended_ms, 0);
+    assert_int_equal(sessions(f, PV_TOKEN_SESSIONS_END, fix_id(f), any, &ended_ms), PV_ENOTFOUND);
+    assert_int_equal(sessions(f, PV_TOKEN_SESSIONS, fix_id(f), any, &ended_ms), PV_ENOTFOUND);
+}
+
 static void tokens_are_found_until_they_are_revoked(void **state)
 {
     struct fix *f = fix_of(state);
@@ -317,6 +358,7 @@ int main(void)
         BOTH(another_source_sees_nothing),
         BOTH(an_operation_is_shown_with_its_history),
         BOTH(tokens_are_found_until_they_are_revoked),
+        BOTH(the_end_of_sessions_is_kept),
         BOTH(the_audit_trail_is_a_chain),
         BOTH(numbers_agree_with_the_rows),
         BOTH(reads_see_what_was_submitted_before),

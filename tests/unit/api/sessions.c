@@ -225,6 +225,58 @@ static void checks_what_it_is_asked_for(void **state)
     rig_expect(rig, token, "GET", path_of("/v1/services/%s/view", svc), NULL, 200);
 }
 
+static void is_ended(void **state)
+{
+    struct rig *rig = *state;
+    char svc[40];
+    char other[40];
+    char first[SESSION];
+    char second[SESSION];
+    char elsewhere[SESSION];
+    rig_make(rig, "1", "site", "basic", svc);
+    rig_make(rig, "2", "site", "basic", other);
+    make(rig, svc, "{\"customer\":\"7\"}", first);
+    make(rig, other, "{\"customer\":\"8\"}", elsewhere);
+    const char *path = path_of("/v1/services/%s/sessions", svc);
+    char shown[100];
+    char ends[100];
+    snprintf(ends, sizeof(ends), "%s", path);
+    snprintf(shown, sizeof(shown), "/v1/services/%s", svc);
+    answers(rig, first, "GET", shown, NULL, 200);
+    /* by whoever may make them, of its own source; another session may not */
+    char stranger[128];
+    rig_token(rig, "panel", "\"services:read\"", stranger, sizeof(stranger));
+    reply_refused(rig_call_as(rig, stranger, "DELETE", ends, NULL, NULL), 404, "not_found");
+    rig_token(rig, "shop", "\"events:write\"", stranger, sizeof(stranger));
+    reply_refused(rig_call_as(rig, stranger, "DELETE", ends, NULL, NULL), 403, "forbidden");
+    reply_refused(rig_call_as(rig, elsewhere, "DELETE", ends, NULL, NULL), 404, "not_found");
+    answers(rig, first, "GET", shown, NULL, 200);
+    struct reply *r = rig_call(rig, "DELETE", ends, NULL, NULL);
+    reply_expect(r, 200);
+    assert_string_equal(reply_text(r, "service"), svc);
+    assert_non_null(reply_text(r, "ended"));
+    reply_free(r);
+    reply_refused(rig_call_as(rig, first, "GET", shown, NULL, NULL), 401, "unauthorized");
+    answers(rig, elsewhere, "GET", path_of("/v1/services/%s", other), NULL, 200);
+    /* one that is made afterwards works, and may end itself */
+    make(rig, svc, "{\"customer\":\"7\"}", second);
+    answers(rig, second, "GET", shown, NULL, 200);
+    answers(rig, second, "DELETE", ends, NULL, 200);
+    reply_refused(rig_call_as(rig, second, "GET", shown, NULL, NULL), 401, "unauthorized");
+    reply_refused(rig_call_as(rig, first, "GET", shown, NULL, NULL), 401, "unauthorized");
+    r = rig_call(rig, "GET", "/v1/audit?limit=1000", NULL, NULL);
+    assert_non_null(strstr(r->text, "\"what\":\"session.end\""));
+    reply_free(r);
+    /* those of the admin socket end as well */
+    make(rig, svc, "{\"customer\":\"7\"}", first);
+    reply_expect(r = rig_admin(rig, "DELETE", ends, NULL, NULL), 200);
+    reply_free(r);
+    reply_refused(rig_call_as(rig, first, "GET", shown, NULL, NULL), 401, "unauthorized");
+    reply_refused(
+        rig_call(rig, "DELETE", "/v1/services/svc_00000000000000000000000000/sessions", NULL, NULL),
+        404, "not_found");
+}
+
 static void survives_without_memory(void **state)
 {
     struct rig *rig = *state;
@@ -326,6 +378,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(ends_with_time, rig_open, rig_close),
         cmocka_unit_test_setup_teardown(is_not_forged, rig_open, rig_close),
         cmocka_unit_test_setup_teardown(checks_what_it_is_asked_for, rig_open, rig_close),
+        cmocka_unit_test_setup_teardown(is_ended, rig_open, rig_close),
         cmocka_unit_test_setup_teardown(survives_without_memory, rig_open, rig_close),
         cmocka_unit_test_setup_teardown(lets_pages_of_known_origins_call, rig_open, rig_close),
     };
