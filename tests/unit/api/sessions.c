@@ -242,7 +242,7 @@ static void is_ended(void **state)
     char ends[100];
     snprintf(ends, sizeof(ends), "%s", path);
     snprintf(shown, sizeof(shown), "/v1/services/%s", svc);
-    answers(rig, first, "GET", shown, NULL, 200);
+    rig_expect(rig, first, "GET", shown, NULL, 200);
     /* by whoever may make them, of its own source; another session may not */
     char stranger[128];
     rig_token(rig, "panel", "\"services:read\"", stranger, sizeof(stranger));
@@ -250,18 +250,18 @@ static void is_ended(void **state)
     rig_token(rig, "shop", "\"events:write\"", stranger, sizeof(stranger));
     reply_refused(rig_call_as(rig, stranger, "DELETE", ends, NULL, NULL), 403, "forbidden");
     reply_refused(rig_call_as(rig, elsewhere, "DELETE", ends, NULL, NULL), 404, "not_found");
-    answers(rig, first, "GET", shown, NULL, 200);
+    rig_expect(rig, first, "GET", shown, NULL, 200);
     struct reply *r = rig_call(rig, "DELETE", ends, NULL, NULL);
     reply_expect(r, 200);
     assert_string_equal(reply_text(r, "service"), svc);
     assert_non_null(reply_text(r, "ended"));
     reply_free(r);
     reply_refused(rig_call_as(rig, first, "GET", shown, NULL, NULL), 401, "unauthorized");
-    answers(rig, elsewhere, "GET", path_of("/v1/services/%s", other), NULL, 200);
+    rig_expect(rig, elsewhere, "GET", path_of("/v1/services/%s", other), NULL, 200);
     /* one that is made afterwards works, and may end itself */
     make(rig, svc, "{\"customer\":\"7\"}", second);
-    answers(rig, second, "GET", shown, NULL, 200);
-    answers(rig, second, "DELETE", ends, NULL, 200);
+    rig_expect(rig, second, "GET", shown, NULL, 200);
+    rig_expect(rig, second, "DELETE", ends, NULL, 200);
     reply_refused(rig_call_as(rig, second, "GET", shown, NULL, NULL), 401, "unauthorized");
     reply_refused(rig_call_as(rig, first, "GET", shown, NULL, NULL), 401, "unauthorized");
     r = rig_call(rig, "GET", "/v1/audit?limit=1000", NULL, NULL);
