@@ -82,6 +82,28 @@ static void a_newer_schema_is_refused(void **state)
     assert_int_equal(fix_open_again(f, &err), 0);
 }
 
+static void an_older_schema_is_migrated(void **state)
+{
+    struct fix *f = fix_of(state);
+    make_active(f, "1");
+    accept_op(f, "1", PV_OP_SUSPEND); /* is active in its service */
+    accept_op(f, "1", PV_OP_RENEW);   /* waits behind it */
+    fix_shut(f);
+    run_sql(f, "DELETE FROM schema_version WHERE version > 3; DROP INDEX waiting_op;"
+               "CREATE INDEX operations_live ON operations (state) WHERE state = 0");
+    struct pv_sqlite_options options = {.path = f->path, .keyring = f->keyring};
+    struct pv_store *other = NULL;
+    struct pv_err err = {0};
+    assert_int_equal(pv_sqlite_open(&f->loop, &options, &other, &err), PV_EUNSUPPORTED);
+    assert_non_null(strstr(err.text, "provost db migrate"));
+    assert_int_equal(fix_open_again(f, &err), 0);
+    struct pv_list_req list = {.what = PV_LIST_OPERATIONS, .state = -2, .limit = 10};
+    pv_req_init(&list.req, PV_REQ_LIST, NULL, NULL);
+    assert_int_equal(fix_run(f, &list.req), 0);
+    assert_int_equal(list.ret_count, 2);
+    pv_req_done(&list.req);
+}
+
 static void a_missing_schema_is_refused_without_leave(void **state)
 {
     struct fix *f = fix_of(state);
@@ -555,6 +577,7 @@ int main(void)
         SQLITE(a_second_provostd_is_refused),
         SQLITE(other_keys_are_refused),
         SQLITE(a_newer_schema_is_refused),
+        SQLITE(an_older_schema_is_migrated),
         SQLITE(a_missing_schema_is_refused_without_leave),
         SQLITE(what_is_no_database_is_refused),
         SQLITE(nothing_personal_is_readable),

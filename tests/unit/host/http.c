@@ -48,7 +48,7 @@ static char url[300];
 
 static const struct kit_outcome *get(const char *path, struct provost_http_request req)
 {
-    if (req.url == NULL) {
+    if (path != NULL) {
         snprintf(url, sizeof(url), "http://127.0.0.1:%d%s", server.port, path);
         req.url = url;
     }
