@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A VFS between SQLite and the system's, for the write-ahead log alone. SQLite writes each frame of
  * it with two calls, thirty for the commit of one event; here they are gathered, and go out in one
- * write when the log is synced, or before anything else is asked of the file. Nobody looks at a
+ * write when the log is synced, or before what they change is asked for. Nobody looks at a
  * frame before the commit that it belongs to, and with synchronous=FULL that is after the sync. One
  * instance a connection; used by the thread that uses it. */
 #include "core/store/sqlite_db.h"
@@ -26,25 +26,28 @@ static struct log_file *log_of(sqlite3_file *file)
     return (struct log_file *)file;
 }
 
-/* What cannot be written is forgotten: SQLite learns of it before the commit, and rolls back. */
+/* What cannot be written stays held: SQLite may give up one statement alone and go on to a commit,
+ * which then writes all of it, or fails. Of a transaction that is rolled back it is written once
+ * more than needed. */
 static int flush(struct log_file *log)
 {
-    int bytes = log->held_bytes;
-    log->held_bytes = 0;
-    return bytes > 0 ? log->real->pMethods->xWrite(log->real, log->held, bytes, log->held_at)
-                     : SQLITE_OK;
+    if (log->held_bytes == 0) {
+        return SQLITE_OK;
+    }
+    int code = log->real->pMethods->xWrite(log->real, log->held, log->held_bytes, log->held_at);
+    log->held_bytes = code == SQLITE_OK ? 0 : log->held_bytes;
+    return code;
 }
 
 static int log_write(sqlite3_file *file, const void *from, int bytes, sqlite3_int64 at)
 {
     struct log_file *log = log_of(file);
-    int code = SQLITE_OK;
     if (at != log->held_at + log->held_bytes || bytes > HELD_MAX - log->held_bytes) {
-        code = flush(log);
+        int code = flush(log);
+        if (code != SQLITE_OK) {
+            return code;
+        }
         log->held_at = at;
-    }
-    if (code != SQLITE_OK) {
-        return code;
     }
     if (log->held == NULL) {
         log->held = pv_malloc(HELD_MAX);
@@ -70,7 +73,8 @@ static int log_close(sqlite3_file *file)
 static int log_read(sqlite3_file *file, void *to, int bytes, sqlite3_int64 at)
 {
     struct log_file *log = log_of(file);
-    int code = flush(log);
+    int code =
+        at + bytes > log->held_at && at < log->held_at + log->held_bytes ? flush(log) : SQLITE_OK;
     return code == SQLITE_OK ? log->real->pMethods->xRead(log->real, to, bytes, at) : code;
 }
 
