@@ -36,6 +36,7 @@ WHERE = {
     "limits.auth_failures_per_minute": "tests/unit/api/limits.c",
     "pools.NAME.range": INTEGRATION + "test_metrics.py", "pools.NAME.reuse_after": "tests/lib/routes.py",
     "sources.NAME.compat": INTEGRATION + "paymenter.py",
+    "subscribers.NAME.keep_undelivered": "tests/unit/notify/notify.c",
     **{f"sources.NAME.{what}.{family}": INTEGRATION + "paymenter.py"
        for what in ("products", "plans") for family in ("site", "support", "dns")},
     **{f"subscribers.NAME.{name}": INTEGRATION + "test_webhooks.py" for name in (

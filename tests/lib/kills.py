@@ -213,7 +213,7 @@ class Run:
         try:
             self.load.up.set()
             gone = []
-            if any(name.startswith("keys.") for name in chosen):
+            if any(name.startswith(("keys.", "store.reseal")) for name in chosen):
                 self.rotate()
             for _ in range(self.random.randrange(1, 4)):
                 gone = gone or select.select([ended], [], [], life_s / 2 * self.random.random())[0]

@@ -113,7 +113,7 @@ static void wrong_requests_are_refused(void **state)
     request.argv = absent;
     kit_run(&kit, "exec", NULL);
     assert_int_equal(code, PROVOST_E_FAILED);
-    assert_contains(error_text, "/nowhere/program: no such file");
+    assert_contains(error_text, "/nowhere/program: No such file");
     request.max_output_bytes = 17 * 1024 * 1024;
     kit_run(&kit, "exec", NULL);
     assert_int_equal(code, PROVOST_E_INVALID);
