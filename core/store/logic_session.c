@@ -35,6 +35,13 @@ static int read_kv(struct pv_logic *logic, const struct pv_svc *svc, struct pv_k
     return status == PV_ENOTFOUND ? PV_OK : status;
 }
 
+/* 0: they never were. */
+static int ended_of(const struct pv_kv *kv, int64_t *ret_ended_ms)
+{
+    *ret_ended_ms = 0;
+    return kv->erased ? PV_OK : pv_str_to_i64(kv->value, ret_ended_ms);
+}
+
 int pv_logic_sessions(struct pv_logic *logic, struct pv_token_req *in)
 {
     struct pv_svc svc;
@@ -45,16 +52,16 @@ int pv_logic_sessions(struct pv_logic *logic, struct pv_token_req *in)
         return unknown(in);
     }
     status = status ? status : read_kv(logic, &svc, &kv);
-    if (status) {
-        return status;
-    }
-    return kv.erased ? PV_OK : pv_str_to_i64(kv.value, &in->token.revoked_ms);
+    return status ? status : ended_of(&kv, &in->token.revoked_ms);
 }
 
+/* An end is later than the one before, whatever the clock says: what was made in between may bear
+ * the millisecond behind that one. */
 int pv_logic_sessions_end(struct pv_logic *logic, struct pv_token_req *in)
 {
     struct pv_svc svc;
     struct pv_kv before;
+    int64_t before_ms = 0;
     char scope[32];
     char text[32];
     int status = find_service(logic, in, &svc);
@@ -62,16 +69,18 @@ int pv_logic_sessions_end(struct pv_logic *logic, struct pv_token_req *in)
         return unknown(in);
     }
     status = status ? status : read_kv(logic, &svc, &before);
+    status = status ? status : ended_of(&before, &before_ms);
     if (status) {
         return status;
     }
-    int len = snprintf(text, sizeof(text), "%" PRId64, in->now_ms);
+    int64_t ended_ms = in->now_ms > before_ms ? in->now_ms : before_ms + 1;
+    int len = snprintf(text, sizeof(text), "%" PRId64, ended_ms);
     const struct pv_kv next = {.scope = scope_of(&svc, scope),
-                               .service_n = svc.n,
+                               .service_n = 0, /* it stays when the service is terminated */
                                .name = NAME,
                                .version = before.version + 1,
                                .value = {text, (size_t)len}};
-    in->token.revoked_ms = in->now_ms;
+    in->token.revoked_ms = ended_ms;
     in->audit.source = svc.source;
     in->audit.service = svc.id;
     status = logic->rows->ops->kv_put(logic->rows, &next);

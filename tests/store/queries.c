@@ -217,6 +217,48 @@ static void the_end_of_sessions_is_kept(void **state)
     assert_int_equal(sessions(f, PV_TOKEN_SESSIONS, fix_id(f), any, &ended_ms), PV_ENOTFOUND);
 }
 
+/* Also when the clock was set back, and for a session made behind an end of this millisecond. */
+static void each_end_of_sessions_is_later(void **state)
+{
+    struct fix *f = fix_of(state);
+    accept_op(f, "1", PV_OP_CREATE);
+    struct pv_id service = pv_service_id(f->deployment, SHOP, PV_STR("1"));
+    const int64_t first_ms = f->now_ms;
+    static const int64_t steps_ms[] = {0, 0, -5000, 9000};
+    static const int64_t ends_ms[] = {0, 1, 2, 4000};
+    for (size_t i = 0; i < PV_COUNT(steps_ms); i++) {
+        int64_t ended_ms = 0;
+        f->now_ms += steps_ms[i];
+        assert_int_equal(sessions(f, PV_TOKEN_SESSIONS_END, service, SHOP, &ended_ms), 0);
+        assert_int_equal(ended_ms, first_ms + ends_ms[i]);
+        assert_int_equal(sessions(f, PV_TOKEN_SESSIONS, service, SHOP, &ended_ms), 0);
+        assert_int_equal(ended_ms, first_ms + ends_ms[i]);
+    }
+}
+
+/* What was terminated can be read by its customer: ended sessions stay so. */
+static void the_end_of_sessions_outlasts_the_service(void **state)
+{
+    struct fix *f = fix_of(state);
+    make_active(f, "1");
+    struct pv_id service = pv_service_id(f->deployment, SHOP, PV_STR("1"));
+    int64_t ended_ms = 0;
+    int64_t kept_ms = 0;
+    assert_int_equal(sessions(f, PV_TOKEN_SESSIONS_END, service, SHOP, &ended_ms), 0);
+    struct one one;
+    struct pv_claimed *k = accept_run(f, &one, "1", PV_OP_TERMINATE);
+    struct pv_progress p = finish_of(f, k);
+    assert_int_equal(run_progress(f, &p), 0);
+    pv_req_done(&p.req);
+    one_done(&one);
+    struct pv_get get;
+    assert_int_equal(get_service(f, &get, "1"), 0);
+    assert_int_equal(get.ret_service.observed, PV_SVC_TERMINATED);
+    pv_req_done(&get.req);
+    assert_int_equal(sessions(f, PV_TOKEN_SESSIONS, service, SHOP, &kept_ms), 0);
+    assert_int_equal(kept_ms, ended_ms);
+}
+
 static void tokens_are_found_until_they_are_revoked(void **state)
 {
     struct fix *f = fix_of(state);
@@ -359,6 +401,8 @@ int main(void)
         BOTH(an_operation_is_shown_with_its_history),
         BOTH(tokens_are_found_until_they_are_revoked),
         BOTH(the_end_of_sessions_is_kept),
+        BOTH(each_end_of_sessions_is_later),
+        BOTH(the_end_of_sessions_outlasts_the_service),
         BOTH(the_audit_trail_is_a_chain),
         BOTH(numbers_agree_with_the_rows),
         BOTH(reads_see_what_was_submitted_before),
