@@ -5,15 +5,15 @@
 
 /* clang-format off */
 /*
- *  SIZE ─┬─▶ SPACE ─┬─────CR────▶ SIZE_END ─┬─LF──────────▶ DATA ─▶ DATA_CR ─▶ DATA_LF ─▶ SIZE
- *        └──────────┴▶ EXTENSION ─▶┘        └─LF, size 0─┐
+ *  SIZE ─┬────────────────CR─────▶ SIZE_END ─┬─LF──────────▶ DATA ─▶ DATA_CR ─▶ DATA_LF ─▶ SIZE
+ *        └▶ SPACE ─▶ EXTENSION ─▶┘           └─LF, size 0─┐
  *            ┌───────────────────────────────────────────▼
  *            └ VALUE_LF ◀─ VALUE ◀── ":" ── NAME ◀── TRAILER ─CR─▶ LAST ─LF─▶ done
  */
 /* clang-format on */
 enum {
     SIZE,
-    SPACE, /* behind the size; ";" or the end of the line must follow */
+    SPACE, /* behind the size; ";" must follow */
     EXTENSION,
     SIZE_END,
     DATA,
@@ -48,8 +48,8 @@ static enum pv_http_parsed skip_byte(struct pv_http_chunks *chunks, char c,
 static enum pv_http_parsed space_byte(struct pv_http_chunks *chunks, char c,
                                       struct pv_http_refusal *refusal)
 {
-    if (c == '\r' || c == ';') {
-        chunks->state = c == ';' ? EXTENSION : SIZE_END;
+    if (c == ';') {
+        chunks->state = EXTENSION;
         return PV_HTTP_MORE;
     }
     return c == ' ' || c == '\t' ? skip_byte(chunks, c, refusal) : bad_chunk(refusal);
@@ -67,8 +67,8 @@ static enum pv_http_parsed size_byte(struct pv_http_chunks *chunks, char c,
     if (digit >= 0 || chunks->digits == 0) {
         return bad_chunk(refusal);
     }
-    chunks->state = SPACE;
-    return space_byte(chunks, c, refusal);
+    chunks->state = c == '\r' ? SIZE_END : SPACE;
+    return c == '\r' ? PV_HTTP_MORE : space_byte(chunks, c, refusal);
 }
 
 static enum pv_http_parsed text_byte(struct pv_http_chunks *chunks, char c, int after_cr,

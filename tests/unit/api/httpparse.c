@@ -258,7 +258,7 @@ static enum pv_http_parsed read_chunks(struct pv_str text, size_t step, char *ou
 static void reads_chunks(void **state)
 {
     (void)state;
-    struct pv_str text = PV_STR("3\r\nabc\r\n00A;name=\"x\"\r\n0123456789\r\n2 \r\nde\r\n"
+    struct pv_str text = PV_STR("3\r\nabc\r\n00A;name=\"x\"\r\n0123456789\r\n2\r\nde\r\n"
                                 "1 \t;n\r\nf\r\n0\r\nTrailer: x\r\nOther:\r\n\r\nrest");
     for (size_t step = 1; step <= text.len; step++) {
         char out[100];
@@ -291,6 +291,9 @@ static void refuses_bad_chunks(void **state)
         "1234567890123456\r\n",
         "3 x\r\n",
         "3 3\r\n",
+        "3 \r\nabc\r\n",
+        "3\t\r\nabc\r\n",
+        "0 \r\n\r\n",
         "3;\001\r\n",
         "3;a\x7f\r\n",
         ";a\r\n",
