@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: Apache-2.0
--- Everything a single-node store keeps. Blobs named *_sealed are encrypted (core/store/keyring.c); the
+-- Everything a single-node store keeps. Blobs named *_sealed are encrypted (core/store/seal.c); the
 -- rest is what the store has to search by, and what people may see. Numbers named n are given in the
 -- order of insertion, so that tables grow at their end. See docs/store.md.
 
