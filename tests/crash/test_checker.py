@@ -123,6 +123,14 @@ def test_an_undo_of_nothing_is_a_problem_unless_steps_are_repeated_blindly():
         assert len(problems) == (0 if blind else 2), problems
 
 
+def test_what_is_replaced_is_undone_unless_it_was_parked():
+    with ledger.Ledger(False) as book:
+        book.effect("key", {"operation": "op", "step": "stop", "what": "do", "run": 1, "ref": "r", "state": {}})
+        for reason, problems in ((None, 1), ("a later one came", 1), ("it was parked when an operation came", 0)):
+            states = {"op": {"state": "superseded", "reason": reason}}
+            assert len(book.check(states, {"s1-suspend": "op"})) == problems, reason
+
+
 def test_keys_are_honoured_or_ignored():
     line = {"operation": "op", "step": "machine", "what": "do", "run": 1, "ref": "r", "state": {}}
     for honours, count in ((True, 1), (False, 2)):
