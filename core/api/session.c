@@ -229,7 +229,7 @@ static bool customer_valid(struct pv_str customer)
 static int64_t made_now(struct pv_call *call, struct pv_id service, int64_t now_ms)
 {
     struct pv_token ended;
-    bool known = pv_token_cache_get(&call->api->tokens, pv_session_key(service),
+    bool known = pv_token_cache_get(&call->api->ends, pv_session_key(service),
                                     pv_mono_ms(&call->api->o.clock), &ended);
     return known && ended.expires_ms >= now_ms ? ended.expires_ms + 1 : now_ms;
 }
@@ -296,7 +296,7 @@ static void sessions_ended(struct pv_req *req)
         return;
     }
     const struct pv_token ended = {.expires_ms = row->revoked_ms};
-    pv_token_cache_put(&call->api->tokens, pv_session_key(row->id), pv_mono_ms(&call->api->o.clock),
+    pv_token_cache_put(&call->api->ends, pv_session_key(row->id), pv_mono_ms(&call->api->o.clock),
                        &ended);
     pv_buf_char(&call->out, '{');
     pv_show_id(&call->out, "service", "svc", row->id);

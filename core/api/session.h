@@ -37,7 +37,7 @@ int pv_session_write(struct pv_call *call, const struct pv_session *session,
 /* Into the call's arena. PV_ECRYPTO, PV_EINVAL: it is none of ours; PV_ENOMEM. */
 int pv_session_read(struct pv_call *call, struct pv_str text,
                     struct pv_session *ret_session) PV_MUST_CHECK;
-/* Where the cache of tokens has until when sessions of a service have ended: its expires_ms. */
+/* Where pv_api.ends has until when sessions of a service have ended: its expires_ms. */
 struct pv_hash pv_session_key(struct pv_id service);
 /* May the session go on to this route (its args decoded)? false: it has been answered. */
 bool pv_session_may(struct pv_call *call);

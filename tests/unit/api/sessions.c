@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Sessions of customers, and the browsers that use them. */
+#include "core/api/internal.h"
 #include "core/base/alloc.h"
 #include "tests/unit/api/rig.h"
 
@@ -310,6 +311,22 @@ static void survives_without_memory(void **state)
     }
 }
 
+/* Shops' tokens stay known however many services' sessions are used. */
+static void takes_no_room_of_tokens(void **state)
+{
+    struct rig *rig = *state;
+    char svc[40];
+    char token[SESSION];
+    rig_make(rig, "1", "site", "basic", svc);
+    make(rig, svc, "{\"customer\":\"7\"}", token);
+    size_t tokens = rig->api->tokens.map.count;
+    assert_true(tokens > 0);
+    rig_expect(rig, token, "GET", path_of("/v1/services/%s", svc), NULL, 200);
+    rig_expect(rig, token, "DELETE", path_of("/v1/services/%s/sessions", svc), NULL, 200);
+    assert_int_equal(rig->api->tokens.map.count, tokens);
+    assert_int_equal(rig->api->ends.map.count, 1);
+}
+
 /* ---- browsers ---- */
 
 #define ASK                                                                                        \
@@ -379,6 +396,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(is_not_forged, rig_open, rig_close),
         cmocka_unit_test_setup_teardown(checks_what_it_is_asked_for, rig_open, rig_close),
         cmocka_unit_test_setup_teardown(is_ended, rig_open, rig_close),
+        cmocka_unit_test_setup_teardown(takes_no_room_of_tokens, rig_open, rig_close),
         cmocka_unit_test_setup_teardown(survives_without_memory, rig_open, rig_close),
         cmocka_unit_test_setup_teardown(lets_pages_of_known_origins_call, rig_open, rig_close),
     };
