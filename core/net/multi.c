@@ -20,9 +20,10 @@ struct pv_multi {
     uv_timer_t relief;           /* runs while there are starved transfers */
     struct pv_transfer *starved; /* there was no memory to watch a socket of theirs */
     bool closing;
-    /* Of sockets that no transfer uses, by descriptor. They are watched as before, since the next
-     * request is on its way when the last is done, and taking a socket into the loop costs seven
-     * system calls. libcurl closes each of its sockets through on_socket_close. */
+    /* Of connections that have answered and that no transfer uses, by descriptor: nothing is
+     * watched, but the next request need not take the socket into the loop anew. libcurl closes
+     * these through on_socket_close; sockets that it gives up while they connect (TLS included) it
+     * closes itself, and only then says that they are not wanted. */
     struct pv_poll *idle[IDLE_FDS];
     CURL *stock[EASY_KEPT];
     size_t stock_count;
@@ -98,10 +99,6 @@ static void on_readiness(uv_poll_t *handle, int status, int events)
     if (status < 0) {
         poll->events = 0; /* libuv has stopped it */
     }
-    if (poll->fd < IDLE_FDS && multi->idle[poll->fd] == poll) {
-        watch_for(poll, 0); /* libcurl looks at it before it is used again */
-        return;
-    }
     int what = status < 0 ? CURL_CSELECT_ERR : 0;
     what |= (events & UV_READABLE) != 0 ? CURL_CSELECT_IN : 0;
     what |= (events & UV_WRITABLE) != 0 ? CURL_CSELECT_OUT : 0;
@@ -149,9 +146,17 @@ static int on_socket_close(void *user, curl_socket_t fd)
     return close(fd);
 }
 
-static void set_aside(struct pv_multi *multi, struct pv_poll *poll)
+static bool has_answered(CURL *easy)
 {
-    if (poll->fd < IDLE_FDS && !multi->closing) {
+    curl_off_t first_byte_us = 0;
+    curl_easy_getinfo(easy, CURLINFO_STARTTRANSFER_TIME_T, &first_byte_us);
+    return first_byte_us > 0;
+}
+
+static void set_aside(struct pv_multi *multi, CURL *easy, struct pv_poll *poll)
+{
+    if (poll->fd < IDLE_FDS && !multi->closing && has_answered(easy)) {
+        watch_for(poll, 0); /* libcurl looks at it before it is used again */
         multi->idle[poll->fd] = poll;
     } else {
         pv_poll_close(poll);
@@ -175,7 +180,7 @@ static int on_socket_wanted(CURL *easy, curl_socket_t fd, int what, void *user, 
     if (what == CURL_POLL_REMOVE) {
         if (poll != NULL) {
             curl_multi_assign(multi->curl, fd, NULL);
-            set_aside(multi, poll);
+            set_aside(multi, easy, poll);
         }
         return 0;
     }
