@@ -203,12 +203,13 @@ static size_t plain_begin(const char *text)
 {
     static const char alnum[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
     char set[sizeof(alnum) + 16];
-    const char *begin = strstr(text, "://");
-    if (begin == NULL) {
+    snprintf(set, sizeof(set), "%s+-.", alnum);
+    size_t len = strspn(text, set);
+    if (len == 0 || strncmp(text + len, "://", 3) != 0) {
         return 0;
     }
     snprintf(set, sizeof(set), "%s.-:", alnum);
-    size_t len = (size_t)(begin - text) + 3;
+    len += 3;
     len += strspn(text + len, set);
     const char *path = text + len;
     snprintf(set, sizeof(set), "%s/_~.-=&?,:+", alnum);

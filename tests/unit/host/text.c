@@ -136,6 +136,21 @@ static void a_known_server_changes_nothing(void **state)
     pv_url_server_done(&server);
 }
 
+/* "://" may stand elsewhere than behind the scheme. */
+static void a_password_is_never_shown(void **state)
+{
+    (void)state;
+    struct pv_url_server server = {0};
+    for (int i = 0; i < 2; i++) {
+        struct pv_url url = {0};
+        assert_int_equal(pv_url_parse_at(&server, "http:/user:pw@h?x=://host/p", &url, NULL), 0);
+        assert_null(strstr(url.shown, "pw"));
+        expect_same_url(&server, "http:/user:pw@h?x=://host/other");
+        pv_url_done(&url);
+    }
+    pv_url_server_done(&server);
+}
+
 static void a_known_server_without_memory(void **state)
 {
     (void)state;
@@ -298,6 +313,7 @@ int main(void)
         WITH_MASK(without_memory_nothing_is_shown),
         cmocka_unit_test(urls_are_read),
         cmocka_unit_test(a_known_server_changes_nothing),
+        cmocka_unit_test(a_password_is_never_shown),
         cmocka_unit_test(a_known_server_without_memory),
         cmocka_unit_test(url_memory_may_fail),
         cmocka_unit_test(retry_after_is_read),
