@@ -40,7 +40,8 @@ struct pv_outbox_row {
     struct pv_id service;
     int64_t service_n;
     int64_t at_ms;
-    int64_t since_ms; /* when trying began: at_ms, or when an operator had it tried again */
+    int64_t since_ms; /* when trying began: at_ms, or when an operator had it tried again;
+                         of one given up: when that was */
     int64_t due_ms;   /* PV_NEVER: behind another one of its service, or given up */
     uint32_t attempts;
     bool undelivered;    /* given up */

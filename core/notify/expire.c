@@ -44,7 +44,7 @@ void pv_sub_expire(struct pv_sub *sub)
         .what = PV_OUTBOX_EXPIRE,
         .subscriber = pv_str(sub->name),
         .now_ms = now_ms,
-        .due_ms = now_ms - sub->config->retry_for_ms - sub->config->keep_undelivered_ms,
+        .due_ms = now_ms - sub->config->keep_undelivered_ms,
     };
     pv_req_init(&sub->expire.req, PV_REQ_OUTBOX, expired, sub);
     sub->expiring = pv_store_submit(n->o.store, &sub->expire.req) == 0;

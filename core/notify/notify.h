@@ -22,7 +22,7 @@ struct pv_notify_subscriber {
     int64_t retry_initial_ms;
     int64_t retry_cap_ms;
     int64_t retry_for_ms;        /* from the event on */
-    int64_t keep_undelivered_ms; /* from then on: what was given up is deleted */
+    int64_t keep_undelivered_ms; /* from giving up on: then it is deleted */
 };
 
 /* One POST. What it needs is copied into it, so that it survives a reload. */

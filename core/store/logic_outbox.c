@@ -333,6 +333,7 @@ static int give_up(struct pv_logic *logic, const struct pv_outbox_req *in,
     snprintf(why, sizeof(why), "%s %.*s", pv_notice_name(row->type), PV_STR_ARG(in->error));
     sub->undelivered++;
     row->undelivered = true;
+    row->since_ms = in->now_ms;
     row->due_ms = PV_NEVER;
     row->attempts = in->attempts;
     row->error = in->error;

@@ -317,6 +317,29 @@ static void after_three_days_it_is_given_up(void **state)
     tear_down(&rig);
 }
 
+/* Its time begins then, however long after the event. */
+static void what_is_given_up_late_is_kept_as_long(void **state)
+{
+    (void)state;
+    struct rig rig;
+    set_up(&rig);
+    make_service(&rig, 1);
+    tell(&rig, 1, 1);
+    pv_notifier_poke(rig.notifier);
+    turn(&rig);
+    assert_int_equal(rig.post_count, 1);
+    rig.now_ms += 1000 * HOUR_MS;
+    answer(&rig, 500, -1);
+    assert_int_equal(counters(&rig).undelivered, 1);
+    int64_t end_ms = rig.now_ms + 720 * HOUR_MS;
+    while (row_of(&rig).written > 0) {
+        assert_true(rig.now_ms < end_ms + HOUR_MS);
+        wake(&rig);
+    }
+    assert_true(rig.now_ms > end_ms);
+    tear_down(&rig);
+}
+
 static void retry_after_is_honoured(void **state)
 {
     (void)state;
@@ -503,6 +526,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_subscriber_that_is_down_for_hours),
         cmocka_unit_test(after_three_days_it_is_given_up),
+        cmocka_unit_test(what_is_given_up_late_is_kept_as_long),
         cmocka_unit_test(retry_after_is_honoured),
         cmocka_unit_test(a_removed_subscriber_is_let_go),
         cmocka_unit_test(the_store_refuses_for_a_while),
