@@ -67,10 +67,10 @@ struct rules {
     uint64_t handled;
 };
 
-/* 0, or an errno. */
-static int allow(const struct rules *rules, const char *path, uint64_t rights)
+/* 0, or an errno. `flags` are further ones of open. */
+static int allow_opened(const struct rules *rules, const char *path, int flags, uint64_t rights)
 {
-    int fd = open(path, O_PATH | O_CLOEXEC);
+    int fd = open(path, O_PATH | O_CLOEXEC | flags);
     if (fd < 0) {
         return errno;
     }
@@ -85,6 +85,11 @@ static int allow(const struct rules *rules, const char *path, uint64_t rights)
     }
     close(fd);
     return errnum;
+}
+
+static int allow(const struct rules *rules, const char *path, uint64_t rights)
+{
+    return allow_opened(rules, path, 0, rights);
 }
 
 static int allow_str(const struct rules *rules, struct pv_str path, uint64_t rights,
@@ -228,7 +233,7 @@ static void allow_for_tests(const struct rules *rules)
 }
 
 /* Of a command: a script that an interpreter is given, and modules of its own language, which stand
- * in a folder PROGRAM.d beside a program. */
+ * in a folder PROGRAM.d beside a program. A link or a file of that name grants nothing. */
 static void allow_word(const struct rules *rules, struct pv_str word, bool itself)
 {
     char path[PATH_MAX];
@@ -240,7 +245,7 @@ static void allow_word(const struct rules *rules, struct pv_str word, bool itsel
         (void)!allow(rules, path, READ);
     }
     snprintf(path, sizeof(path), "%.*s.d", PV_STR_ARG(word));
-    (void)!allow(rules, path, READ);
+    (void)!allow_opened(rules, path, O_DIRECTORY | O_NOFOLLOW, READ);
 }
 
 static int add_rules(const struct rules *rules, const struct pv_reach *reach, struct pv_err *err)

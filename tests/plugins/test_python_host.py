@@ -118,6 +118,18 @@ def test_it_may_read_its_own_modules_and_nothing_beside_them(bad, run, tmp_path)
     assert run("create", host=host)["end"] == "done"
 
 
+@pytest.mark.parametrize("secret", ["hidden/secret", "bad.d"])
+def test_a_link_in_place_of_its_modules_grants_nothing(bad, run, tmp_path, secret):
+    """Nor does a file of that name."""
+    (tmp_path / "hidden").mkdir()
+    (tmp_path / secret).write_text("hush")
+    if secret != "bad.d":
+        (tmp_path / "bad.d").symlink_to("hidden")
+    host = bad(f"ready(); call = step()\ntry: open('{tmp_path}/{secret}')\n"
+               "except PermissionError: outcome(call); take()")
+    assert run("create", host=host)["end"] == "done"
+
+
 def test_the_example_is_short():
     files = [NOTES, *NOTES.with_name("notes.py.d").glob("*.py")]
     assert len(files) == 2
