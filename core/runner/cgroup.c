@@ -133,9 +133,14 @@ int pv_cgroup_open_at(const char *path, pid_t spawner, struct pv_cgroup *ret_cgr
     struct pv_cgroup cgroup = {.pids = {getpid(), spawner}};
     char text[1024];
     char leaf[FILE_PATH];
+    char type[FILE_PATH];
     ret_cgroup->base[0] = '\0';
     snprintf(cgroup.base, sizeof(cgroup.base), "%s", path);
     snprintf(leaf, sizeof(leaf), "%s/daemon", path);
+    snprintf(type, sizeof(type), "%s/cgroup.type", path);
+    if (access(type, F_OK) != 0) { /* only the root has none, and all of the system is in it */
+        return pv_err_set(err, PV_ENOTFOUND, "%s is the root of all cgroups", path);
+    }
     read_from(path, "cgroup.controllers", text, sizeof(text));
     if (!has_word(text, "memory")) {
         return pv_err_set(err, PV_ENOTFOUND, "%s has no memory controller", path);
@@ -148,7 +153,9 @@ int pv_cgroup_open_at(const char *path, pid_t spawner, struct pv_cgroup *ret_cgr
         leave(&cgroup, leaf);
         return errno_err(err, errnum, "cannot move to", leaf);
     }
-    errnum = write_to(path, "cgroup.subtree_control", "+memory");
+    read_from(path, "cgroup.subtree_control", text, sizeof(text));
+    cgroup.enabled = !has_word(text, "memory");
+    errnum = cgroup.enabled ? write_to(path, "cgroup.subtree_control", "+memory") : 0;
     if (errnum != 0) {
         leave(&cgroup, leaf);
         return errno_err(err, errnum,
@@ -165,7 +172,9 @@ void pv_cgroup_close(struct pv_cgroup *cgroup)
     if (cgroup->base[0] != '\0') {
         char leaf[FILE_PATH];
         snprintf(leaf, sizeof(leaf), "%s/daemon", cgroup->base);
-        (void)write_to(cgroup->base, "cgroup.subtree_control", "-memory");
+        if (cgroup->enabled) {
+            (void)write_to(cgroup->base, "cgroup.subtree_control", "-memory");
+        }
         cgroup->pids[1] = cgroup->pids[0]; /* the spawner is gone */
         leave(cgroup, leaf);
     }
@@ -184,8 +193,8 @@ int pv_cgroup_make(const struct pv_cgroup *cgroup, uint64_t id, uint64_t max_byt
     char folder[FILE_PATH];
     char path[FILE_PATH + 16];
     folder_of(cgroup, id, folder);
-    rmdir(folder); /* a predecessor's has counted already */
-    if (mkdir(folder, 0755) != 0 && errno != EEXIST) {
+    rmdir(folder);                  /* a predecessor's has counted already */
+    if (mkdir(folder, 0755) != 0) { /* EEXIST: somebody is in it */
         return errno_err(err, errno, "cannot make", folder);
     }
     int errnum = write_number(folder, "memory.max", max_bytes);

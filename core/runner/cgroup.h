@@ -16,6 +16,7 @@
 struct pv_cgroup {
     char base[PV_CGROUP_PATH]; /* the daemon's own cgroup; "": none is used */
     pid_t pids[2];             /* that were moved into the leaf: the daemon and its spawner */
+    bool enabled;              /* the memory controller was enabled here, not before */
 };
 
 /* Moves this process and the spawner into the leaf and enables the memory controller for the groups
@@ -28,7 +29,7 @@ int pv_cgroup_open_at(const char *path, pid_t spawner, struct pv_cgroup *ret_cgr
 /* Takes it back; the hosts are gone. */
 void pv_cgroup_close(struct pv_cgroup *cgroup);
 
-/* A group for host `id` that may hold so many bytes, swap not included. Whoever writes "0" to
+/* A new group for host `id` that may hold so many bytes, swap not included. Whoever writes "0" to
  * *ret_fd is in it. */
 int pv_cgroup_make(const struct pv_cgroup *cgroup, uint64_t id, uint64_t max_bytes, int *ret_fd,
                    struct pv_err *err) PV_MUST_CHECK;

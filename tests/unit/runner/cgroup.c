@@ -52,6 +52,36 @@ static void make_folder(const char *name)
     assert_int_equal(mkdir(path, 0700), 0);
 }
 
+/* The kernel fills the folder of a new group, with "cgroup.procs" being this, or without it. */
+static bool is_kernel;
+static const char *procs;
+
+static void fill_host_folder(const char *path)
+{
+    char file[400];
+    static const char *const names[] = {"memory.max", "memory.oom.group"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        snprintf(file, sizeof(file), "%s/%s", path, names[i]);
+        assert_int_equal(close(open(file, O_WRONLY | O_CREAT | O_CLOEXEC, 0600)), 0);
+    }
+    snprintf(file, sizeof(file), "%s/cgroup.procs", path);
+    if (procs && *procs) {
+        assert_int_equal(symlink(procs, file), 0);
+    } else if (procs) {
+        assert_int_equal(close(open(file, O_WRONLY | O_CREAT | O_CLOEXEC, 0600)), 0);
+    }
+}
+
+/* In place of the C library's. */
+int mkdir(const char *path, mode_t mode)
+{
+    int result = mkdirat(AT_FDCWD, path, mode);
+    if (result == 0 && is_kernel && strstr(path, "/host-")) {
+        fill_host_folder(path);
+    }
+    return result;
+}
+
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
 {
     (void)st;
@@ -64,12 +94,15 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 static int open_folder(void **state)
 {
     (void)state;
+    is_kernel = true;
+    procs = "";
     const char *tmp = getenv("TMPDIR");
     snprintf(base, sizeof(base), "%.60s/pv-cgroup-XXXXXX", tmp ? tmp : "/tmp");
     assert_non_null(mkdtemp(base));
     write_file("cgroup.controllers", "cpuset cpu io memory pids\n");
     write_file("cgroup.subtree_control", "");
     write_file("cgroup.procs", "");
+    write_file("cgroup.type", "domain\n");
     make_folder("daemon");
     write_file("daemon/cgroup.procs", "");
     return 0;
@@ -78,17 +111,8 @@ static int open_folder(void **state)
 static int remove_folder(void **state)
 {
     (void)state;
+    is_kernel = false;
     return nftw(base, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-}
-
-/* As the kernel fills the folder of host 1. */
-static void make_host_folder(void)
-{
-    make_folder("host-1");
-    write_file("host-1/memory.max", "max\n");
-    write_file("host-1/memory.oom.group", "0\n");
-    write_file("host-1/memory.events", "low 0\nhigh 0\nmax 0\noom 0\noom_kill 0\n");
-    write_file("host-1/cgroup.procs", "");
 }
 
 static void refused(const char *part)
@@ -111,11 +135,11 @@ static void what_is_delegated_is_used(void **state)
     assert_int_equal(pv_cgroup_open_at(base, SPAWNER, &cgroup, &err), 0);
     assert_string_equal(read_file("cgroup.subtree_control"), "+memory");
     assert_string_equal(read_file("daemon/cgroup.procs"), "2000000000"); /* the last of both */
-    make_host_folder();
     assert_int_equal(pv_cgroup_make(&cgroup, 1, 64u << 20, &fd, &err), 0);
     assert_string_equal(read_file("host-1/memory.max"), "67108864");
     assert_int_equal(strncmp(read_file("host-1/memory.oom.group"), "1", 1), 0);
     assert_int_equal(close(fd), 0);
+    write_file("host-1/memory.events", "low 0\nhigh 0\nmax 0\noom 0\noom_kill 0\n");
     assert_false(pv_cgroup_was_full(&cgroup, 1));
     write_file("host-1/memory.events", "max 12\noom 1\noom_kill 2\noom_group_kill 1\n");
     assert_true(pv_cgroup_was_full(&cgroup, 1));
@@ -128,6 +152,29 @@ static void what_is_delegated_is_used(void **state)
     snprintf(self, sizeof(self), "%d", (int)getpid());
     assert_string_equal(read_file("cgroup.procs"), self);
     pv_cgroup_close(&cgroup); /* legal */
+}
+
+static void what_was_enabled_before_stays_so(void **state)
+{
+    (void)state;
+    struct pv_cgroup cgroup;
+    struct pv_err err = {0};
+    write_file("cgroup.subtree_control", "cpu memory\n");
+    assert_int_equal(pv_cgroup_open_at(base, SPAWNER, &cgroup, &err), 0);
+    pv_cgroup_close(&cgroup);
+    assert_string_equal(read_file("cgroup.subtree_control"), "cpu memory\n");
+}
+
+/* The root of all cgroups has no type, and everything may be done there. */
+static void the_root_is_left_alone(void **state)
+{
+    (void)state;
+    char path[200];
+    snprintf(path, sizeof(path), "%s/cgroup.type", base);
+    assert_int_equal(unlink(path), 0);
+    refused("is the root of all cgroups");
+    assert_string_equal(read_file("daemon/cgroup.procs"), ""); /* nothing was moved */
+    assert_string_equal(read_file("cgroup.subtree_control"), "");
 }
 
 static void what_is_not_delegated_is_left_alone(void **state)
@@ -175,17 +222,32 @@ static void a_group_that_cannot_be_limited_is_none(void **state)
     struct pv_cgroup cgroup;
     struct pv_err err = {0};
     int fd = -1;
+    is_kernel = false;
     assert_int_equal(pv_cgroup_open_at(base, SPAWNER, &cgroup, &err), 0);
     assert_int_equal(pv_cgroup_make(&cgroup, 7, 1u << 20, &fd, &err), PV_ENOTFOUND);
     assert_non_null(strstr(err.text, "cannot limit"));
     assert_int_equal(fd, -1);
     assert_true(pv_cgroup_remove(&cgroup, 7)); /* it is gone already */
-    make_host_folder();
-    char path[200];
-    snprintf(path, sizeof(path), "%s/host-1/cgroup.procs", base);
-    assert_int_equal(unlink(path), 0);
+    is_kernel = true;
+    procs = NULL;
     assert_int_equal(pv_cgroup_make(&cgroup, 1, 1u << 20, &fd, &err), PV_ENOTFOUND);
-    assert_int_equal(rmdir(base), -1);
+    assert_int_equal(fd, -1);
+}
+
+/* Of a predecessor, whose processes are still in it. */
+static void a_group_that_is_in_use_is_not_taken(void **state)
+{
+    (void)state;
+    struct pv_cgroup cgroup;
+    struct pv_err err = {0};
+    int fd = -1;
+    assert_int_equal(pv_cgroup_open_at(base, SPAWNER, &cgroup, &err), 0);
+    make_folder("host-1");
+    assert_int_not_equal(pv_cgroup_make(&cgroup, 1, 1u << 20, &fd, &err), 0);
+    assert_non_null(strstr(err.text, "cannot make"));
+    assert_non_null(strstr(err.text, strerror(EEXIST)));
+    assert_int_equal(fd, -1);
+    assert_string_equal(read_file("host-1/memory.max"), "");
 }
 
 /* ---- hosts ---- */
@@ -197,7 +259,6 @@ static void a_host_is_in_its_group_before_it_runs(void **state)
     struct pv_cgroup cgroup;
     struct pv_err err = {0};
     assert_int_equal(pv_cgroup_open_at(base, SPAWNER, &cgroup, &err), 0);
-    make_host_folder();
     const struct pv_hosts_options options = {.cgroup = &cgroup};
     fixture_start(&f, &options);
     assert_true(pv_hosts_by_cgroup(f.hosts));
@@ -227,6 +288,7 @@ static void without_a_group_memory_is_watched(void **state)
     struct pv_cgroup cgroup;
     struct pv_err err = {0};
     assert_int_equal(pv_cgroup_open_at(base, SPAWNER, &cgroup, &err), 0);
+    is_kernel = false;
     const struct pv_hosts_options options = {.cgroup = &cgroup};
     fixture_start(&f, &options); /* no group of a host can be limited here */
     f.memory_max = 48u << 20;
@@ -243,12 +305,8 @@ static void a_host_that_cannot_join_does_not_start(void **state)
     struct fixture f;
     struct pv_cgroup cgroup;
     struct pv_err err = {0};
-    char path[200];
     assert_int_equal(pv_cgroup_open_at(base, SPAWNER, &cgroup, &err), 0);
-    make_host_folder();
-    snprintf(path, sizeof(path), "%s/host-1/cgroup.procs", base);
-    assert_int_equal(unlink(path), 0);
-    assert_int_equal(symlink("/dev/full", path), 0);
+    procs = "/dev/full";
     const struct pv_hosts_options options = {.cgroup = &cgroup};
     fixture_start(&f, &options);
     f.memory_max = 48u << 20;
@@ -346,9 +404,12 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         T(what_is_delegated_is_used),
+        T(what_was_enabled_before_stays_so),
+        T(the_root_is_left_alone),
         T(what_is_not_delegated_is_left_alone),
         T(limits_that_cannot_be_enabled_move_everybody_back),
         T(a_group_that_cannot_be_limited_is_none),
+        T(a_group_that_is_in_use_is_not_taken),
         T(a_host_is_in_its_group_before_it_runs),
         T(without_a_group_memory_is_watched),
         T(a_host_that_cannot_join_does_not_start),
