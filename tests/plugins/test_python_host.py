@@ -3,6 +3,8 @@
 under `provost plugin describe` and `provost plugin run`."""
 
 import json
+import socket
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -62,6 +64,146 @@ def test_steps_are_undone(run):
 def test_lookup_and_queries(run):
     assert run("create", "--step", "write", "--call", "lookup")["outcome"] == "absent"
     assert run("--query", "test")["result"] == {"ok": True}
+
+
+# ---- the example's host, frame by frame ----
+
+PLAYED = f"""import os, sys, time
+from pathlib import Path
+os.dup2(int(sys.argv[1]), 3)
+sys.path.insert(0, "{NOTES}.d")
+import provost_host as host
+from provost_host import End
+def note(word): print(word, flush=True)
+%s
+host.serve({{"name": "played", "settings": []}}, {{("create", "one", "run"): function}})
+"""
+HELLO, STEP, STOP, READY, OUTCOME, ASK, LOG = 1, 2, 7, 64, 66, 67, 69
+OK, TEMPORARY, UNKNOWN, CANCELED = 0, 2, 5, 6
+
+
+class Played:
+    """A host that the test is the daemon of."""
+
+    def __init__(self, path, body):
+        self.daemon, theirs = socket.socketpair()
+        self.daemon.settimeout(60)
+        path.write_text(PLAYED % body, encoding="utf-8")
+        self.process = subprocess.Popen([sys.executable, str(path), str(theirs.fileno())], pass_fds=[theirs.fileno()],
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        theirs.close()
+        self.send(HELLO, 0, struct.pack("<III", 1, 0, 0), "", "", "", "{}", "")
+        assert self.take()[0] == READY
+
+    def send(self, kind, call, *parts):
+        data = b"".join(struct.pack("<I", len(p)) + p.encode() if isinstance(p, str) else p for p in parts)
+        self.daemon.sendall(struct.pack("<IHHQ", len(data), kind, 0, call) + data)
+
+    def step(self, call):
+        self.send(STEP, call, struct.pack("<IBBHIIII16s16s", 0, 0, 0, 0, 0, 1, 1, 1, b"", b""), "create", "", "one", "",
+                  "", "{}", '{"kept": 1}', "", "")
+
+    def take(self):
+        """kind, call, payload of a frame; kind is None at the end."""
+        head = self.daemon.recv(16, socket.MSG_WAITALL)
+        if not head:
+            return None, 0, b""
+        length, kind, _, call = struct.unpack("<IHHQ", head)
+        return kind, call, self.daemon.recv(length, socket.MSG_WAITALL) if length else b""
+
+    def outcome(self):
+        """code, touched, state_changed and text."""
+        kind, _, data = self.take()
+        assert kind == OUTCOME, kind
+        return data[0], data[1], data[2], data[16:16 + struct.unpack_from("<I", data, 12)[0]].decode()
+
+    def close(self):
+        self.daemon.close()
+        self.process.kill()
+        self.process.communicate()
+
+
+@pytest.fixture
+def played(tmp_path):
+    hosts = []
+
+    def start(body):
+        hosts.append(Played(tmp_path / "played.py", body))
+        return hosts[-1]
+
+    yield start
+    for host in hosts:
+        host.close()
+
+
+@pytest.mark.parametrize("body, code, sentence", [
+    ("call.state['path'] = Path('.')", UNKNOWN, "not JSON serializable"),
+    ("call.state['many'] = float('nan')", UNKNOWN, "not JSON compliant"),
+    ("call.result = {1, 2}", UNKNOWN, "not JSON serializable"),
+    ("raise End('bogus', 'a word')", UNKNOWN, "'bogus' is not in"),
+    ("raise End('permanent', Path('.'))", UNKNOWN, "TypeError"),
+    ("raise End('permanent', '\\udc80')", UNKNOWN, "surrogates not allowed"),
+    ("raise End('temporary', 'later', 'soon')", UNKNOWN, "integer"),
+    ("sys.exit(1)", TEMPORARY, "SystemExit: 1"),
+    ("call.touch(); sys.exit(1)", UNKNOWN, "SystemExit: 1"),
+])
+def test_what_fits_no_frame_is_an_outcome_all_the_same(played, body, code, sentence):
+    host = played(f"def function(call):\n    {body}\n")
+    host.step(1)
+    said = host.outcome()
+    assert (said[0], said[2]) == (code, 0) and sentence in said[3], said
+
+
+ENDINGS = {"STOP": lambda host: host.send(STOP, 0), "SIGTERM": lambda host: host.process.terminate()}
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_an_outcome_on_its_way_is_not_lost(played, ending):
+    host = played("""
+whole, cancel = host.send, host.Call.cancel
+def held(kind, *rest):
+    if kind == 66:
+        note("held"); sys.stdin.readline()
+    whole(kind, *rest)
+def canceled(call):
+    cancel(call); note("canceled")
+host.send, host.Call.cancel = held, canceled
+def function(call): pass
+""")
+    host.step(1)
+    assert host.process.stdout.readline() == "held\n"
+    ENDINGS[ending](host)
+    assert host.process.stdout.readline() == "canceled\n"
+    host.process.stdin.write("go\n")
+    host.process.stdin.flush()
+    assert host.outcome()[0] == OK
+    assert host.take()[0] is None and host.process.wait() == 0
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_what_runs_is_canceled_at_the_end(played, ending):
+    host = played("def function(call): call.secret('name', 'text')\n")
+    for call in (1, 2):
+        host.step(call)
+        assert host.take()[:2] == (ASK, call)
+    ENDINGS[ending](host)
+    assert [host.outcome()[0], host.outcome()[0]] == [CANCELED, CANCELED]
+    assert host.take()[0] is None and host.process.wait() == 0
+
+
+def test_secrets_may_come_while_a_text_is_masked(played):
+    host = played("""
+host.hidden.add("hush")
+class Said(str):
+    def replace(self, old, new):
+        host.hidden.add(f"{old}er")
+        return Said(str.replace(self, old, new))
+def function(call): call.log(Said("hush!"))
+""")
+    host.step(1)
+    kind, _, data = host.take()
+    assert kind == LOG and data.endswith(b"******!")
+    assert host.outcome()[0] == OK
 
 
 # ---- hosts that misbehave ----

@@ -5,16 +5,18 @@ description and its functions by (operation, step, kind) to serve(); each functi
 import json
 import os
 import queue
+import signal
 import socket
 import struct
 import threading
 import time
+from functools import reduce
 
 HELLO, STEP, QUERY, CANCEL, ANSWER, LEASE, STOP = range(1, 8)
 READY, FAULT, OUTCOME, ASK, PROGRESS, LOG = range(64, 70)
 OUTCOMES = "ok pending temporary instance_fault permanent unknown canceled absent in_progress no_step".split()
 daemon, lock, calls, lease_ms, hidden = socket.socket(fileno=3), threading.Lock(), {}, [None], set()
-settings, plugin = {}, {}
+settings, ending, encode = {}, queue.SimpleQueue(), json.JSONEncoder(allow_nan=False).encode
 
 
 class End(Exception):
@@ -41,16 +43,13 @@ def take(data, *form):
 
 
 def mask(said):
-    for secret in hidden:
-        said = said.replace(secret, "******")
-    return said
+    return reduce(lambda text, secret: text.replace(secret, "******"), filter(None, list(hidden)), said)
 
 
 class Call:
     """What a step or a query is given, and what it may ask."""
-
     def __init__(self, number, kind, data):
-        self.number, self.answers, self.canceled, self.touched = number, queue.Queue(), False, False
+        self.number, self.answers, self.canceled, self.touched = number, queue.SimpleQueue(), False, False
         self.settings, self.result, self.asked = settings, None, 0
         if kind == STEP:
             _, how, _, _, _, self.run, self.attempt, self.generation, _, _, self.operation, _, self.step = take(
@@ -90,58 +89,62 @@ class Call:
     def log(self, text, level=1):
         send(LOG, self.number, bytes([level]), mask(text))
 
-    def play(self):
-        before, said = json.dumps(self.state), ("ok", "", -1)
+    def play(self, functions):
+        function, before = functions.get((self.operation, self.step, self.kind)), encode(self.state)
+        said = ("ok", "", -1) if function else ("no_step", f"there is no {self.kind} of {self.step}", -1)
         try:
-            plugin["functions"].get((self.operation, self.step, self.kind), missing)(self)
+            if function:
+                function(self)
         except End as end:
             said = end.args + said[len(end.args):]
-        except Exception as error:  # nobody can say what it did outside
+        except (Exception, SystemExit) as error:  # nobody can say what it did outside
             said = ("unknown" if self.touched else "temporary", f"{type(error).__name__}: {error}", -1)
-        changed = self.kind != "query" and json.dumps(self.state) != before
-        del calls[self.number]
-        send(OUTCOME, self.number, struct.pack("<BBBBq", OUTCOMES.index(said[0]), self.touched, changed, 0, said[2]),
-             mask(said[1])[:1000], json.dumps(self.state) if changed else "",
-             "" if self.result is None else json.dumps(self.result))
+        while self.number in calls:
+            try:
+                state = before if self.kind == "query" else encode(self.state)
+                head = OUTCOMES.index(said[0]), self.touched, state != before, 0, said[2]
+                send(OUTCOME, self.number, struct.pack("<BBBBq", *head), mask(said[1])[:1000],
+                     "" if state == before else state, "" if self.result is None else encode(self.result))
+                del calls[self.number]  # now that the outcome has left: stop() waits for that
+            except (AttributeError, TypeError, ValueError, RecursionError, struct.error) as error:  # it fits no frame
+                said = ("unknown", ascii(f"{type(error).__name__}: {error}"), -1)
+                self.state, self.result = json.loads(before), None
 
 
-def missing(call):
-    raise End("no_step", f"there is no {call.kind} of {call.step}")
-
-
-def hello(data):
-    version, _, describe, _, _, folder, given, _ = take(data, *"III", str, str, str, str, str)
-    if version != 1:
-        send(FAULT, 0, f"version {version} is asked for, this host speaks 1")
-        os._exit(3)
-    settings.update(json.loads(given or "{}"))
-    hidden.update(str(settings[field["name"]]) for field in plugin["description"]["settings"]
-                  if field["secret"] and settings.get(field["name"]))
-    if folder and not describe:
-        os.chdir(folder)
-    send(READY, 0, json.dumps(plugin["description"]))
-    if describe:
-        os._exit(0)
+def stop():
+    """On STOP and SIGTERM: cancels what runs, and ends when the outcomes are sent."""
+    ending.get()
+    while calls:
+        for call in list(calls.values()):
+            call.cancel()
+        time.sleep(0.01)
+    os._exit(0)
 
 
 def serve(description, functions):
-    plugin.update(description=description, functions=functions)
+    signal.signal(signal.SIGTERM, lambda *_: ending.put(None))
+    threading.Thread(target=stop, daemon=True).start()
     while True:
         length, kind, _, number = struct.unpack("<IHHQ", receive(16))
         data, call = receive(length), calls.get(number)
         if kind == HELLO:
-            hello(data)
+            version, _, describe, _, _, _, given, _ = take(data, *"III", str, str, str, str, str)
+            if version != 1:
+                send(FAULT, 0, f"version {version} is asked for, this host speaks 1")
+                os._exit(3)
+            settings.update(json.loads(given or "{}"))
+            hidden.update(str(settings.get(f["name"]) or "") for f in description["settings"] if f["secret"])
+            send(READY, 0, json.dumps(description))
+            if describe:
+                os._exit(0)
         elif kind in (STEP, QUERY):
             calls[number] = Call(number, kind, data)
-            threading.Thread(target=calls[number].play, daemon=True).start()
+            threading.Thread(target=calls[number].play, args=[functions], daemon=True).start()
         elif kind == ANSWER and call:
             call.answers.put(tuple(take(data, *"IiQ", str))[1:])
         elif kind == LEASE:
             [lease_ms[0]] = take(data, "q")
-        elif kind in (CANCEL, STOP):
-            for each in [c for c in calls.values() if kind == STOP or c is call]:
-                each.cancel()
-            while kind == STOP and calls:
-                time.sleep(0.01)
-            if kind == STOP:
-                os._exit(0)
+        elif kind == CANCEL and call:
+            call.cancel()
+        elif kind == STOP:
+            ending.put(None)
