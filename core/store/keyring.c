@@ -39,6 +39,7 @@ static struct pv_keyring *keyring_new(void)
 void pv_keyring_free(struct pv_keyring *keyring)
 {
     if (keyring) {
+        pv_seal_forget();
         pv_wipe(keyring, sizeof(*keyring));
         pv_free(keyring);
     }

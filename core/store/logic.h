@@ -165,6 +165,8 @@ struct pv_hash pv_keyring_mac(const struct pv_keyring *keyring, struct pv_str ca
  */
 int pv_keyring_seal(const struct pv_keyring *keyring, struct pv_str identity, struct pv_str plain,
                     struct pv_buf *out) PV_MUST_CHECK;
+/* Wipes what the calling thread keeps to seal with: before it ends. The next seal begins anew. */
+void pv_seal_forget(void);
 /* Into the arena. PV_ECRYPTO. */
 int pv_keyring_unseal(const struct pv_keyring *keyring, struct pv_str identity,
                       struct pv_str sealed, struct pv_arena *arena,

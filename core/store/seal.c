@@ -2,6 +2,8 @@
 /* What keys are used for: sealing values for storage, opening them, HMACs. Any thread. */
 #include "core/store/keyring.h"
 
+#include "core/base/secret.h"
+
 #include <pthread.h>
 #include <string.h>
 
@@ -51,6 +53,11 @@ static void draw(const struct pv_keyring *keyring, const struct pv_key *key)
         (struct sealer){.serial = keyring->serial, .key_id = key->id, .forks = atomic_load(&forks)};
     randombytes_buf(sealer.prefix, sizeof(sealer.prefix));
     crypto_core_hchacha20(sealer.subkey, sealer.prefix, key->bytes, NULL);
+}
+
+void pv_seal_forget(void)
+{
+    pv_wipe(&sealer, sizeof(sealer));
 }
 
 /* The sealer of this thread for this key, its count raised. */

@@ -264,6 +264,7 @@ static void *thread_main(void *arg)
     pthread_mutex_unlock(&s->lock);
     pv_lists_end(&s->lists);
     pv_sqlite_db_close(&s->db);
+    pv_seal_forget();
     pthread_mutex_lock(&s->lock);
     s->ended = true;
     uv_async_send(&s->async);

@@ -14,6 +14,7 @@ int pv_keyring_open(const char *path, struct pv_keyring **ret_keyring,
                     struct pv_err *err) PV_MUST_CHECK;
 /* Keys from 64 bytes, for tests. */
 int pv_keyring_fixed(const uint8_t bytes[64], struct pv_keyring **ret_keyring) PV_MUST_CHECK;
+/* Wiped, with what the calling thread keeps to seal with. */
 void pv_keyring_free(struct pv_keyring *keyring);
 /* Adds a random key, with the next id: to the file at `path`, which is replaced at one moment and
  * durable, then to the keyring, where it seals from then on. A failure leaves both as they were.

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The keys file: made once with the right mode, read again, refused when it is wrong. */
-#include "tests/unit/unit.h"
+#include "tests/store/harness.h"
 
-#include "core/store/logic.h"
+#include "core/store/keyring.h"
 
 #include <fcntl.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -278,6 +279,97 @@ static void keyrings_take_turns(void **state)
     pv_arena_done(&arena);
 }
 
+/* What a thread seals with goes with the keyring: the next value gets another first part. */
+static void a_freed_keyring_leaves_nothing_to_seal_with(void **state)
+{
+    (void)state;
+    static const uint8_t keys[64] = {7};
+    struct pv_keyring *keyring = NULL;
+    struct pv_keyring *other = NULL;
+    char seen[3][28];
+    assert_int_equal(pv_keyring_fixed(keys, &keyring), 0);
+    assert_int_equal(pv_keyring_fixed(keys, &other), 0);
+    seal_one(keyring, seen[0]);
+    seal_one(keyring, seen[1]);
+    assert_memory_equal(seen[0], seen[1], 20);
+    pv_keyring_free(other);
+    seal_one(keyring, seen[2]);
+    assert_memory_not_equal(seen[1], seen[2], 20);
+    pv_keyring_free(keyring);
+}
+
+#define MASK 0x5a
+#define LARGEST_MAPPING (64ul << 20) /* larger ones are a sanitizer's */
+
+/* How often the key is in this part of memory; the key is given masked, to be no copy itself. */
+static unsigned find_in(int mem, unsigned long from, unsigned long to,
+                        const unsigned char masked[PV_SEALING_KEY])
+{
+    unsigned found = 0;
+    unsigned char *bytes = malloc(to - from);
+    assert_non_null(bytes);
+    ssize_t got = pread(mem, bytes, to - from, (off_t)from);
+    for (ssize_t i = 0; i + PV_SEALING_KEY <= got; i++) {
+        unsigned same = 0;
+        while (same < PV_SEALING_KEY && (bytes[i + same] ^ MASK) == masked[same]) {
+            same++;
+        }
+        found += same == PV_SEALING_KEY;
+    }
+    sodium_memzero(bytes, to - from); /* a copy that would be found */
+    free(bytes);
+    return found;
+}
+
+static unsigned find_in_memory(const unsigned char masked[PV_SEALING_KEY])
+{
+    FILE *maps = fopen("/proc/self/maps", "r");
+    int mem = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
+    assert_true(maps && mem >= 0);
+    unsigned found = 0;
+    char line[512];
+    while (fgets(line, sizeof(line), maps)) {
+        unsigned long from = 0;
+        unsigned long to = 0;
+        char mode[5];
+        assert_int_equal(sscanf(line, "%lx-%lx %4s", &from, &to, mode), 3);
+        if (mode[1] == 'w' && to - from <= LARGEST_MAPPING) {
+            found += find_in(mem, from, to, masked);
+        }
+    }
+    fclose(maps);
+    close(mem);
+    return found;
+}
+
+static void a_closed_store_leaves_no_key_of_its_thread(void **state)
+{
+    struct fix *f = fix_of(state);
+    accept_op(f, "1", PV_OP_CREATE);
+    fix_shut(f);
+    sqlite3 *db = NULL;
+    sqlite3_stmt *stmt = NULL;
+    assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db, "SELECT body_sealed FROM operations", -1, &stmt, NULL),
+                     SQLITE_OK);
+    assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
+    const unsigned char *sealed = sqlite3_column_blob(stmt, 0);
+    assert_true(sqlite3_column_bytes(stmt, 0) > 28);
+    unsigned char key[PV_SEALING_KEY];
+    unsigned char masked[PV_SEALING_KEY];
+    crypto_core_hchacha20(key, sealed + 4, f->keyring->keys[0].bytes, NULL);
+    for (size_t i = 0; i < sizeof(key); i++) {
+        masked[i] = key[i] ^ MASK;
+    }
+    assert_true(find_in_memory(masked) > 0); /* the one here */
+    sodium_memzero(key, sizeof(key));
+    assert_int_equal(find_in_memory(masked), 0);
+    sqlite3_finalize(stmt);
+    sqlite3_close(db);
+    struct pv_err err = {0};
+    assert_int_equal(fix_open_again(f, &err), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -288,6 +380,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_folder_that_is_not_there_is_told, setup, teardown),
         cmocka_unit_test_setup_teardown(no_nonce_is_used_twice, setup, teardown),
         cmocka_unit_test_setup_teardown(keyrings_take_turns, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_freed_keyring_leaves_nothing_to_seal_with, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_closed_store_leaves_no_key_of_its_thread, setup_sqlite,
+                                        teardown_store),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
