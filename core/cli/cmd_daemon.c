@@ -23,6 +23,7 @@ static const struct pv_view status_views[] = {
     {"  lacks", "isolation.lacks", PV_VIEW_TEXT, 0},
     {"memory limit of plugins", "memory_limit.by", PV_VIEW_TEXT, 0},
     {"  because", "memory_limit.because", PV_VIEW_TEXT, 0},
+    {"  hosts only watched", "memory_limit.watched_hosts", PV_VIEW_TEXT, 0},
     {"services", "services", PV_VIEW_TEXT, 0},
     {"operations not over", "operations.unfinished", PV_VIEW_TEXT, 0},
     {"  waiting to go on", "operations.ready", PV_VIEW_TEXT, 0},

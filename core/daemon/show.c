@@ -67,6 +67,10 @@ static void put_memory_limit(const struct pv_daemon *daemon, struct pv_buf *out)
         pv_buf_c(out, ",\"because\":");
         pv_buf_json(out, pv_str(daemon->cgroup_why));
     }
+    size_t watched = pv_hosts_without_cgroup(daemon->hosts);
+    if (watched > 0) {
+        pv_buf_printf(out, ",\"watched_hosts\":%zu", watched);
+    }
     pv_buf_char(out, '}');
 }
 

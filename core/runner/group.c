@@ -15,12 +15,12 @@ int pv_group_make(struct host *host, uint64_t max_bytes)
         return -1;
     }
     int status = pv_cgroup_make(hosts->options.cgroup, host->id, max_bytes, &fd, &err);
-    if (status != 0 && !hosts->told_group) {
-        hosts->told_group = true;
-        pv_log_plain(PV_WARN, "the memory of plugin hosts is watched, not limited by cgroup: %s",
-                     err.text);
+    if (status != 0) {
+        pv_log(PV_WARN, (pv_lf("instance", host->instance->name)),
+               "the memory of this plugin host is watched, not limited by cgroup: %s", err.text);
     }
     host->grouped = status == 0;
+    host->ungrouped = status != 0;
     return fd;
 }
 

@@ -439,6 +439,15 @@ bool pv_hosts_by_cgroup(const struct pv_hosts *hosts)
     return hosts->options.cgroup && hosts->options.cgroup->base[0];
 }
 
+size_t pv_hosts_without_cgroup(const struct pv_hosts *hosts)
+{
+    size_t count = 0;
+    for (const struct pv_link *link = hosts->all.next; link != &hosts->all; link = link->next) {
+        count += PV_CONTAINER(link, struct host, link)->ungrouped ? 1 : 0;
+    }
+    return count;
+}
+
 bool pv_hosts_has_pid(const struct pv_hosts *hosts, int pid)
 {
     for (const struct pv_link *link = hosts->all.next; link != &hosts->all; link = link->next) {

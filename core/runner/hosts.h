@@ -131,6 +131,8 @@ void pv_hosts_each(struct pv_hosts *hosts,
 uint64_t pv_hosts_resident(int pid);
 /* How the memory of hosts is limited: by cgroup, or (false) by looking at what is resident. */
 bool pv_hosts_by_cgroup(const struct pv_hosts *hosts);
+/* Hosts whose cgroup could not be made where others have theirs: these are looked at. */
+size_t pv_hosts_without_cgroup(const struct pv_hosts *hosts);
 /* True for a process that is a host: the admin socket refuses those. */
 bool pv_hosts_has_pid(const struct pv_hosts *hosts, int pid);
 

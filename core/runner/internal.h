@@ -75,6 +75,7 @@ struct host {
     bool kill_due;        /* SIGKILL is to be sent, or to be sent again */
     bool told_stop;       /* an exit is expected */
     bool grouped;         /* it has a cgroup */
+    bool ungrouped;       /* others have one, its own could not be made */
     enum pv_host_end end; /* why it was killed; 0: it was not */
     uint64_t named;
     int pid;
@@ -126,7 +127,6 @@ struct pv_hosts {
     uv_idle_t again; /* keeps the loop from waiting for one turn */
     bool ticking;
     bool told;                             /* an event was told in this turn */
-    bool told_group;                       /* that a cgroup could not be made */
     uint64_t leftovers[PV_HOST_LEFTOVERS]; /* cgroups of ended hosts that still had a process */
     size_t leftover_count;
     bool stopping;
