@@ -29,11 +29,16 @@ static int unknown_kind(struct pv_str name, struct pv_err *err)
                       near != NULL ? near : "", near != NULL ? "”?" : "");
 }
 
-/* One path, absolute or from `folder` on. */
+/* One path, absolute or from `folder` on ("": there is none). */
 static int add_path(struct pv_grants *grants, size_t kind, const char *path, const char *folder,
                     struct pv_err *err)
 {
     char whole[PATH_MAX];
+    if (path[0] != '/' && folder[0] == '\0') {
+        return pv_err_set(
+            err, PV_EINVAL,
+            "%s: the folder that it starts from does not exist: give an absolute path", path);
+    }
     int len = path[0] == '/' ? snprintf(whole, sizeof(whole), "%s", path)
                              : snprintf(whole, sizeof(whole), "%s/%s", folder, path);
     if (len < 0 || (size_t)len >= sizeof(whole)) {
@@ -75,7 +80,7 @@ static int read_options(struct pv_cli *cli, struct pv_grants *grants)
 {
     char folder[PATH_MAX];
     if (realpath(".", folder) == NULL) {
-        folder[0] = '\0'; /* relative paths are found missing then */
+        folder[0] = '\0'; /* relative paths are refused then */
     }
     for (size_t i = 0; i < cli->args.given_count; i++) {
         const struct pv_cli_given *given = &cli->args.given[i];

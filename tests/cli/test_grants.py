@@ -4,6 +4,7 @@ granted, and nothing else."""
 
 import json
 import socket
+import subprocess
 
 import pytest
 
@@ -98,6 +99,17 @@ def test_unconfined_reaches_everything_and_is_loud(run_needy):
 def test_grants_that_make_no_sense(run_needy, words, sentence):
     done = run_needy(*words)
     assert done.returncode == 2 and sentence in done.stderr
+
+
+def test_a_relative_path_in_a_folder_that_was_removed(build, tmp_path):
+    """It is not taken for one from the root on, where there is an `etc`."""
+    (tmp_path / "gone").mkdir()
+    words = [build / "provost", "plugin", "run", build / "tests/plugins/needy.so", "--query", "tried",
+             "--grant", "write=etc"]
+    done = subprocess.run(["sh", "-c", 'rmdir "$PWD" && exec "$@"', "sh", *map(str, words)], cwd=tmp_path / "gone",
+                          capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "--grant: etc: the folder that it starts from does not exist: give an absolute path" in done.stderr
 
 
 def test_a_grant_that_the_plugin_does_not_declare(run, build):
