@@ -144,16 +144,33 @@ int pv_job_declare(struct pv_cli *cli, struct pv_job *job, const json_t *setting
     return status == PV_ENOMEM ? pv_cli_fail(cli, PV_EXIT_FAILED, "out of memory") : PV_EXIT_USAGE;
 }
 
+/* The proxy would connect to any Unix socket: what the host refuses is refused here. */
+static int check_socket(const struct pv_reach *reach, const char *url, struct pv_err *err)
+{
+    if ((reach->flags & PV_REACH_UNCONFINED) != 0 || strncmp(url, "unix:", 5) != 0) {
+        return 0;
+    }
+    const struct pv_str socket = {url + 5, strcspn(url + 5, ":")};
+    for (size_t i = 0; i < reach->unix_sockets.count; i++) {
+        if (pv_str_eq(reach->unix_sockets.items[i], socket)) {
+            return 0;
+        }
+    }
+    return pv_err_set(err, PV_EDENIED, "http: %.*s is not among grants.unix_sockets",
+                      PV_STR_ARG(socket));
+}
+
 /* What a text becomes that leads to a backend; NULL: it stays as it is, or *ret_status says why. */
-static json_t *through(struct pv_proxy *proxy, const json_t *value, int *ret_status,
-                       struct pv_err *err)
+static json_t *through(const struct pv_reach *reach, struct pv_proxy *proxy, const json_t *value,
+                       int *ret_status, struct pv_err *err)
 {
     const char *text = json_string_value(value);
     const char *ours = NULL;
     if (*ret_status != 0 || text == NULL || pv_proxy_path_of(text) == NULL) {
         return NULL;
     }
-    *ret_status = pv_proxy_add(proxy, text, &ours, err);
+    *ret_status = check_socket(reach, text, err);
+    *ret_status = *ret_status == 0 ? pv_proxy_add(proxy, text, &ours, err) : *ret_status;
     json_t *made = *ret_status == 0 ? json_string(ours) : NULL;
     if (*ret_status == 0 && made == NULL) {
         *ret_status = pv_err_set(err, PV_ENOMEM, "out of memory");
@@ -172,7 +189,8 @@ int pv_job_stand_before(struct pv_job *job, struct pv_proxy *proxy, bool *ret_an
         json_t *value = json_object_getn(job->settings, field->name.ptr, field->name.len);
         const char *key = NULL;
         json_t *member = NULL;
-        json_t *ours = field->type == PV_T_URL ? through(proxy, value, &status, err) : NULL;
+        json_t *ours =
+            field->type == PV_T_URL ? through(&job->reach, proxy, value, &status, err) : NULL;
         if (ours != NULL) {
             any = true;
             json_object_setn_new(job->settings, field->name.ptr, field->name.len, ours);
@@ -182,7 +200,7 @@ int pv_job_stand_before(struct pv_job *job, struct pv_proxy *proxy, bool *ret_an
         }
         json_object_foreach(value, key, member)
         {
-            ours = through(proxy, member, &status, err);
+            ours = through(&job->reach, proxy, member, &status, err);
             if (ours != NULL) {
                 any = true;
                 json_object_set_new(value, key, ours);

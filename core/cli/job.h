@@ -50,7 +50,8 @@ int pv_job_declare(struct pv_cli *cli, struct pv_job *job, const json_t *setting
 /* Checks them, and whether what the plugin needs is granted. PV_EINVAL: problems were added. */
 int pv_job_settings(struct pv_job *job, const json_t *settings,
                     struct pv_problems *problems) PV_MUST_CHECK;
-/* Leads every setting that is a URL, or a map with URLs, through the proxy, and starts that. */
+/* Leads every setting that is a URL, or a map with URLs, through the proxy, and starts that.
+ * PV_EDENIED: a Unix socket is not within its reach, as a host would say. */
 int pv_job_stand_before(struct pv_job *job, struct pv_proxy *proxy, bool *ret_any,
                         struct pv_err *err) PV_MUST_CHECK;
 /* Checks and puts together job->input, and the limits of quotas of `local`. PV_EINVAL: problems

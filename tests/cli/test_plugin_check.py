@@ -194,8 +194,30 @@ def socket_backend(tmp_path):
 def test_sockets_are_led_through_the_proxy(check, tmp_path, socket_backend):
     (tmp_path / "check.yaml").write_text(json.dumps({
         "settings": {"url": socket_backend, "token": "the-token-of-the-tests"}}))
-    done = check("good", "--json", "--only", "life", "--only", "rate-limit", file=tmp_path / "check.yaml")
+    done = check("sockets", "--json", "--only", "life", "--only", "rate-limit", "--grant",
+                 f"unix_sockets={tmp_path}/backend.sock", file=tmp_path / "check.yaml")
     assert verdicts(done, "pass") == ["life", "rate-limit"], done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("name, words, url", [
+    ("good", [], "unix:{}/backend.sock"),
+    ("sockets", ["unix_sockets="], "unix:{}/backend.sock:/v1"),
+    ("sockets", ["unix_sockets={}/backend.so", "unix_sockets={}/backend.sock2"], "unix:{}/backend.sock"),
+])
+def test_a_socket_that_is_not_granted_is_refused_as_by_the_daemon(check, tmp_path, socket_backend, name, words, url):
+    (tmp_path / "check.yaml").write_text(json.dumps({
+        "settings": {"url": url.format(tmp_path), "token": "the-token-of-the-tests"}}))
+    grants = [word for one in words for word in ("--grant", one.format(tmp_path))]
+    done = check(name, "--only", "life", *grants, file=tmp_path / "check.yaml")
+    assert done.returncode != 0
+    assert f"http: {tmp_path}/backend.sock is not among grants.unix_sockets" in done.stderr, done.stdout + done.stderr
+
+
+def test_unconfined_reaches_every_socket(check, tmp_path, socket_backend):
+    (tmp_path / "check.yaml").write_text(json.dumps({
+        "settings": {"url": socket_backend, "token": "the-token-of-the-tests"}}))
+    done = check("good", "--json", "--only", "life", "--unconfined", file=tmp_path / "check.yaml")
+    assert verdicts(done, "pass") == ["life"], done.stdout + done.stderr
 
 
 def test_a_recorded_case_has_the_scripted_backend_within_maps(run, build, tmp_path, socket_backend):
@@ -204,7 +226,8 @@ def test_a_recorded_case_has_the_scripted_backend_within_maps(run, build, tmp_pa
     program.chmod(0o755)
     (tmp_path / "settings.json").write_text(json.dumps({
         "path": str(program), "options": {"url": socket_backend}, "repeatable": True, "operations": ["create"]}))
-    grants = [word for one in ("exec=.", "exec=/usr/bin", "read=", "write=", "unix_sockets=") for word in ("--grant", one)]
+    grants = [word for one in ("exec=.", "exec=/usr/bin", "read=", "write=", "unix_sockets=backend.sock")
+              for word in ("--grant", one)]
     done = run("plugin", "run", build / "plugins/script.so", "create", "--settings", "settings.json", "--record",
                "case.json", *grants)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -364,6 +364,9 @@ static const struct provost_plugin plugin = {
     .name = BROKEN_NAME,
     .version = "1",
     .summary = "Objects at the backend of the conformance kit's tests.",
+#ifdef BROKEN_NEEDS
+    .flags = BROKEN_NEEDS,
+#endif
     .settings = settings,
     .product = product,
     .create = create_steps,
