@@ -72,8 +72,9 @@ static void fill_host_folder(const char *path)
     }
 }
 
-/* In place of the C library's. */
-int mkdir(const char *path, mode_t mode)
+/* In place of the C library's, by the linker. */
+int __wrap_mkdir(const char *path, mode_t mode);
+int __wrap_mkdir(const char *path, mode_t mode)
 {
     int result = mkdirat(AT_FDCWD, path, mode);
     if (result == 0 && is_kernel && strstr(path, "/host-")) {
