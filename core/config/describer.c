@@ -5,6 +5,7 @@
 
 #include "core/base/alloc.h"
 #include "core/base/clock.h"
+#include "core/config/grants.h"
 #include "core/json/json.h"
 
 #include <errno.h>
@@ -23,7 +24,8 @@
 #define TIME_LIMIT_MS 10000
 #define MAX_ANSWER (1024u * 1024)
 #define MAX_ERRORS 4096u
-#define ARGUMENTS_MAX 136
+/* As many paths and words as a host takes, and what stands around them. */
+#define ARGUMENTS_MAX (3 * PV_GRANT_PATHS_MAX + 16)
 
 extern char **environ;
 
@@ -200,31 +202,37 @@ static void add_flags(const struct pv_describe_ask *ask, const char *argv[ARGUME
     }
 }
 
-/* provost-host --describe MODULE [--settings] [--unconfined] [--required] [--read PATH ...], or
- * --describe
- * --command PROGRAM ARGUMENT... */
+static bool add_words(const char *const *words, const char *argv[ARGUMENTS_MAX], size_t *count)
+{
+    if (*count + 2 > ARGUMENTS_MAX) {
+        return false;
+    }
+    argv[(*count)++] = "--command";
+    for (size_t i = 0; words[i] != NULL; i++) {
+        if (*count + 2 > ARGUMENTS_MAX) {
+            return false;
+        }
+        argv[(*count)++] = words[i];
+    }
+    return true;
+}
+
+/* provost-host --describe [MODULE] [--settings] [--unconfined] [--required] [--read PATH ...]
+ * [--command PROGRAM ARGUMENT...] */
 static bool command_line(const char *program, const struct pv_describe_ask *ask,
                          const char *argv[ARGUMENTS_MAX])
 {
     size_t count = 0;
     argv[count++] = program;
     argv[count++] = "--describe";
-    if (ask->command != NULL) {
-        add_flags(ask, argv, &count);
-        argv[count++] = "--command";
-        for (size_t i = 0; ask->command[i] != NULL; i++) {
-            if (count + 2 > ARGUMENTS_MAX) {
-                return false;
-            }
-            argv[count++] = ask->command[i];
-        }
-    } else {
+    if (ask->command == NULL) {
         argv[count++] = ask->module;
-        add_flags(ask, argv, &count);
-        if (!add_reads(ask->read, ask->read_count, argv, &count) ||
-            !add_reads(ask->exec, ask->exec_count, argv, &count)) {
-            return false;
-        }
+    }
+    add_flags(ask, argv, &count);
+    if (!add_reads(ask->read, ask->read_count, argv, &count) ||
+        !add_reads(ask->exec, ask->exec_count, argv, &count) ||
+        (ask->command != NULL && !add_words(ask->command, argv, &count))) {
+        return false;
     }
     argv[count] = NULL;
     return true;

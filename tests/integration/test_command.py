@@ -12,6 +12,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "plugins"))
 from test_python_host import BAD, NOTES  # noqa: E402
 
+STEP = ('{"name": "one", "repeatable": false, "undo": false, "lookup": false, "poll": false, '
+        '"timeout_ms": 1000, "settle_ms": 1}')
 WEB = {"web": {"components": [{"name": "note", "plugin": "notes"}], "plans": {"basic": {}}}}
 
 
@@ -69,6 +71,28 @@ def test_a_step_that_never_answers_is_overdue(make_provost, tmp_path):
         parked = provost.await_operation("create", "a", product="web", plan="basic")
         assert parked["state"] == "needs_operator", parked
         assert any("was killed" in message for message in provost.messages())
+
+
+def test_what_it_declares_may_stand_in_a_file_that_is_granted(make_provost, tmp_path):
+    """Its operations depend on its settings, and are read from a file that these name."""
+    steps, program = tmp_path / "steps.json", tmp_path / "by_settings"
+    steps.write_text('{"suspend": [STEP], "create": [STEP]}'.replace("STEP", STEP), encoding="utf-8")
+    field = {"name": "steps", "type": "string", "label": "Steps", "required": True, "secret": False,
+             "immutable": False, "file": False}
+    host = BAD.replace('"needs": []', '"needs": ["read"], "by_settings": True')
+    host = host.replace('"settings": []', f'"settings": [{field}]')
+    host = host.replace('{"create": [STEP]}', f'json.load(open("{steps}")) if b"{steps}" in hello else {{}}')
+    program.write_text(host + "ready()\nwhile True: outcome(step())\n", encoding="utf-8")
+    program.chmod(0o755)
+    with make_provost(options(program, settings={"steps": str(steps)}, grants={"read": [str(steps)]})) as provost:
+        for operation in "create", "suspend":
+            done = provost.await_operation(operation, "a", product="web", plan="basic")
+            assert done["state"] == "done", done
+    spec = options(program, settings={"steps": str(steps)}, grants={"read": []})
+    provost = make_provost(spec)
+    done = subprocess.run([provost.build / "provostd", "-c", provost.config, "--check"],
+                          capture_output=True, text=True, check=False, env=provost.env)
+    assert done.returncode != 0 and "before it had described itself" in done.stderr + done.stdout
 
 
 @pytest.mark.parametrize("instance, sentence", [
