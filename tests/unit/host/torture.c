@@ -180,9 +180,10 @@ static bool hear(struct kit *k, uint64_t call, const struct pv_wire_ask *ask,
     return false;
 }
 
-static void live(uint64_t call, const char *name)
+/* Has the step run until its outcome is there, or the host has ended. */
+static void live(uint64_t call, const char *name, const char *input)
 {
-    struct pv_wire_step step = kit_step(name, NULL);
+    struct pv_wire_step step = kit_step(name, input);
     struct pv_buf out;
     step.slot = (uint32_t)call;
     asked = false;
@@ -229,7 +230,7 @@ static bool fails_at(const char *name, unsigned long n)
     assert_non_null(pv_buf_reserve(&kit.in, 65536));
     starve_at(n);
     failed = 0;
-    live(1, name);
+    live(1, name, NULL);
     bool reached = starve_end();
     const struct kit_outcome *o = &kit.outcomes[1];
     if (kit.ended) {
@@ -242,7 +243,7 @@ static bool fails_at(const char *name, unsigned long n)
                  starve_sticky ? " and all after it" : "", o->code, failed, o->text);
     }
     if (!kit.ended) {
-        live(2, name);
+        live(2, name, NULL);
         expect_success(2);
         assert_string_equal(kit.outcomes[2].text, ""); /* the first may withhold its own */
     }
@@ -250,36 +251,38 @@ static bool fails_at(const char *name, unsigned long n)
     return reached;
 }
 
-static void torture(const char *name)
+/* For every n: that one, and that one with all after it. There are more than `least`. */
+static void torture(bool (*at)(const char *name, unsigned long n), const char *name,
+                    unsigned long least)
 {
     for (int mode = 0; mode < 2; mode++) {
         starve_sticky = mode == 1;
         unsigned long n = 1;
-        while (n < MOST && fails_at(name, n)) {
+        while (n < MOST && at(name, n)) {
             n++;
         }
-        assert_true(n > 3 && n < MOST);
+        assert_true(n > least && n < MOST);
     }
 }
 
 static void questions(void **state)
 {
     (void)state;
-    torture("asks");
+    torture(fails_at, "asks", 3);
 }
 
 static void requests(void **state)
 {
     (void)state;
     server_start(&server, NULL);
-    torture("reaches");
+    torture(fails_at, "reaches", 3);
     server_stop(&server);
 }
 
 static void programs(void **state)
 {
     (void)state;
-    torture("starts");
+    torture(fails_at, "starts", 3);
 }
 
 /* ---- what is secret stays so, and what is right stays so, however little memory there is ---- */
@@ -347,22 +350,7 @@ static void expect_no_secret(unsigned long n, const char *where, const char *tex
     }
 }
 
-static void send_shows(uint64_t call)
-{
-    struct pv_buf out;
-    struct pv_wire_step step = kit_step("shows", INPUT);
-    step.slot = (uint32_t)call;
-    pv_buf_init(&out, PV_FRAME_MAX);
-    pv_wire_put_step(&out, call, &step);
-    feed(&out);
-    while (!kit.ended && !kit.outcomes[call].there) {
-        starve_on();
-        kit_turn(&kit);
-        starve_off();
-    }
-}
-
-static bool keeps_secrets_at(unsigned long n)
+static bool keeps_secrets_at(const char *name, unsigned long n)
 {
     struct pv_buf out;
     const struct pv_wire_hello hello = kit_hello(SETTINGS);
@@ -373,11 +361,11 @@ static bool keeps_secrets_at(unsigned long n)
     starve_at(n);
     feed(&out);
     if (!kit.ended) {
-        send_shows(1);
+        live(1, name, INPUT);
     }
     bool reached = starve_end();
     if (!kit.ended) {
-        send_shows(2);
+        live(2, name, INPUT);
     }
     kit_stop(&kit);
     if (kit.outcomes[2].there) {
@@ -403,14 +391,7 @@ static void secrets_stay_secret(void **state)
     (void)state;
     const struct pv_reach reach = {0};
     kit_reach = &reach;
-    for (int mode = 0; mode < 2; mode++) {
-        starve_sticky = mode == 1;
-        unsigned long n = 1;
-        while (n < MOST && keeps_secrets_at(n)) {
-            n++;
-        }
-        assert_true(n > 60 && n < MOST);
-    }
+    torture(keeps_secrets_at, "shows", 60);
     kit_reach = NULL;
 }
 

@@ -116,6 +116,14 @@ static int remove_folder(void **state)
     return nftw(base, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
+static struct pv_cgroup opened(void)
+{
+    struct pv_cgroup cgroup;
+    struct pv_err err = {0};
+    assert_int_equal(pv_cgroup_open_at(base, SPAWNER, &cgroup, &err), 0);
+    return cgroup;
+}
+
 static void refused(const char *part)
 {
     struct pv_cgroup cgroup = {.base = "before"};
@@ -130,10 +138,9 @@ static void refused(const char *part)
 static void what_is_delegated_is_used(void **state)
 {
     (void)state;
-    struct pv_cgroup cgroup;
+    struct pv_cgroup cgroup = opened();
     struct pv_err err = {0};
     int fd = -1;
-    assert_int_equal(pv_cgroup_open_at(base, SPAWNER, &cgroup, &err), 0);
     assert_string_equal(read_file("cgroup.subtree_control"), "+memory");
     assert_string_equal(read_file("daemon/cgroup.procs"), "2000000000"); /* the last of both */
     assert_int_equal(pv_cgroup_make(&cgroup, 1, 64u << 20, &fd, &err), 0);
@@ -158,10 +165,8 @@ static void what_is_delegated_is_used(void **state)
 static void what_was_enabled_before_stays_so(void **state)
 {
     (void)state;
-    struct pv_cgroup cgroup;
-    struct pv_err err = {0};
     write_file("cgroup.subtree_control", "cpu memory\n");
-    assert_int_equal(pv_cgroup_open_at(base, SPAWNER, &cgroup, &err), 0);
+    struct pv_cgroup cgroup = opened();
     pv_cgroup_close(&cgroup);
     assert_string_equal(read_file("cgroup.subtree_control"), "cpu memory\n");
 }
@@ -220,11 +225,10 @@ static void limits_that_cannot_be_enabled_move_everybody_back(void **state)
 static void a_group_that_cannot_be_limited_is_none(void **state)
 {
     (void)state;
-    struct pv_cgroup cgroup;
     struct pv_err err = {0};
     int fd = -1;
     is_kernel = false;
-    assert_int_equal(pv_cgroup_open_at(base, SPAWNER, &cgroup, &err), 0);
+    struct pv_cgroup cgroup = opened();
     assert_int_equal(pv_cgroup_make(&cgroup, 7, 1u << 20, &fd, &err), PV_ENOTFOUND);
     assert_non_null(strstr(err.text, "cannot limit"));
     assert_int_equal(fd, -1);
@@ -239,10 +243,9 @@ static void a_group_that_cannot_be_limited_is_none(void **state)
 static void a_group_that_is_in_use_is_not_taken(void **state)
 {
     (void)state;
-    struct pv_cgroup cgroup;
+    struct pv_cgroup cgroup = opened();
     struct pv_err err = {0};
     int fd = -1;
-    assert_int_equal(pv_cgroup_open_at(base, SPAWNER, &cgroup, &err), 0);
     make_folder("host-1");
     assert_int_not_equal(pv_cgroup_make(&cgroup, 1, 1u << 20, &fd, &err), 0);
     assert_non_null(strstr(err.text, "cannot make"));
@@ -253,18 +256,22 @@ static void a_group_that_is_in_use_is_not_taken(void **state)
 
 /* ---- hosts ---- */
 
+/* A host of a group that may hold 48 MiB, with a step that waits. */
+static void start_waiting(struct fixture *f, const struct pv_cgroup *cgroup)
+{
+    const struct pv_hosts_options options = {.cgroup = cgroup};
+    fixture_start(f, &options);
+    f->memory_max = 48u << 20;
+    assert_int_equal(start_step(f, 1, "wait", false, 60000), 0);
+}
+
 static void a_host_is_in_its_group_before_it_runs(void **state)
 {
     (void)state;
     struct fixture f;
-    struct pv_cgroup cgroup;
-    struct pv_err err = {0};
-    assert_int_equal(pv_cgroup_open_at(base, SPAWNER, &cgroup, &err), 0);
-    const struct pv_hosts_options options = {.cgroup = &cgroup};
-    fixture_start(&f, &options);
+    struct pv_cgroup cgroup = opened();
+    start_waiting(&f, &cgroup);
     assert_true(pv_hosts_by_cgroup(f.hosts));
-    f.memory_max = 48u << 20;
-    assert_int_equal(start_step(&f, 1, "wait", false, 60000), 0);
     until_state(&f, PV_HOST_READY);
     assert_int_equal(pv_hosts_without_cgroup(f.hosts), 0);
     assert_string_equal(read_file("host-1/cgroup.procs"), "0"); /* it wrote itself in */
@@ -287,14 +294,9 @@ static void without_a_group_memory_is_watched(void **state)
 {
     (void)state;
     struct fixture f;
-    struct pv_cgroup cgroup;
-    struct pv_err err = {0};
-    assert_int_equal(pv_cgroup_open_at(base, SPAWNER, &cgroup, &err), 0);
+    struct pv_cgroup cgroup = opened();
     is_kernel = false;
-    const struct pv_hosts_options options = {.cgroup = &cgroup};
-    fixture_start(&f, &options); /* no group of a host can be limited here */
-    f.memory_max = 48u << 20;
-    assert_int_equal(start_step(&f, 1, "wait", false, 60000), 0);
+    start_waiting(&f, &cgroup); /* no group of a host can be limited here */
     until_state(&f, PV_HOST_READY);
     assert_int_equal(pv_hosts_without_cgroup(f.hosts), 1);
     assert_int_equal(start_step(&f, 2, "grow", false, 60000), 0);
@@ -309,14 +311,9 @@ static void a_host_that_cannot_join_does_not_start(void **state)
 {
     (void)state;
     struct fixture f;
-    struct pv_cgroup cgroup;
-    struct pv_err err = {0};
-    assert_int_equal(pv_cgroup_open_at(base, SPAWNER, &cgroup, &err), 0);
+    struct pv_cgroup cgroup = opened();
     procs = "/dev/full";
-    const struct pv_hosts_options options = {.cgroup = &cgroup};
-    fixture_start(&f, &options);
-    f.memory_max = 48u << 20;
-    assert_int_equal(start_step(&f, 1, "wait", false, 60000), 0);
+    start_waiting(&f, &cgroup);
     until(&f, &f.told[1].over);
     assert_int_equal(f.told[1].code, PV_LOST_START);
     assert_non_null(strstr(f.told[1].text, strerror(ENOSPC)));
