@@ -44,7 +44,7 @@ def project(root, tmp_path):
 def test_all_is_well(project):
     status, line, counts, _ = project()
     assert (status, line) == (0, "4 passed, 0 failed")
-    assert counts == {"passed": 4, "failed": 0, "skipped": 0}
+    assert counts == {"passed": 4, "failed": 0, "skipped": []}
 
 
 def test_what_fails_is_counted(project):
@@ -59,8 +59,10 @@ def test_a_program_that_crashes_fails(project):
 
 def test_skipped_tests_are_shown(project):
     skip = GOOD_PY + "\n\ndef test_three():\n    import pytest\n    pytest.skip('no')\n"
-    assert project("int main(void) { return 77; }\n", skip)[:2] == (
-        0, "3 passed, 0 failed, 2 skipped")
+    status, line, counts, output = project("int main(void) { return 77; }\n", skip)
+    assert (status, line) == (0, "3 passed, 0 failed")
+    assert counts["skipped"] == ["other", "tests.test_x.test_three: no"]
+    assert "\nskipped: other\nskipped: tests.test_x.test_three: no\n3 passed, 0 failed\n" in output
 
 
 def test_a_build_that_fails_fails(project):
@@ -138,9 +140,11 @@ def test_a_report_of_a_program_that_a_test_started_fails(project):
     assert "heap-buffer-overflow" in output
 
 
-@pytest.mark.parametrize("ci,expected", [(None, "3 passed, 0 failed, 2 skipped"),
-                                         ("true", "3 passed, 1 failed, 1 skipped")])
-def test_what_is_not_installed_fails_in_ci(project, root, tmp_path, monkeypatch, ci, expected):
+@pytest.mark.parametrize("ci,expected,skipped", [
+    (None, "3 passed, 0 failed", ["two: pdns_server is not installed", "three: this kernel cannot"]),
+    ("true", "3 passed, 1 failed", ["three: this kernel cannot"])])
+def test_what_is_not_installed_fails_in_ci(project, root, tmp_path, monkeypatch, ci, expected,
+                                            skipped):
     shutil.copy(root / "tests/conftest.py", tmp_path / "small/tests/conftest.py")
     if ci:
         monkeypatch.setenv("CI", ci)
@@ -149,4 +153,6 @@ def test_what_is_not_installed_fails_in_ci(project, root, tmp_path, monkeypatch,
     python = ("import pytest\n\n\ndef test_one():\n    pass\n\n\n"
               "def test_two():\n    pytest.skip('pdns_server is not installed')\n\n\n"
               "def test_three():\n    pytest.skip('this kernel cannot')\n")
-    assert project(GOOD_C, python)[1] == expected
+    _, line, counts, _ = project(GOOD_C, python)
+    assert line == expected
+    assert counts["skipped"] == [f"tests.test_x.test_{reason}" for reason in skipped]
