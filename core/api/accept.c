@@ -95,7 +95,8 @@ static void op_read(struct pv_req *req)
         return;
     }
     pv_buf_char(&call->out, '{');
-    pv_show_op_full(call, &call->out, &call->r.get);
+    struct pv_op_wait wait = pv_op_wait_of(call->api, &call->r.get.ret_op);
+    pv_show_op_full(call, &call->out, &call->r.get, &wait);
     pv_show_bool(&call->out, "duplicate", outcome->duplicate);
     pv_buf_char(&call->out, '}');
     pv_call_send(call, 200);

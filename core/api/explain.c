@@ -27,8 +27,7 @@ struct facts {
     char until[PV_TIME_TEXT];
     struct pv_instance_status instance;
     bool instance_known;
-    int wait;           /* enum pv_wait: the operation's, or what keeps it from beginning */
-    uint64_t busy_with; /* operations, as many as the engine takes at once; 0: it takes more */
+    struct pv_op_wait wait;
 };
 
 static void find_step(struct pv_call *call, const struct pv_op_row *op, struct facts *f)
@@ -47,27 +46,40 @@ static void find_step(struct pv_call *call, const struct pv_op_row *op, struct f
     snprintf(f->step, sizeof(f->step), "%.*s.%.*s", PV_STR_ARG(f->component), PV_STR_ARG(f->name));
 }
 
-/* Nothing is written of an operation that has not begun: the engine knows what keeps it. */
-static void find_wait(struct pv_call *call, struct facts *f)
+/* What keeps one from beginning. */
+static void keeps_back(const struct pv_api *api, const struct pv_op_row *op,
+                       const struct pv_instance_status *instance, struct pv_op_wait *wait)
 {
-    const struct pv_config *config = call->api->o.config;
-    const struct pv_config_instance *configured = pv_config_instance(config, f->op->lane);
+    const struct pv_config *config = api->o.config;
+    const struct pv_config_instance *configured = pv_config_instance(config, op->lane);
     bool rated = configured != NULL && configured->limits.rate > 0;
-    bool late = pv_wall_ms(&call->api->o.clock) - f->op->due_ms > LATE_MS;
-    f->wait = f->op->wait;
-    if (f->wait != PV_WAIT_NONE) {
-        return;
-    }
-    f->until[0] = '\0';
-    if (f->instance_known && f->instance.breaker != 0) {
-        f->wait = PV_WAIT_BREAKER;
-    } else if (f->instance_known &&
-               (f->instance.in_flight >= f->instance.max_in_flight || (rated && late))) {
-        f->wait = PV_WAIT_CAPACITY;
-    }
+    int64_t now_ms = pv_wall_ms(&api->o.clock);
+    bool late = now_ms - op->due_ms > LATE_MS;
     struct pv_engine_counters counters;
-    pv_engine_counters(call->api->o.engine, &counters);
-    f->busy_with = counters.active >= (uint64_t)config->engine.max_active ? counters.active : 0;
+    pv_engine_counters(api->o.engine, &counters);
+    if (instance != NULL && instance->breaker != 0) {
+        int64_t left_ms = instance->breaker_until_mono_ms - pv_mono_ms(&api->o.clock);
+        *wait = (struct pv_op_wait){.why = PV_WAIT_BREAKER,
+                                    .until_ms = left_ms > 0 ? now_ms + left_ms : 0};
+    } else if (instance != NULL &&
+               (instance->in_flight >= instance->max_in_flight || (rated && late))) {
+        *wait = (struct pv_op_wait){.why = PV_WAIT_CAPACITY};
+    } else if (counters.active >= (uint64_t)config->engine.max_active) {
+        *wait = (struct pv_op_wait){.why = PV_WAIT_CAPACITY, .busy_with = counters.active};
+    }
+}
+
+struct pv_op_wait pv_op_wait_of(const struct pv_api *api, const struct pv_op_row *op)
+{
+    struct pv_op_wait wait = {.why = op->wait, .until_ms = op->due_ms};
+    struct pv_instance_status instance;
+    bool known = op->lane.len > 0 && pv_engine_instance(api->o.engine, op->lane, &instance) == 0;
+    if (op->state == PV_OPS_READY && known && instance.paused) {
+        wait = (struct pv_op_wait){.why = PV_WAIT_PAUSED};
+    } else if (op->state == PV_OPS_READY && op->wait == PV_WAIT_NONE) {
+        keeps_back(api, op, known ? &instance : NULL, &wait);
+    }
+    return wait;
 }
 
 static void collect(struct pv_call *call, const struct pv_get *get, struct facts *f)
@@ -82,12 +94,12 @@ static void collect(struct pv_call *call, const struct pv_get *get, struct facts
         snprintf(f->what, sizeof(f->what), "%s", pv_op_type_name(op->type));
     }
     find_step(call, op, f);
-    if (op->due_ms > 0 && op->due_ms != PV_NEVER) {
-        pv_time_format(op->due_ms, f->until);
+    f->wait = pv_op_wait_of(call->api, op);
+    if (f->wait.until_ms > 0 && f->wait.until_ms != PV_NEVER) {
+        pv_time_format(f->wait.until_ms, f->until);
     }
     f->instance_known =
         op->lane.len > 0 && pv_engine_instance(call->api->o.engine, op->lane, &f->instance) == 0;
-    find_wait(call, f);
 }
 
 static void why_paused(const struct facts *f, const char *step, const char *lane, struct why *why)
@@ -120,11 +132,18 @@ static void why_ready(const struct facts *f, struct why *why)
     if (pv_str_to_c(op->lane, lane, sizeof(lane)) != 0 || lane[0] == '\0') {
         snprintf(lane, sizeof(lane), "?");
     }
-    if (op->wait == PV_WAIT_PAUSED || (f->instance_known && f->instance.paused)) {
+    if (f->wait.why == PV_WAIT_PAUSED) {
         why_paused(f, step, lane, why);
         return;
     }
-    switch (f->wait) {
+    if (f->wait.busy_with > 0) {
+        snprintf(why->sentence, sizeof(why->sentence),
+                 "%s waits: %llu operations are worked on, as many as `engine.max_active` says.",
+                 f->what, (unsigned long long)f->wait.busy_with);
+        snprintf(why->advice, sizeof(why->advice), "Wait until one of them ends or has to wait.");
+        return;
+    }
+    switch (f->wait.why) {
     case PV_WAIT_CAPACITY:
         snprintf(
             why->sentence, sizeof(why->sentence),
@@ -167,17 +186,8 @@ static void why_ready(const struct facts *f, struct why *why)
         snprintf(why->advice, sizeof(why->advice), "Nothing: it goes on by itself.");
         break;
     default:
-        if (f->busy_with > 0) {
-            snprintf(
-                why->sentence, sizeof(why->sentence),
-                "%s waits: %llu operations are worked on, as many as `engine.max_active` says.",
-                f->what, (unsigned long long)f->busy_with);
-            snprintf(why->advice, sizeof(why->advice),
-                     "Wait until one of them ends or has to wait.");
-        } else {
-            snprintf(why->sentence, sizeof(why->sentence),
-                     "%s is ready and will be taken up at once.", f->what);
-        }
+        snprintf(why->sentence, sizeof(why->sentence), "%s is ready and will be taken up at once.",
+                 f->what);
         break;
     }
 }

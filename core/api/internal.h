@@ -239,6 +239,18 @@ void pv_call_wait_stop(struct pv_call *call);
 void pv_api_end_waits(struct pv_api *api);
 void pv_api_wait_timer(uv_timer_t *timer);
 
+/* ---- why an operation waits (explain.c) ---- */
+
+struct pv_op_wait {
+    int why;            /* enum pv_wait */
+    int64_t until_ms;   /* wall; 0, PV_NEVER: no time is known */
+    uint64_t busy_with; /* operations, as many as the engine takes at once; 0: that is not it */
+};
+
+/* What a ready operation waits for. Nothing is written of one that has not begun: the engine of
+ * this process knows what keeps it. */
+struct pv_op_wait pv_op_wait_of(const struct pv_api *api, const struct pv_op_row *op);
+
 /* ---- showing (show.c): members are appended with a comma before each ---- */
 
 void pv_show_text(struct pv_buf *out, const char *key, struct pv_str text); /* none: null */
@@ -251,9 +263,10 @@ void pv_show_raw(struct pv_buf *out, const char *key, struct pv_str json); /* no
 void pv_show_receipt(struct pv_buf *out, struct pv_id op, struct pv_id service, int state,
                      bool duplicate);
 void pv_show_service(struct pv_buf *out, const struct pv_service_row *row);
-void pv_show_op(struct pv_buf *out, const struct pv_op_row *row);
+void pv_show_op(struct pv_buf *out, const struct pv_op_row *row, const struct pv_op_wait *wait);
 /* With steps, plan and progress; of a full get. */
-void pv_show_op_full(struct pv_call *call, struct pv_buf *out, const struct pv_get *get);
+void pv_show_op_full(struct pv_call *call, struct pv_buf *out, const struct pv_get *get,
+                     const struct pv_op_wait *wait);
 void pv_show_audit(struct pv_buf *out, const struct pv_audit_row *row);
 void pv_show_scopes(struct pv_buf *out, unsigned scopes); /* "scopes": […] */
 void pv_show_token(struct pv_buf *out, const struct pv_token_row *row);

@@ -54,11 +54,26 @@ static void op_changed(struct pv_call *call, int state)
     }
 }
 
-/* What is shown of an operation tells by itself whether it has changed, whichever node shows it. */
-static void put_version(struct pv_call *call, struct look *look)
+static void show_whole(struct pv_call *call, const struct pv_op_wait *wait)
 {
+    pv_buf_clear(&call->out);
+    pv_buf_char(&call->out, '{');
+    pv_show_op_full(call, &call->out, &call->r.get, wait);
+}
+
+/* What is written of an operation tells by itself whether it has changed, whichever node shows it;
+ * what only this process knows of its wait does not count. */
+static void show_looked_at(struct pv_call *call, struct look *look)
+{
+    const struct pv_op_row *op = &call->r.get.ret_op;
+    struct pv_op_wait written = {.why = op->wait, .until_ms = op->due_ms};
+    struct pv_op_wait known = pv_op_wait_of(call->api, op);
+    show_whole(call, &written);
     struct pv_hash hash = pv_sha256(pv_buf_view(&call->out));
     pv_hex(hash.b, (sizeof(look->version) - 1) / 2, look->version);
+    if (known.why != written.why || known.until_ms != written.until_ms) {
+        show_whole(call, &known);
+    }
     pv_show_c(&call->out, "version", look->version);
     pv_buf_char(&call->out, '}');
 }
@@ -80,11 +95,8 @@ static void op_read(struct pv_req *req)
     }
     int state = call->r.get.ret_op.state;
     bool over = pv_op_state_final(state) || state == PV_OPS_NEEDS_OPERATOR;
-    pv_buf_clear(&call->out);
-    pv_buf_char(&call->out, '{');
-    pv_show_op_full(call, &call->out, &call->r.get);
     bool first = look->seen.ptr == NULL;
-    put_version(call, look);
+    show_looked_at(call, look);
     look->seen = first ? pv_arena_copy(&call->arena, pv_str(look->version)) : look->seen;
     bool same = pv_str_eq_c(look->seen, look->version);
     if (over || !look->waits || !same) {
@@ -146,8 +158,9 @@ static void ops_listed(struct pv_req *req)
     char next[PV_ID_TEXT] = "";
     pv_buf_c(&call->out, "{\"operations\":[");
     for (size_t i = 0; i < list->ret_count; i++) {
+        struct pv_op_wait wait = pv_op_wait_of(call->api, &list->ret_ops[i]);
         pv_buf_c(&call->out, i > 0 ? ",{" : "{");
-        pv_show_op(&call->out, &list->ret_ops[i]);
+        pv_show_op(&call->out, &list->ret_ops[i], &wait);
         pv_buf_char(&call->out, '}');
     }
     pv_id_format("op", list->ret_next, next);

@@ -114,7 +114,8 @@ void pv_show_service(struct pv_buf *out, const struct pv_service_row *row)
 
 /* ---- operations ---- */
 
-static void show_wait(struct pv_buf *out, const struct pv_op_row *row)
+static void show_wait(struct pv_buf *out, const struct pv_op_row *row,
+                      const struct pv_op_wait *wait)
 {
     if (row->state != PV_OPS_READY) {
         pv_show_c(out, "wait", NULL);
@@ -122,13 +123,13 @@ static void show_wait(struct pv_buf *out, const struct pv_op_row *row)
     }
     put_key(out, "wait");
     pv_buf_char(out, '{');
-    pv_show_c(out, "why", pv_wait_name(row->wait));
-    pv_show_time(out, "until", row->due_ms);
+    pv_show_c(out, "why", pv_wait_name(wait->why));
+    pv_show_time(out, "until", wait->until_ms);
     show_some(out, "instance", row->lane);
     pv_buf_char(out, '}');
 }
 
-void pv_show_op(struct pv_buf *out, const struct pv_op_row *row)
+void pv_show_op(struct pv_buf *out, const struct pv_op_row *row, const struct pv_op_wait *wait)
 {
     pv_show_id(out, "operation", "op", row->id);
     pv_show_id(out, "service", "svc", row->service);
@@ -137,7 +138,7 @@ void pv_show_op(struct pv_buf *out, const struct pv_op_row *row)
     pv_show_c(out, "type", pv_op_type_name(row->type));
     show_some(out, "action", row->action);
     pv_show_c(out, "state", pv_op_state_name(row->state));
-    show_wait(out, row);
+    show_wait(out, row, wait);
     pv_show_i64(out, "tries", row->tries);
     pv_show_i64(out, "generation", row->generation);
     show_some(out, "reason", row->reason);
@@ -256,10 +257,11 @@ static void show_plan(struct pv_buf *out, const struct pv_get *get, const struct
     pv_buf_char(out, '}');
 }
 
-void pv_show_op_full(struct pv_call *call, struct pv_buf *out, const struct pv_get *get)
+void pv_show_op_full(struct pv_call *call, struct pv_buf *out, const struct pv_get *get,
+                     const struct pv_op_wait *wait)
 {
     const struct pv_op_row *row = &get->ret_op;
-    pv_show_op(out, row);
+    pv_show_op(out, row, wait);
     struct pv_str progress = {NULL, 0};
     if (!pv_op_state_final(row->state)) {
         progress = pv_engine_progress_text(call->api->o.engine, row->id);

@@ -93,12 +93,16 @@ def limited(misbehaving, where, **members):
     return misbehaving.start()
 
 
-def held(one, service, instance, says):
+def held(one, service, instance, says, why="capacity"):
     """Fires a create that nothing but a limit keeps from being done at once, and has it explained; the
     operation."""
     fired = one.event("create", service, product=instance, plan="well", wait_s=1)
     assert fired["state"] == "ready", fired
-    assert one.operation(fired["operation"])["wait"]["instance"] == instance
+    wait = one.operation(fired["operation"])["wait"]
+    assert (wait["why"], wait["until"] is not None, wait["instance"]) == (why, why == "breaker", instance)
+    listed = one.admin("GET", "/v1/operations?state=ready").json["operations"]
+    shown = [op["wait"] for op in listed if op["operation"] == fired["operation"]]
+    assert [(w["why"], w["until"] is not None, w["instance"]) for w in shown] == [(why, why == "breaker", instance)]
     explained = one.admin("GET", f"/v1/explain/{fired['operation']}").json
     assert says in json.dumps(explained), explained
     return fired["operation"]
@@ -140,9 +144,19 @@ def test_rate_and_burst(misbehaving):
 def test_breaker(misbehaving):
     one = limited(misbehaving, "plugins", breaker={"failures": 1, "open": "1h", "open_cap": "2h"})
     one.await_waiting("create", "s1", "breaker", product="bad", plan="number")
-    held(one, "s2", "bad", "instance bad is not being called")
+    held(one, "s2", "bad", "instance bad is not being called", why="breaker")
     shown = next(i for i in one.admin("GET", "/v1/instances").json["instances"] if i["name"] == "bad")
     assert shown["breaker"] == "open", shown
+
+
+def test_a_pause_is_what_an_operation_waits_for(misbehaving):
+    one = misbehaving.start()
+    assert one.admin("POST", "/v1/instances/good/pause", {"reason": "maintenance"}).status == 200
+    waits = held(one, "s1", "good", "instance good is paused", why="paused")
+    before = one.operation(waits)
+    assert one.admin("POST", "/v1/instances/good/resume", {"reason": "done"}).status == 200
+    assert shop.end_of(one, waits) == "done"
+    assert one.operation(waits)["wait"] is None and one.operation(waits)["version"] != before["version"]
 
 
 QUICK = {"initial": "1ms", "factor": 1, "cap": "1ms"}
