@@ -126,6 +126,9 @@ static void as_customer(struct pv_call *call, const struct pv_token *minter)
              PV_STR_ARG(session->customer));
     call->who.source = session->source;
     call->who.expires_ms = session->expires_ms;
+    if (minter != NULL && minter->expires_ms != 0 && minter->expires_ms < session->expires_ms) {
+        call->who.expires_ms = minter->expires_ms;
+    }
     call->who.scopes = session->scopes & most;
     if (pv_guard_allow(call, session->service, &plain)) {
         dispatch(call);
@@ -140,6 +143,7 @@ static void as_token(struct pv_call *call, const struct pv_token *token)
                         token->revoked ? "this token was revoked" : "this token has expired");
         return;
     }
+    call->who.token = token->id;
     if (call->session != NULL) {
         as_customer(call, token);
         return;
@@ -420,7 +424,7 @@ void pv_api_close(struct pv_api *api, void (*closed)(void *user), void *user)
     api->closed_user = user;
     api->parts = 2 + (api->streams.reading ? 1 : 0); /* timers */
     pv_api_end_waits(api);
-    pv_streams_end(api, NULL, "provostd is stopping; connect again");
+    pv_streams_end(api, "provostd is stopping; connect again");
     pv_httpd_close(api->httpd, httpd_closed, api);
 }
 

@@ -66,10 +66,11 @@ struct pv_api {
 struct pv_who {
     struct pv_str source; /* of the token; none: any source (the admin) */
     unsigned scopes;
-    int64_t expires_ms; /* of the token, wall clock; 0: never */
+    int64_t expires_ms; /* of the token and the session, wall clock; 0: never */
     char actor[80];     /* "token:tok_…", "uid:0", "customer:7" */
     bool by_token;
     struct pv_hash hash; /* of its text */
+    struct pv_id token;  /* of a session, too: that it was made with; zero: none */
     char source_text[PV_MAX_NAME + 1];
 };
 
@@ -151,8 +152,11 @@ extern const struct pv_route pv_routes_sessions[];
 
 /* ---- streams (stream.c) ---- */
 
-/* Ends those of an actor ("token:tok_…"; NULL: every one) with a sentence that says why. */
-void pv_streams_end(struct pv_api *api, const char *actor, const char *why);
+/* Each ends streams with a sentence that says why: all of them; those of a token and of sessions
+ * that it made; those of a service's sessions that were made until then. */
+void pv_streams_end(struct pv_api *api, const char *why);
+void pv_streams_end_token(struct pv_api *api, struct pv_id token);
+void pv_streams_end_sessions(struct pv_api *api, struct pv_id service, int64_t ended_ms);
 /* A part of the API that a close waits for is closed. */
 void pv_api_part_closed(struct pv_api *api);
 /* Frees a call whose request was answered otherwise. */

@@ -178,10 +178,7 @@ static void token_revoked(struct pv_req *req)
         return;
     }
     pv_token_cache_drop(&call->api->tokens, call->r.token.token.id);
-    char id[PV_ID_TEXT];
-    char actor[48];
-    snprintf(actor, sizeof(actor), "token:%s", pv_id_format("tok", call->r.token.token.id, id));
-    pv_streams_end(call->api, actor, "the token was revoked");
+    pv_streams_end_token(call->api, call->r.token.token.id);
     pv_buf_char(&call->out, '{');
     pv_show_id(&call->out, "id", "tok", call->r.token.token.id);
     pv_show_bool(&call->out, "revoked", true);

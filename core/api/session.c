@@ -298,6 +298,7 @@ static void sessions_ended(struct pv_req *req)
     const struct pv_token ended = {.expires_ms = row->revoked_ms};
     pv_token_cache_put(&call->api->ends, pv_session_key(row->id), pv_mono_ms(&call->api->o.clock),
                        &ended);
+    pv_streams_end_sessions(call->api, row->id, row->revoked_ms);
     pv_buf_char(&call->out, '{');
     pv_show_id(&call->out, "service", "svc", row->id);
     pv_show_time(&call->out, "ended", row->revoked_ms);

@@ -488,16 +488,48 @@ static void get_stream(struct pv_call *call)
     stream_read(s);
 }
 
-void pv_streams_end(struct pv_api *api, const char *actor, const char *why)
+/* ---- ending them ---- */
+
+static bool is_of_token(const struct pv_call *call, const void *token)
+{
+    return pv_id_eq(call->who.token, *(const struct pv_id *)token);
+}
+
+/* `until`: a session that has this service, and was made as late as any that has ended. */
+static bool is_of_sessions(const struct pv_call *call, const void *until)
+{
+    const struct pv_session *last = until;
+    return call->session != NULL && pv_id_eq(call->session->service, last->service) &&
+           call->session->made_ms <= last->made_ms;
+}
+
+static void end_those(struct pv_api *api, bool (*is)(const struct pv_call *call, const void *arg),
+                      const void *arg, const char *why)
 {
     struct pv_link *next = NULL;
     for (struct pv_link *l = api->streams.all.next; l != &api->streams.all; l = next) {
         struct stream *s = stream_of(l);
         next = l->next;
-        if (actor == NULL || strcmp(s->call->who.actor, actor) == 0) {
+        if (is == NULL || is(s->call, arg)) {
             stream_end(s, why);
         }
     }
+}
+
+void pv_streams_end(struct pv_api *api, const char *why)
+{
+    end_those(api, NULL, NULL, why);
+}
+
+void pv_streams_end_token(struct pv_api *api, struct pv_id token)
+{
+    end_those(api, is_of_token, &token, "the token was revoked");
+}
+
+void pv_streams_end_sessions(struct pv_api *api, struct pv_id service, int64_t ended_ms)
+{
+    const struct pv_session last = {.service = service, .made_ms = ended_ms};
+    end_those(api, is_of_sessions, &last, "the session was ended");
 }
 
 const struct pv_route pv_routes_stream[] = {

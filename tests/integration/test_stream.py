@@ -249,3 +249,50 @@ def test_a_customer_hears_of_one_service(one):
     assert all(e["data"]["data"]["service"]["id"] == mine for e in heard)
     assert Stream(one, token=session, query=f"?service={services[1]}").answer.status == 404
     stream.close()
+
+
+def customer(one, service, token=None):
+    made = one.call("POST", f"/v1/services/{service}/sessions", {"customer": "7"}, token=token or one.token)
+    assert made.status == 201, made
+    return Stream(one, token=made.json["token"])
+
+
+def ended(stream):
+    """Something that it would have told has happened since."""
+    end = stream.next()
+    assert (end["event"], stream.next()) == ("stream.end", None)
+    return end["data"]["message"]
+
+
+def test_ends_with_the_sessions_of_its_service(one):
+    mine, other = [one.operation(create(one, name))["service"] for name in ("s1", "s2")]
+    first, second, elsewhere, shop = customer(one, mine), customer(one, mine), customer(one, other), Stream(one)
+    assert one.api("DELETE", f"/v1/services/{mine}/sessions").status == 200
+    later = customer(one, mine)
+    one.await_operation("suspend", "s1")
+    one.await_operation("suspend", "s2")
+    assert [ended(first), ended(second)] == ["the session was ended"] * 2
+    for stream, service in ((later, "s1"), (elsewhere, "s2"), (shop, "s1")):
+        assert names([stream.next()]) == [(COMPLETED, service)]
+
+
+def test_ends_with_its_token_and_so_do_its_sessions(one):
+    service = one.operation(create(one, "s1"))["service"]
+    made = one.admin("POST", "/v1/tokens", {"source": "shop", "scopes": ["services:read", "operations:read"]})
+    token = made.json["token"]
+    doomed = [Stream(one, token=token), customer(one, service, token)]
+    others = [Stream(one), customer(one, service)]
+    assert one.admin("DELETE", f"/v1/tokens/{made.json['id']}").status == 200
+    one.await_operation("suspend", "s1")
+    assert [ended(stream) for stream in doomed] == ["the token was revoked"] * 2
+    assert [names([stream.next()]) for stream in others] == [[(COMPLETED, "s1")]] * 2
+
+
+def test_ends_when_the_token_of_its_session_expires(one):
+    service = one.operation(create(one, "s1"))["service"]
+    made = one.admin("POST", "/v1/tokens", {"source": "shop", "scopes": ["services:read", "operations:read"],
+                                            "expires_in": "10s"})
+    assert made.status == 201, made
+    stream = customer(one, service, made.json["token"])
+    assert stream.frame().get("event") == "stream.end"  # the first beat, after 15 seconds
+    assert stream.next() is None
