@@ -5,6 +5,7 @@
 #include "core/base/alloc.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -455,11 +456,31 @@ static void on_handshake(struct pv_httpd_conn *conn)
     }
 }
 
+/* The client sends nothing more, while an answer is awaited. It may have shut its side alone, and
+ * still gets the answer (RFC 9112, section 9.6): over TCP a close looks no different until
+ * something is sent. It is gone when its connection was reset, or is shut both ways. */
+static void on_hang_up(struct pv_httpd_conn *conn, int events)
+{
+    struct pollfd state = {.fd = conn->fd};
+    bool gone = poll(&state, 1, 0) != 0; /* asked for nothing, it tells of errors and ends */
+    if (gone || conn->phase != PV_HTTPD_HANDLING) {
+        client_gone(conn);
+    } else {
+        /* That nothing more comes would be told over and over. An end is told with whatever is
+         * polled for; what is urgent is read by nobody, and then only sending shows an end. */
+        pv_httpd_conn_poll(conn, (events & UV_PRIORITIZED) != 0 ? 0 : UV_PRIORITIZED);
+    }
+}
+
 static void on_event(uv_poll_t *poll, int status, int events)
 {
     struct pv_httpd_conn *conn = poll->data;
-    if (status != 0 || (events & UV_DISCONNECT) != 0) {
+    if (status != 0) {
         client_gone(conn);
+        return;
+    }
+    if ((events & (UV_DISCONNECT | UV_PRIORITIZED)) != 0) {
+        on_hang_up(conn, events);
         return;
     }
     switch (conn->phase) {

@@ -24,7 +24,8 @@ struct pv_http_request {
     bool local;          /* came by a Unix socket: uid is its peer's */
     unsigned uid;
     void *user; /* the handler's */
-    /* Set by the handler: the client has gone while it waits. The answer must come all the same. */
+    /* Set by the handler: the client has gone while it waits (a client that only sends nothing more
+     * has not). The answer must come all the same. */
     void (*gone)(struct pv_http_request *request);
 };
 

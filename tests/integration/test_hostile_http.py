@@ -132,6 +132,26 @@ def test_half_closed(one):
         plain.sendall(GET[:-2])
         plain.shutdown(socket.SHUT_WR)
         assert says(rest(plain), 400, "malformed")
+    with dial(one) as plain:
+        plain.shutdown(socket.SHUT_WR)
+        assert rest(plain) == b"", "it is let go long before an idle one is"
+
+
+def test_half_closed_while_it_waits(misbehaving, backend):
+    """It has asked for all it wants, and gets it, though the step ends only after the server has seen that."""
+    one = misbehaving.start()
+    assert one.api("GET", "/v1/services").status == 200, "there is a token"
+    body = json.dumps({"id": "1", "type": "service.create", "service": {"id": "s1", "product": "bad", "plan": "wait"},
+                       "customer": {"id": "c", "email": "customer@example.com"}}).encode()
+    with dial(one) as plain:
+        plain.sendall(b"POST /v1/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nPrefer: wait=60\r\n"
+                      b"Content-Length: %d\r\n\r\n%s" % (one.token.encode(), len(body), body))
+        plain.shutdown(socket.SHUT_WR)
+        backend.await_waiting(1)
+        assert healthy(one), "it has looked at its sockets since"
+        backend.release()
+        head, answer = rest(plain).split(b"\r\n\r\n", 1)
+        assert head.startswith(b"HTTP/1.1 200 OK") and json.loads(answer)["state"] == "done", (head, answer)
 
 
 def test_a_thousand_requests_at_once(one):

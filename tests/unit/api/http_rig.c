@@ -53,6 +53,9 @@ static void handle(struct pv_http_request *request, void *user)
         pv_http_watch(request, on_gone);
     } else if (pv_str_eq_c(request->path, "/hold")) {
         f->waiting[f->waiting_count++] = request;
+    } else if (pv_str_eq_c(request->path, "/hold-watched")) {
+        f->waiting[f->waiting_count++] = request;
+        pv_http_watch(request, on_gone);
     } else {
         char text[600];
         struct pv_str name = pv_http_header(request, "x-name");

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* An HTTP server in a test, on a free port and a Unix socket. Its handler answers what was asked:
- * /later after a moment, /wait when the client has gone, /hold when it is told to. */
+ * /later after a moment, /wait when the client has gone, /hold and /hold-watched when it is told
+ * to. */
 #ifndef PV_TESTS_UNIT_API_HTTP_RIG_H
 #define PV_TESTS_UNIT_API_HTTP_RIG_H
 

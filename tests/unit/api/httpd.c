@@ -3,6 +3,7 @@
 #include "core/base/alloc.h"
 #include "tests/unit/api/http_rig.h"
 
+#include <arpa/inet.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -200,15 +201,158 @@ static void asks_to_continue(void **state)
 static void notices_that_the_client_goes(void **state)
 {
     struct fixture *f = *state;
-    struct client *c = client_of(f);
-    c->send = "GET /wait HTTP/1.1\r\n" HOST "\r\n";
-    c->half = true; /* sends and goes */
-    client_run(f, c);
-    while (f->gone == 0 || pv_httpd_counters(f->httpd)->connections > 0) {
+    for (unsigned i = 0; i < 2; i++) {
+        struct client *c = client_of(f);
+        c->send = "GET /wait HTTP/1.1\r\n" HOST "\r\n";
+        c->local = i > 0;
+        c->reset = !c->local; /* over TCP only a reset tells that nobody is there any more */
+        c->half = true;       /* sends and goes */
+        client_run(f, c);
+        while (f->gone == i || pv_httpd_counters(f->httpd)->connections > 0) {
+            uv_run(&f->loop, UV_RUN_ONCE);
+        }
+        assert_int_equal(f->gone, i + 1);
+        free(c);
+    }
+}
+
+/* A connection that has sent a request, and with it that it sends nothing more; the request is at
+ * the handler. */
+static int dial_and_shut(struct fixture *f, bool local, bool urgent)
+{
+    const char *request = urgent ? "GET /hold-watched HTTP/1.1\r\n" HOST "\r\n"
+                                 : "GET /wait HTTP/1.1\r\n" HOST "\r\n";
+    struct sockaddr_un un = {.sun_family = AF_UNIX};
+    struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons((uint16_t)f->port)};
+    in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    snprintf(un.sun_path, sizeof(un.sun_path), "%s", f->path);
+    const struct sockaddr *to = local ? (struct sockaddr *)&un : (struct sockaddr *)&in;
+    int fd = socket(local ? AF_UNIX : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(fd >= 0);
+    assert_int_equal(connect(fd, to, local ? sizeof(un) : sizeof(in)), 0);
+    assert_int_equal(send(fd, request, strlen(request), 0), strlen(request));
+    assert_true(!urgent || send(fd, "!", 1, MSG_OOB) == 1);
+    assert_int_equal(shutdown(fd, SHUT_WR), 0);
+    for (unsigned before = f->handled; f->handled == before;) {
         uv_run(&f->loop, UV_RUN_ONCE);
     }
-    assert_int_equal(f->gone, 1);
-    free(c);
+    return fd;
+}
+
+static void count_turn(uv_check_t *check)
+{
+    unsigned *turns = check->data;
+    (*turns)++;
+}
+
+static void is_over(uv_timer_t *timer)
+{
+    bool *over = timer->data;
+    *over = true;
+}
+
+/* How often the loop turns in a tenth of a second. */
+static unsigned turns_of(struct fixture *f)
+{
+    unsigned turns = 0;
+    bool over = false;
+    uv_check_t check;
+    uv_timer_t timer;
+    uv_check_init(&f->loop, &check);
+    uv_timer_init(&f->loop, &timer);
+    check.data = &turns;
+    timer.data = &over;
+    uv_check_start(&check, count_turn);
+    uv_timer_start(&timer, is_over, 100, 0);
+    while (!over) {
+        uv_run(&f->loop, UV_RUN_ONCE);
+    }
+    uv_close((uv_handle_t *)&check, NULL);
+    uv_close((uv_handle_t *)&timer, NULL);
+    turn(f, 2);
+    return turns;
+}
+
+/* First it sends nothing more, and that alone keeps nobody awake; then it goes. */
+static void notices_that_a_client_goes_that_sent_no_more(void **state)
+{
+    struct fixture *f = *state;
+    for (unsigned i = 0; i < 2; i++) {
+        int fd = dial_and_shut(f, i > 0, false);
+        unsigned turns = turns_of(f);
+        unsigned gone = f->gone;
+        const struct linger at_once = {.l_onoff = 1};
+        assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once)), 0);
+        close(fd);
+        while (f->gone == i || pv_httpd_counters(f->httpd)->connections > 0) {
+            uv_run(&f->loop, UV_RUN_ONCE);
+        }
+        assert_in_range(turns, 0, 20);
+        assert_int_equal(gone, i);
+        assert_int_equal(f->gone, i + 1);
+    }
+}
+
+static void is_not_kept_awake_by_urgent_bytes(void **state)
+{
+    struct fixture *f = *state;
+    int fd = dial_and_shut(f, false, true);
+    unsigned turns = turns_of(f);
+    http_rig_answer(f);
+    assert_in_range(turns, 0, 20);
+    assert_int_equal(f->gone, 0);
+    char got[1000] = "";
+    assert_true(recv(fd, got, sizeof(got) - 1, 0) > 0);
+    assert_non_null(strstr(got, "{\"late\":true}"));
+    close(fd);
+}
+
+/* One request, or two, and the end of what is sent: nothing is answered before the server has seen
+ * that end. */
+static void answers_clients_that_send_no_more(void **state)
+{
+    static const char *const requests[] = {
+        "GET /hold-watched HTTP/1.1\r\n" HOST "\r\n",
+        "GET /hold-watched HTTP/1.1\r\n" HOST "\r\nGET /behind HTTP/1.1\r\n" HOST "\r\n",
+    };
+    struct fixture *f = *state;
+    for (unsigned i = 0; i < 4; i++) {
+        struct client *c = client_of(f);
+        c->send = requests[i / 2];
+        c->local = i % 2 != 0;
+        c->shut = true;
+        f->done = false;
+        client_start(c);
+        while (f->waiting_count == 0) {
+            uv_run(&f->loop, UV_RUN_ONCE);
+        }
+        turn(f, 20);
+        assert_false(f->done);
+        http_rig_answer(f);
+        while (!f->done) {
+            uv_run(&f->loop, UV_RUN_ONCE);
+        }
+        pthread_join(c->thread, NULL);
+        assert_non_null(strstr(c->got, "{\"late\":true}"));
+        assert_int_equal(strstr(c->got, "GET /behind? 0") != NULL, i / 2);
+        free(c);
+    }
+    assert_int_equal(f->gone, 0);
+}
+
+static void closes_idle_connections_whose_client_sends_no_more(void **state)
+{
+    struct fixture *f = *state;
+    for (unsigned i = 0; i < 2; i++) {
+        struct client *c = client_of(f);
+        c->send = i == 0 ? NULL : "GET /now HTTP/1.1\r\n" HOST "\r\n";
+        c->shut = true; /* and reads until the end */
+        client_run(f, c);
+        assert_int_equal(c->got_len > 0, i);
+        assert_int_equal(pv_httpd_counters(f->httpd)->connections, 0);
+        free(c);
+    }
+    assert_int_equal(pv_httpd_counters(f->httpd)->timed_out, 0);
 }
 
 static void knows_the_peer_of_the_socket(void **state)
@@ -341,6 +485,10 @@ int main(void)
         T(speaks_http_1_0_and_head),
         T(asks_to_continue),
         T(notices_that_the_client_goes),
+        T(notices_that_a_client_goes_that_sent_no_more),
+        T(is_not_kept_awake_by_urgent_bytes),
+        T(answers_clients_that_send_no_more),
+        T(closes_idle_connections_whose_client_sends_no_more),
         T(knows_the_peer_of_the_socket),
         T(refuses_bad_addresses),
         T(replaces_a_dead_socket),
