@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from daemon import SLOW
 
 
 class Backend(BaseHTTPRequestHandler):
@@ -199,9 +200,9 @@ def test_ctrl_c_cancels(build, files, backend):
         [build / "provost", "plugin", "run", build / "tests/plugins/ledger.so", "create", "--settings",
          "settings.json", "--pool", "numbers=1-2", "--step", "machine"],
         cwd=files, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    assert backend.heard.wait(30)
+    assert backend.heard.wait(60 * SLOW)
     process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=60 * SLOW)
     assert process.returncode == 7, output
     assert "canceled" in output
     assert [path for path, _ in backend.seen]== ["/effect", "/look", "/effect"], "it is undone"

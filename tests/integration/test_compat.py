@@ -50,13 +50,13 @@ def ref_of(one, external_id):
     return rows["services"][0]["ref"]
 
 
-def await_created(one, op, timeout_s=20 * SLOW):
+def await_created(one, op, timeout_s=60 * SLOW):
     """Looks until the operation has ended."""
     deadline = time.monotonic() + timeout_s
     shown = {"state": None}
     while shown["state"] not in ("done", "failed", "needs_operator"):
         assert time.monotonic() < deadline, shown
-        shown = one.admin("GET", f"/v1/operations/{op}").json
+        shown = one.admin("GET", f"/v1/operations/{op}", headers={"Prefer": "wait=20"}).json
     assert shown["state"] == "done", shown
 
 

@@ -363,12 +363,12 @@ def test_a_time_out_after_the_work_is_looked_up(make_provost):
         if request.method == "POST":
             made.append(request.json["ref"])
             # Says nothing until it is looked up, which is after the call's time limit.
-            assert backend.changed.wait_for(lambda: backend.requests[-1].method == "GET", 20 * SLOW)
+            assert backend.changed.wait_for(lambda: backend.requests[-1].method == "GET", 60 * SLOW)
             return answer(201, {"id": 5})
         return answer(200, {"id": 5}) if request.path[1:] in made else answer(404, {})
 
     with Recorder(handle) as backend:
-        one = slow(make_provost, backend.url, timeout="300ms", state={"id": "/id"},
+        one = slow(make_provost, backend.url, timeout=f"{2 * SLOW}s", state={"id": "/id"},
                    lookup={"path": "/{{service.ref}}", "absent": 404, "state": {"id": "/id"}})
         one.start()
         shown = fire(one, "create", product="thing", plan="basic")

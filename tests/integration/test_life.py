@@ -57,7 +57,9 @@ def test_stops_with_steps_in_flight(misbehaving, backend):
 
 def test_stops_although_a_plugin_never_yields(misbehaving):
     one = misbehaving
-    one.configure(json.loads(json.dumps(one.options).replace('"1s"', '"60s"')))
+    for instance in one.options["plugins"].values():
+        instance["stuck_after"] = "60s"
+    one.configure(one.options)
     one.start()
     one.event("create", "s1", product="bad", plan="loop")
     one.event("create", "s2", product="good", plan="well", wait_s=20)

@@ -10,6 +10,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 import yaml
+from daemon import SLOW
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import paymenter  # noqa: E402
@@ -275,7 +276,7 @@ def webhook_routes(call, token):
     call.one.configure(options)
     call("GET", "/v1/stream?events=x", None, 400, token=token)
     call("GET", "/v1/stream", None, 401)
-    connection = http.client.HTTPConnection("127.0.0.1", call.one.port, timeout=60)
+    connection = http.client.HTTPConnection("127.0.0.1", call.one.port, timeout=60 * SLOW)
     connection.request("GET", "/v1/stream", headers={"Authorization": f"Bearer {token}"})
     answer = connection.getresponse()  # it does not end: read elsewhere
     assert answer.status == 200 and answer.headers["Content-Type"] == "text/event-stream"

@@ -8,6 +8,7 @@ import urllib.parse
 
 import daemon
 import pytest
+from daemon import SLOW
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ def one(make_provost, backend):
 def send(url, body=None, method="POST", headers=None):
     """What a backend does with a URL that it was given: its status."""
     parts = urllib.parse.urlsplit(url)
-    connection = http.client.HTTPConnection(parts.netloc, timeout=20)
+    connection = http.client.HTTPConnection(parts.netloc, timeout=60 * SLOW)
     try:
         connection.request(method, f"{parts.path}?{parts.query}", body, headers or {})
         answer = connection.getresponse()

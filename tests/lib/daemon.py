@@ -4,6 +4,7 @@ log, their end. Everything has a deadline, and nothing is awaited by sleeping.""
 
 import contextlib
 import os
+import random
 import select
 import signal
 import socket
@@ -15,10 +16,18 @@ SLOW = 5 if os.environ.get("PROVOST_SANITIZED") == "1" else 1
 
 
 def free_port():
-    """A TCP port of 127.0.0.1 that nobody had a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port of 127.0.0.1 that nobody had a moment ago, for TCP and for UDP. The kernel gives it to nobody who
+    asks for any port, as connections and other servers do: it stays free but for others who call this."""
+    first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    while True:
+        port = random.randrange(first // 2, first)
+        with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
+            try:
+                tcp.bind(("127.0.0.1", port))
+                udp.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 class Notify:

@@ -227,7 +227,7 @@ class Run:
             if not gone and not orderly and self.random.random() < 0.1:
                 # Without its spawner provostd ends, and tells the service manager so.
                 self.kill_one(("spawner",))
-                gone = select.select([ended], [], [], 10 * SLOW)[0]
+                gone = select.select([ended], [], [], 60 * SLOW)[0]
                 assert gone, f"provostd goes on without a spawner: {self.one.log_text()[-3000:]}"
         finally:
             os.close(ended)

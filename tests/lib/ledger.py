@@ -146,8 +146,8 @@ class Ledger:
     def check(self, states, acknowledged):
         """The problems: each effect of an operation that is done is there once, of any other at most
         once; an operation that ended otherwise has taken back what it did, but for a parked one that was
-        replaced: what replaces it runs in full; what a step kept is what the next one was given. states: what the API shows of each operation; acknowledged: operations by
-        event id, "SERVICE-KIND"."""
+        replaced: what replaces it runs in full; what a step kept is what the next one was given. states:
+        what the API shows of each operation; acknowledged: operations by event id, "SERVICE-KIND"."""
         counts = collections.Counter()
         of_steps = collections.Counter()
         problems = list(self.problems)

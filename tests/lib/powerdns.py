@@ -3,28 +3,16 @@
 
 import json
 import shutil
-import socket
 import subprocess
 import time
 import urllib.error
 import urllib.request
 
+from daemon import SLOW, free_port
+
 SCHEMA = "/usr/share/pdns-backend-sqlite3/schema/schema.sqlite3.sql"
 MISSING = next((program for program in ("pdns_server", "sqlite3", "dig")
                 if shutil.which(program, path="/usr/sbin:/usr/bin:/sbin:/bin") is None), None)
-
-
-def free_port():
-    """A port that is free for TCP and for UDP."""
-    while True:
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp, \
-                socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-            tcp.bind(("127.0.0.1", 0))
-            try:
-                udp.bind(tcp.getsockname())
-            except OSError:
-                continue
-            return tcp.getsockname()[1]
 
 
 class PowerDNS:
@@ -60,7 +48,7 @@ class PowerDNS:
             self.process = subprocess.Popen(
                 [shutil.which("pdns_server", path="/usr/sbin:/usr/bin"),
                  f"--config-dir={self.folder}"], stdout=log, stderr=log, stdin=subprocess.DEVNULL)
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60 * SLOW
         while not self.answers():
             log = (self.folder / "log").read_text()
             assert time.monotonic() < deadline, log
@@ -86,7 +74,7 @@ class PowerDNS:
     def stop(self):
         if self.process is not None:
             self.process.terminate()
-            self.process.wait(20)
+            self.process.wait(60 * SLOW)
             self.process = None
 
     def api(self, method, path, body=None):
@@ -94,7 +82,7 @@ class PowerDNS:
             f"{self.url}/api/v1/servers/localhost{path}", method=method,
             data=None if body is None else json.dumps(body).encode(),
             headers={"X-API-Key": self.key, "Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=60 * SLOW) as answer:
             text = answer.read()
             return json.loads(text) if text else None
 

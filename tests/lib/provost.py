@@ -189,9 +189,9 @@ class Provost(daemon.Daemon):
     def await_waiting(self, kind, service, why, timeout_s=60 * SLOW, **service_members):
         """Fires an event and gives the operation once it waits for this reason."""
         deadline = time.monotonic() + timeout_s
+        op = self.event(kind, service, **service_members)["operation"]
         while True:
-            op = self.event(kind, service, wait_s=1, **service_members)["operation"]
-            shown = self.operation(op)
+            shown = self.operation(op, headers={"Prefer": "wait=1"})
             if (shown["wait"] or {}).get("why") == why:
                 return shown
             assert time.monotonic() < deadline, shown

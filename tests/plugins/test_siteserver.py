@@ -25,7 +25,7 @@ class Backend:
         request = urllib.request.Request(
             self.url + path, method=method, data=json.dumps(body).encode() if body else None,
             headers={"Authorization": "Bearer t"})
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             text = answer.read()
             return json.loads(text) if text else None
 
