@@ -1,27 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A plugin that waits for its backend to call. Its one step tells the backend the URL of a signal,
  * and everybody else too; once the signal is there, the backend gets to hear what it said. */
+#include "tests/plugins/member.h"
+
 #include <provost/plugin.h>
 
 #include <stdio.h>
 #include <string.h>
-
-/* The value of a string member, found by text: this module has no library but the C library. */
-static int member(const char *json, const char *name, char *out, size_t size)
-{
-    char key[64];
-    snprintf(key, sizeof(key), "\"%s\"", name);
-    const char *at = strstr(json, key);
-    at = at ? strchr(at + strlen(key), '"') : NULL;
-    const char *end = at ? strchr(at + 1, '"') : NULL;
-    if (!end || (size_t)(end - at) > size) {
-        out[0] = '\0';
-        return -1;
-    }
-    memcpy(out, at + 1, (size_t)(end - at) - 1);
-    out[end - at - 1] = '\0';
-    return 0;
-}
 
 static int post(struct provost_call *call, const char *path, const char *body)
 {

@@ -2,6 +2,8 @@
 /* A plugin that does what no plugin should. The product field `how` says what its step `act` does;
  * the steps before it are harmless, so that there are completed steps and neighbours at other
  * places. */
+#include "tests/plugins/member.h"
+
 #include <provost/plugin.h>
 
 #include <signal.h>
@@ -9,23 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-/* The value of a string member, found by text: this module has no library but the C library. */
-static int member(const char *json, const char *name, char *out, size_t size)
-{
-    char key[64];
-    snprintf(key, sizeof(key), "\"%s\"", name);
-    const char *at = strstr(json, key);
-    at = at ? strchr(at + strlen(key), '"') : NULL;
-    const char *end = at ? strchr(at + 1, '"') : NULL;
-    if (!end || (size_t)(end - at) > size) {
-        out[0] = '\0';
-        return -1;
-    }
-    memcpy(out, at + 1, (size_t)(end - at) - 1);
-    out[end - at - 1] = '\0';
-    return 0;
-}
 
 /* POST to the backend of the test, which notes it. */
 static int call_backend(struct provost_call *call, const char *what)

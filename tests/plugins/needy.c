@@ -2,6 +2,8 @@
 /* A plugin that declares every need. Its constructor, a step and a query try what its settings
  * name and more, and the query `tried` answers with what each attempt came to: the name of its
  * errno, or "done". */
+#include "tests/plugins/member.h"
+
 #include <provost/plugin.h>
 
 #include <errno.h>
@@ -19,15 +21,10 @@
 
 static char by_constructor[REPORT_BYTES];
 
-/* A setting that is a path, out of the settings' JSON. */
+/* A setting that is a path; "" when there is none. */
 static const char *setting(const char *settings, const char *name, char out[PATH_BYTES])
 {
-    char key[32];
-    snprintf(key, sizeof(key), "\"%s\":", name);
-    const char *at = settings != NULL ? strstr(settings, key) : NULL;
-    at = at != NULL ? strchr(at + strlen(key), '"') : NULL;
-    snprintf(out, PATH_BYTES, "%.*s", at != NULL ? (int)strcspn(at + 1, "\"") : 0,
-             at != NULL ? at + 1 : "");
+    member(settings, name, out, PATH_BYTES);
     return out;
 }
 
@@ -77,12 +74,14 @@ static size_t add(char *out, size_t len, const char *name, int result)
 /* Nobody has told it anything yet. */
 __attribute__((constructor)) static void at_load(void)
 {
+    char path[PATH_BYTES];
+    snprintf(path, sizeof(path), "/tmp/provost-needy-%ld", (long)getpid());
     size_t len = (size_t)snprintf(by_constructor, REPORT_BYTES, "{");
     len = add(by_constructor, len, "read", opened("/etc/login.defs", O_RDONLY));
-    len = add(by_constructor, len, "write", opened("/tmp/provost-needy", O_CREAT | O_WRONLY));
+    len = add(by_constructor, len, "write", opened(path, O_CREAT | O_WRONLY));
     len = add(by_constructor, len, "own", opened("own", O_CREAT | O_WRONLY));
     len = add(by_constructor, len, "exec", started("/bin/true"));
-    unlink("/tmp/provost-needy");
+    unlink(path);
     snprintf(by_constructor + len, REPORT_BYTES - len, "}");
 }
 
