@@ -6,6 +6,7 @@
 #define PV_TESTS_STARVE_H
 
 #include "core/base/alloc.h"
+#include "tests/unit/unit.h"
 
 #include <stdbool.h>
 
@@ -42,6 +43,21 @@ static inline bool starve_end(void)
 {
     starve_left = 0;
     return starve_hit;
+}
+
+/* Every allocation fails once, alone and with all that follow: at(of, n) has number n fail, and is
+ * false when there were fewer. There are more than `least`, and fewer than `most`. */
+static inline void starve_each(bool (*at)(const void *of, unsigned long n), const void *of,
+                               unsigned long least, unsigned long most)
+{
+    for (int mode = 0; mode < 2; mode++) {
+        starve_sticky = mode == 1;
+        unsigned long n = 1;
+        while (n < most && at(of, n)) {
+            n++;
+        }
+        assert_true(n > least && n < most);
+    }
 }
 
 #endif

@@ -16,6 +16,13 @@ static void make(struct rig *rig, const char *svc, const char *body, char out[SE
                "token", out, SESSION);
 }
 
+/* Service 1, and a session of it. */
+static void make_both(struct rig *rig, const char *body, char svc[40], char token[SESSION])
+{
+    rig_make(rig, "1", "site", "basic", svc);
+    make(rig, svc, body, token);
+}
+
 static void reaches_its_service_and_nothing_else(void **state)
 {
     struct rig *rig = *state;
@@ -153,8 +160,7 @@ static void ends_with_time(void **state)
     struct rig *rig = *state;
     char svc[40];
     char token[SESSION];
-    rig_make(rig, "1", "site", "basic", svc);
-    make(rig, svc, "{\"customer\":\"7\",\"expires_in\":\"1ms\"}", token);
+    make_both(rig, "{\"customer\":\"7\",\"expires_in\":\"1ms\"}", svc, token);
     struct reply *r = rig_call_as(rig, token, "GET", path_of("/v1/services/%s", svc), NULL, NULL);
     while (r->status == 200) { /* at once, or as soon as the millisecond is over */
         reply_free(r);
@@ -169,8 +175,7 @@ static void is_not_forged(void **state)
     struct rig *rig = *state;
     char svc[40];
     char token[SESSION];
-    rig_make(rig, "1", "site", "basic", svc);
-    make(rig, svc, "{\"customer\":\"7\"}", token);
+    make_both(rig, "{\"customer\":\"7\"}", svc, token);
     const char *path = path_of("/v1/services/%s", svc);
     size_t len = strlen(token);
     for (size_t i = 16; i < len; i += 9) {
@@ -234,14 +239,12 @@ static void is_ended(void **state)
     char first[SESSION];
     char second[SESSION];
     char elsewhere[SESSION];
-    rig_make(rig, "1", "site", "basic", svc);
+    make_both(rig, "{\"customer\":\"7\"}", svc, first);
     rig_make(rig, "2", "site", "basic", other);
-    make(rig, svc, "{\"customer\":\"7\"}", first);
     make(rig, other, "{\"customer\":\"8\"}", elsewhere);
-    const char *path = path_of("/v1/services/%s/sessions", svc);
     char shown[100];
     char ends[100];
-    snprintf(ends, sizeof(ends), "%s", path);
+    snprintf(ends, sizeof(ends), "/v1/services/%s/sessions", svc);
     snprintf(shown, sizeof(shown), "/v1/services/%s", svc);
     rig_expect(rig, first, "GET", shown, NULL, 200);
     /* by whoever may make them, of its own source; another session may not */
@@ -270,7 +273,8 @@ static void is_ended(void **state)
     reply_free(r);
     /* those of the admin socket end as well */
     make(rig, svc, "{\"customer\":\"7\"}", first);
-    reply_expect(r = rig_admin(rig, "DELETE", ends, NULL, NULL), 200);
+    r = rig_admin(rig, "DELETE", ends, NULL, NULL);
+    reply_expect(r, 200);
     reply_free(r);
     reply_refused(rig_call_as(rig, first, "GET", shown, NULL, NULL), 401, "unauthorized");
     reply_refused(
@@ -283,8 +287,7 @@ static void survives_without_memory(void **state)
     struct rig *rig = *state;
     char svc[40];
     char token[SESSION];
-    rig_make(rig, "1", "site", "basic", svc);
-    make(rig, svc, "{\"customer\":\"7\"}", token);
+    make_both(rig, "{\"customer\":\"7\"}", svc, token);
     char made[100];
     char shown[100];
     snprintf(made, sizeof(made), "/v1/services/%s/sessions", svc);
@@ -317,8 +320,7 @@ static void takes_no_room_of_tokens(void **state)
     struct rig *rig = *state;
     char svc[40];
     char token[SESSION];
-    rig_make(rig, "1", "site", "basic", svc);
-    make(rig, svc, "{\"customer\":\"7\"}", token);
+    make_both(rig, "{\"customer\":\"7\"}", svc, token);
     size_t tokens = rig->api->tokens.map.count;
     assert_true(tokens > 0);
     rig_expect(rig, token, "GET", path_of("/v1/services/%s", svc), NULL, 200);

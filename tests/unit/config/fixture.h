@@ -13,9 +13,9 @@ struct fixture {
     unsigned described;          /* how often it was asked */
 };
 
-/* cmocka's set-up and tear-down of a test: *state is the fixture. */
 /* What a program of tests needs before its first one; not 0: it failed. */
 int fixture_begin(void);
+/* cmocka's set-up and tear-down of a test: *state is the fixture. */
 int fixture_open(void **state);
 int fixture_close(void **state);
 /* Writes DIR/name (its folders are made). */

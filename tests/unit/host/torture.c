@@ -222,9 +222,9 @@ static bool is_clear(const struct kit_outcome *o)
              strstr(o->text, "out of memory") != NULL || o->text[0] == '\0'));
 }
 
-/* Allocation n fails; false: there were fewer. */
-static bool fails_at(const char *name, unsigned long n)
+static bool fails_at(const void *of, unsigned long n)
 {
+    const char *name = of;
     kit_start(&kit, &plugin, NULL);
     kit.answer = hear;
     assert_non_null(pv_buf_reserve(&kit.in, 65536));
@@ -251,38 +251,24 @@ static bool fails_at(const char *name, unsigned long n)
     return reached;
 }
 
-/* For every n: that one, and that one with all after it. There are more than `least`. */
-static void torture(bool (*at)(const char *name, unsigned long n), const char *name,
-                    unsigned long least)
-{
-    for (int mode = 0; mode < 2; mode++) {
-        starve_sticky = mode == 1;
-        unsigned long n = 1;
-        while (n < MOST && at(name, n)) {
-            n++;
-        }
-        assert_true(n > least && n < MOST);
-    }
-}
-
 static void questions(void **state)
 {
     (void)state;
-    torture(fails_at, "asks", 3);
+    starve_each(fails_at, "asks", 3, MOST);
 }
 
 static void requests(void **state)
 {
     (void)state;
     server_start(&server, NULL);
-    torture(fails_at, "reaches", 3);
+    starve_each(fails_at, "reaches", 3, MOST);
     server_stop(&server);
 }
 
 static void programs(void **state)
 {
     (void)state;
-    torture(fails_at, "starts", 3);
+    starve_each(fails_at, "starts", 3, MOST);
 }
 
 /* ---- what is secret stays so, and what is right stays so, however little memory there is ---- */
@@ -350,7 +336,7 @@ static void expect_no_secret(unsigned long n, const char *where, const char *tex
     }
 }
 
-static bool keeps_secrets_at(const char *name, unsigned long n)
+static bool keeps_secrets_at(const void *name, unsigned long n)
 {
     struct pv_buf out;
     const struct pv_wire_hello hello = kit_hello(SETTINGS);
@@ -391,7 +377,7 @@ static void secrets_stay_secret(void **state)
     (void)state;
     const struct pv_reach reach = {0};
     kit_reach = &reach;
-    torture(keeps_secrets_at, "shows", 60);
+    starve_each(keeps_secrets_at, "shows", 60, MOST);
     kit_reach = NULL;
 }
 

@@ -217,6 +217,23 @@ static void make_service(struct rig *rig, unsigned service)
                                         .sequence = 10});
 }
 
+static int poke(struct rig *rig)
+{
+    pv_notifier_poke(rig->notifier);
+    turn(rig);
+    return 0;
+}
+
+/* One notification is under way. */
+static void set_up_with_a_post(struct rig *rig)
+{
+    set_up(rig);
+    make_service(rig, 1);
+    tell(rig, 1, 1);
+    poke(rig);
+    assert_int_equal(rig->post_count, 1);
+}
+
 static struct pv_notifier_counters counters(const struct rig *rig)
 {
     struct pv_notifier_counters c;
@@ -259,8 +276,7 @@ static void a_subscriber_that_is_down_for_hours(void **state)
         tell(&rig, i, 2);
     }
     int64_t begun_ms = rig.now_ms;
-    pv_notifier_poke(rig.notifier);
-    turn(&rig);
+    poke(&rig);
     assert_int_equal(rig.post_count, 4); /* max_in_flight */
     while (rig.now_ms < begun_ms + 5 * HOUR_MS) {
         answer(&rig, 0, -1);
@@ -287,12 +303,8 @@ static void after_three_days_it_is_given_up(void **state)
 {
     (void)state;
     struct rig rig;
-    set_up(&rig);
-    make_service(&rig, 1);
-    tell(&rig, 1, 1);
+    set_up_with_a_post(&rig);
     int64_t begun_ms = rig.now_ms;
-    pv_notifier_poke(rig.notifier);
-    turn(&rig);
     char first[64];
     memcpy(first, rig.last_id, sizeof(first));
     while (counters(&rig).undelivered == 0) {
@@ -322,12 +334,7 @@ static void what_is_given_up_late_is_kept_as_long(void **state)
 {
     (void)state;
     struct rig rig;
-    set_up(&rig);
-    make_service(&rig, 1);
-    tell(&rig, 1, 1);
-    pv_notifier_poke(rig.notifier);
-    turn(&rig);
-    assert_int_equal(rig.post_count, 1);
+    set_up_with_a_post(&rig);
     rig.now_ms += 1000 * HOUR_MS;
     answer(&rig, 500, -1);
     assert_int_equal(counters(&rig).undelivered, 1);
@@ -344,11 +351,7 @@ static void retry_after_is_honoured(void **state)
 {
     (void)state;
     struct rig rig;
-    set_up(&rig);
-    make_service(&rig, 1);
-    tell(&rig, 1, 1);
-    pv_notifier_poke(rig.notifier);
-    turn(&rig);
+    set_up_with_a_post(&rig);
     int64_t begun_ms = rig.now_ms;
     answer(&rig, 429, 600000);
     while (rig.post_count == 0) {
@@ -363,12 +366,7 @@ static void a_removed_subscriber_is_let_go(void **state)
 {
     (void)state;
     struct rig rig;
-    set_up(&rig);
-    make_service(&rig, 1);
-    tell(&rig, 1, 1);
-    pv_notifier_poke(rig.notifier);
-    turn(&rig);
-    assert_int_equal(rig.post_count, 1);
+    set_up_with_a_post(&rig);
     assert_int_equal(pv_notifier_set(rig.notifier, NULL, 0), 0);
     assert_int_equal(rig.post_count, 0); /* canceled */
     turn(&rig);
@@ -380,11 +378,7 @@ static void the_store_refuses_for_a_while(void **state)
 {
     (void)state;
     struct rig rig;
-    set_up(&rig);
-    make_service(&rig, 1);
-    tell(&rig, 1, 1);
-    pv_notifier_poke(rig.notifier);
-    turn(&rig);
+    set_up_with_a_post(&rig);
     pv_mem_store_fail(rig.store, PV_ENOSPACE);
     answer(&rig, 204, -1);
     pv_mem_store_fail(rig.store, 0);
@@ -392,8 +386,7 @@ static void the_store_refuses_for_a_while(void **state)
         wake(&rig); /* it could not be noted: it is sent again */
     }
     answer(&rig, 204, -1);
-    pv_notifier_poke(rig.notifier);
-    turn(&rig);
+    poke(&rig);
     assert_int_equal(rig.post_count, 0);
     assert_int_equal(rig.attempts, 2);
     tear_down(&rig);
@@ -422,13 +415,6 @@ static int subscribe(struct rig *rig)
     int status = pv_notifier_set(rig->notifier, rig->list, 1);
     turn(rig);
     return status;
-}
-
-static int poke(struct rig *rig)
-{
-    pv_notifier_poke(rig->notifier);
-    turn(rig);
-    return 0;
 }
 
 static int answer_500(struct rig *rig)
@@ -472,8 +458,9 @@ static void go_on(struct rig *rig, uint64_t delivered, bool disabled, int (*repl
     }
 }
 
-static bool starves_at(unsigned long n)
+static bool starves_at(const void *of, unsigned long n)
 {
+    (void)of;
     struct rig rig;
     set_up_store(&rig);
     make_service(&rig, 1);
@@ -510,14 +497,7 @@ static bool starves_at(unsigned long n)
 static void whatever_allocation_fails_all_is_delivered(void **state)
 {
     (void)state;
-    for (int mode = 0; mode < 2; mode++) {
-        starve_sticky = mode == 1;
-        unsigned long n = 1;
-        while (n < MOST && starves_at(n)) {
-            n++;
-        }
-        assert_true(n > 50 && n < MOST);
-    }
+    starve_each(starves_at, NULL, 50, MOST);
 }
 
 int main(void)

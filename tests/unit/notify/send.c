@@ -124,9 +124,9 @@ static void a_canceled_one_says_nothing(void **state)
     assert_int_equal(rig.calls, 0);
 }
 
-/* Allocation n fails; false: there were fewer. */
-static bool fails_at(unsigned long n)
+static bool fails_at(const void *of, unsigned long n)
 {
+    (void)of;
     struct rig rig;
     open_rig(&rig);
     starve_at(n);
@@ -147,14 +147,7 @@ static bool fails_at(unsigned long n)
 static void memory_runs_out(void **state)
 {
     (void)state;
-    for (int mode = 0; mode < 2; mode++) {
-        starve_sticky = mode == 1;
-        unsigned long n = 1;
-        while (n < MOST && fails_at(n)) {
-            n++;
-        }
-        assert_true(n > 10 && n < MOST);
-    }
+    starve_each(fails_at, NULL, 10, MOST);
 }
 
 int main(void)
