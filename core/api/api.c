@@ -232,27 +232,24 @@ static void end_found(struct pv_req *req)
         pv_call_fail_status(call, req->status, &req->err, "service");
         return;
     }
-    const struct pv_token ended = {.expires_ms = call->r.token.token.revoked_ms};
-    pv_token_cache_put(&call->api->ends, pv_session_key(call->session->service),
-                       pv_mono_ms(&call->api->o.clock), &ended);
+    int64_t ended_ms = call->r.token.token.revoked_ms;
+    pv_session_ends_put(call, call->session->service, ended_ms);
     pv_call_req_done(call);
-    go_on(call, ended.expires_ms);
+    go_on(call, ended_ms);
 }
 
 static void find_end(struct pv_call *call)
 {
-    struct pv_api *api = call->api;
     struct pv_id service = call->session->service;
-    struct pv_token ended;
-    if (pv_token_cache_get(&api->ends, pv_session_key(service), pv_mono_ms(&api->o.clock),
-                           &ended)) {
-        go_on(call, ended.expires_ms);
+    int64_t ended_ms = 0;
+    if (pv_session_ends_get(call, service, &ended_ms)) {
+        go_on(call, ended_ms);
         return;
     }
     pv_call_req(call, PV_REQ_TOKEN, end_found);
     call->r.token.what = PV_TOKEN_SESSIONS;
     call->r.token.token.id = service;
-    call->r.token.now_ms = pv_wall_ms(&api->o.clock);
+    call->r.token.now_ms = pv_wall_ms(&call->api->o.clock);
     pv_call_submit(call);
 }
 
@@ -395,7 +392,7 @@ void pv_api_part_closed(struct pv_api *api)
     void (*closed)(void *user) = api->closed;
     void *user = api->closed_user;
     pv_token_cache_done(&api->tokens);
-    pv_token_cache_done(&api->ends);
+    pv_session_ends_done(&api->ends);
     pv_limits_done(&api->limits);
     pv_limits_done(&api->failures);
     pv_heap_done(&api->waits);
@@ -453,7 +450,7 @@ int pv_api_new(const struct pv_api_options *options, struct pv_api **ret_api, st
     pv_list_init(&api->streams.all);
     pv_heap_init(&api->waits);
     pv_token_cache_init(&api->tokens);
-    pv_token_cache_init(&api->ends);
+    pv_session_ends_init(&api->ends);
     pv_limits_init(&api->limits);
     pv_limits_init(&api->failures);
     const struct pv_config_http *http = &options->config->http;

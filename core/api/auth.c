@@ -2,7 +2,6 @@
 /* Scopes, tokens and the cache of tokens. */
 #include "core/api/auth.h"
 
-#include "core/base/alloc.h"
 #include "core/base/secret.h"
 
 #include <string.h>
@@ -105,93 +104,39 @@ bool pv_source_valid(struct pv_str name)
 
 /* ---- the cache ---- */
 
-struct entry {
-    struct pv_map_node node;
-    struct pv_link link;
-    struct pv_hash hash;
-    int64_t loaded_ms;
-    struct pv_token token;
-};
-
 void pv_token_cache_init(struct pv_token_cache *cache)
 {
-    pv_map_init(&cache->map);
-    pv_list_init(&cache->order);
-}
-
-static void entry_drop(struct pv_token_cache *cache, struct entry *entry)
-{
-    pv_map_remove(&cache->map, &entry->node);
-    pv_list_remove(&entry->link);
-    pv_free(entry);
+    pv_recent_init(&cache->recent, sizeof(struct pv_hash), sizeof(struct pv_token));
 }
 
 void pv_token_cache_done(struct pv_token_cache *cache)
 {
-    while (!pv_list_empty(&cache->order)) {
-        entry_drop(cache, PV_CONTAINER(cache->order.next, struct entry, link));
-    }
-    pv_map_done(&cache->map);
-}
-
-static struct pv_str key_of(const struct pv_hash *hash)
-{
-    return (struct pv_str){(const char *)hash->b, sizeof(hash->b)};
+    pv_recent_done(&cache->recent);
 }
 
 bool pv_token_cache_get(struct pv_token_cache *cache, struct pv_hash hash, int64_t now_mono_ms,
                         struct pv_token *ret)
 {
-    struct pv_map_node *node = pv_map_get(&cache->map, key_of(&hash));
-    if (node == NULL) {
-        return false;
-    }
-    struct entry *entry = PV_CONTAINER(node, struct entry, node);
-    if (now_mono_ms - entry->loaded_ms >= PV_TOKEN_CACHE_MS) {
-        entry_drop(cache, entry);
-        return false;
-    }
-    *ret = entry->token;
-    return true;
+    return pv_recent_get(&cache->recent, &hash, now_mono_ms, ret);
 }
 
 bool pv_token_cache_knows(const struct pv_token_cache *cache, struct pv_hash hash)
 {
-    return pv_map_get(&cache->map, key_of(&hash)) != NULL;
+    return pv_recent_knows(&cache->recent, &hash);
 }
 
 void pv_token_cache_put(struct pv_token_cache *cache, struct pv_hash hash, int64_t now_mono_ms,
                         const struct pv_token *token)
 {
-    struct pv_map_node *node = pv_map_get(&cache->map, key_of(&hash));
-    if (node != NULL) {
-        entry_drop(cache, PV_CONTAINER(node, struct entry, node));
-    }
-    if (cache->map.count >= PV_TOKEN_CACHE_MAX) {
-        entry_drop(cache, PV_CONTAINER(cache->order.next, struct entry, link));
-    }
-    struct entry *entry = pv_calloc(1, sizeof(*entry));
-    if (entry == NULL) {
-        return;
-    }
-    entry->hash = hash;
-    entry->loaded_ms = now_mono_ms;
-    entry->token = *token;
-    if (pv_map_add(&cache->map, &entry->node, key_of(&entry->hash)) != 0) {
-        pv_free(entry);
-        return;
-    }
-    pv_list_push(&cache->order, &entry->link);
+    pv_recent_put(&cache->recent, &hash, now_mono_ms, token);
+}
+
+static bool has_id(const void *token, const void *id)
+{
+    return pv_id_eq(((const struct pv_token *)token)->id, *(const struct pv_id *)id);
 }
 
 void pv_token_cache_drop(struct pv_token_cache *cache, struct pv_id id)
 {
-    struct pv_link *next = NULL;
-    for (struct pv_link *at = cache->order.next; at != &cache->order; at = next) {
-        next = at->next;
-        struct entry *entry = PV_CONTAINER(at, struct entry, link);
-        if (pv_id_eq(entry->token.id, id)) {
-            entry_drop(cache, entry);
-        }
-    }
+    pv_recent_drop(&cache->recent, has_id, &id);
 }

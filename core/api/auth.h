@@ -3,6 +3,7 @@
 #ifndef PV_API_AUTH_H
 #define PV_API_AUTH_H
 
+#include "core/api/recent.h"
 #include "core/base/buf.h"
 #include "core/engine/store.h"
 
@@ -70,13 +71,8 @@ struct pv_token {
     int64_t burst;
 };
 
-#define PV_TOKEN_CACHE_MAX 1024
-#define PV_TOKEN_CACHE_MS                                                                          \
-    30000 /* after that the store is asked again: another node may have revoked it */
-
 struct pv_token_cache {
-    struct pv_map map;
-    struct pv_link order; /* the oldest first */
+    struct pv_recent recent; /* struct pv_token, by the hash of its text */
 };
 
 void pv_token_cache_init(struct pv_token_cache *cache);

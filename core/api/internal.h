@@ -42,15 +42,20 @@ struct pv_streams {
     uv_timer_t beat;
 };
 
+/* Until when sessions of services were ended: pv_session_ends_… */
+struct pv_session_ends {
+    struct pv_recent recent; /* int64_t wall clock in ms, by struct pv_id of the service */
+};
+
 struct pv_api {
     struct pv_api_options o;
     struct pv_httpd *httpd;
     struct pv_token_cache tokens;
-    struct pv_token_cache ends; /* of sessions, by pv_session_key */
-    struct pv_limits limits;    /* calls, by token */
-    struct pv_limits failures;  /* tokens that were none, by address */
-    struct pv_link calls;       /* struct pv_call.link */
-    int64_t public_ms;          /* token bucket of public queries: when it was last filled */
+    struct pv_session_ends ends;
+    struct pv_limits limits;   /* calls, by token */
+    struct pv_limits failures; /* tokens that were none, by address */
+    struct pv_link calls;      /* struct pv_call.link */
+    int64_t public_ms;         /* token bucket of public queries: when it was last filled */
     double public_tokens;
     struct pv_heap waits; /* struct pv_call.wait.deadline */
     uv_timer_t timer;     /* the first of them */

@@ -94,14 +94,31 @@ int pv_session_read(struct pv_call *call, struct pv_str text, struct pv_session 
     return status != 0 ? status : decode(plain, ret_session);
 }
 
-/* ---- what it reaches ---- */
+/* ---- ends that are known ---- */
 
-struct pv_hash pv_session_key(struct pv_id service)
+void pv_session_ends_init(struct pv_session_ends *ends)
 {
-    const struct pv_str parts[] = {PV_STR("sessions of"),
-                                   {(const char *)service.b, sizeof(service.b)}};
-    return pv_sha256_parts(parts, 2);
+    pv_recent_init(&ends->recent, sizeof(struct pv_id), sizeof(int64_t));
 }
+
+void pv_session_ends_done(struct pv_session_ends *ends)
+{
+    pv_recent_done(&ends->recent);
+}
+
+bool pv_session_ends_get(struct pv_call *call, struct pv_id service, int64_t *ret_ended_ms)
+{
+    struct pv_api *api = call->api;
+    return pv_recent_get(&api->ends.recent, &service, pv_mono_ms(&api->o.clock), ret_ended_ms);
+}
+
+void pv_session_ends_put(struct pv_call *call, struct pv_id service, int64_t ended_ms)
+{
+    struct pv_api *api = call->api;
+    pv_recent_put(&api->ends.recent, &service, pv_mono_ms(&api->o.clock), &ended_ms);
+}
+
+/* ---- what it reaches ---- */
 
 bool pv_session_may(struct pv_call *call)
 {
@@ -228,10 +245,9 @@ static bool customer_valid(struct pv_str customer)
 /* Behind the end of those before it, also within the same millisecond. */
 static int64_t made_now(struct pv_call *call, struct pv_id service, int64_t now_ms)
 {
-    struct pv_token ended;
-    bool known = pv_token_cache_get(&call->api->ends, pv_session_key(service),
-                                    pv_mono_ms(&call->api->o.clock), &ended);
-    return known && ended.expires_ms >= now_ms ? ended.expires_ms + 1 : now_ms;
+    int64_t ended_ms = 0;
+    bool known = pv_session_ends_get(call, service, &ended_ms);
+    return known && ended_ms >= now_ms ? ended_ms + 1 : now_ms;
 }
 
 static void post_session(struct pv_call *call)
@@ -295,9 +311,7 @@ static void sessions_ended(struct pv_req *req)
         pv_call_fail_status(call, req->status, &req->err, "service");
         return;
     }
-    const struct pv_token ended = {.expires_ms = row->revoked_ms};
-    pv_token_cache_put(&call->api->ends, pv_session_key(row->id), pv_mono_ms(&call->api->o.clock),
-                       &ended);
+    pv_session_ends_put(call, row->id, row->revoked_ms);
     pv_streams_end_sessions(call->api, row->id, row->revoked_ms);
     pv_buf_char(&call->out, '{');
     pv_show_id(&call->out, "service", "svc", row->id);

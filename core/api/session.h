@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A customer's session: a token for one service, for a browser, for minutes. What it
- * may do is sealed in its text under a key of the store, so that it survives restarts and every
- * daemon of the store takes it; stored is only until when the sessions of a service were ended.
- * Loop thread. */
+/* A customer's session: a token for one service, for a browser, for minutes. What it may do is
+ * sealed in its text under a key of the store, so that it survives restarts and every daemon of the
+ * store takes it; stored is only until when the sessions of a service were ended. Loop thread. */
 #ifndef PV_API_SESSION_H
 #define PV_API_SESSION_H
 
@@ -37,8 +36,12 @@ int pv_session_write(struct pv_call *call, const struct pv_session *session,
 /* Into the call's arena. PV_ECRYPTO, PV_EINVAL: it is none of ours; PV_ENOMEM. */
 int pv_session_read(struct pv_call *call, struct pv_str text,
                     struct pv_session *ret_session) PV_MUST_CHECK;
-/* Where pv_api.ends has until when sessions of a service have ended: its expires_ms. */
-struct pv_hash pv_session_key(struct pv_id service);
+/* Until when sessions of a service were ended (0: never), as far as it is known. */
+void pv_session_ends_init(struct pv_session_ends *ends);
+void pv_session_ends_done(struct pv_session_ends *ends);
+/* false: it is not; ask the store. */
+bool pv_session_ends_get(struct pv_call *call, struct pv_id service, int64_t *ret_ended_ms);
+void pv_session_ends_put(struct pv_call *call, struct pv_id service, int64_t ended_ms);
 /* May the session go on to this route (its args decoded)? false: it has been answered. */
 bool pv_session_may(struct pv_call *call);
 

@@ -90,14 +90,14 @@ static void remembers_for_a_while(void **state)
     pv_token_cache_init(&cache);
     assert_false(pv_token_cache_get(&cache, hash_of(7), 0, &found));
     pv_token_cache_put(&cache, hash_of(7), 1000, &token);
-    assert_true(pv_token_cache_get(&cache, hash_of(7), 1000 + PV_TOKEN_CACHE_MS - 1, &found));
+    assert_true(pv_token_cache_get(&cache, hash_of(7), 1000 + PV_RECENT_MS - 1, &found));
     assert_int_equal(found.scopes, 7);
-    assert_false(pv_token_cache_get(&cache, hash_of(7), 1000 + PV_TOKEN_CACHE_MS, &found));
-    assert_int_equal(cache.map.count, 0); /* what is too old is gone */
+    assert_false(pv_token_cache_get(&cache, hash_of(7), 1000 + PV_RECENT_MS, &found));
+    assert_int_equal(cache.recent.map.count, 0); /* what is too old is gone */
     token.scopes = 9;
     pv_token_cache_put(&cache, hash_of(7), 50000, &token);
     pv_token_cache_put(&cache, hash_of(7), 50001, &token); /* the same again replaces it */
-    assert_int_equal(cache.map.count, 1);
+    assert_int_equal(cache.recent.map.count, 1);
     pv_token_cache_drop(&cache, token.id);
     assert_false(pv_token_cache_get(&cache, hash_of(7), 50002, &found));
     pv_token_cache_done(&cache);
@@ -109,11 +109,11 @@ static void forgets_the_oldest(void **state)
     struct pv_token_cache cache;
     struct pv_token found;
     pv_token_cache_init(&cache);
-    for (unsigned n = 0; n < PV_TOKEN_CACHE_MAX + 10; n++) {
+    for (unsigned n = 0; n < PV_RECENT_MAX + 10; n++) {
         struct pv_token token = token_of(n);
         pv_token_cache_put(&cache, hash_of(n), 1, &token);
     }
-    assert_int_equal(cache.map.count, PV_TOKEN_CACHE_MAX);
+    assert_int_equal(cache.recent.map.count, PV_RECENT_MAX);
     assert_false(pv_token_cache_get(&cache, hash_of(9), 1, &found));
     assert_true(pv_token_cache_get(&cache, hash_of(10), 1, &found));
     pv_token_cache_done(&cache);

@@ -321,12 +321,12 @@ static void takes_no_room_of_tokens(void **state)
     char svc[40];
     char token[SESSION];
     make_both(rig, "{\"customer\":\"7\"}", svc, token);
-    size_t tokens = rig->api->tokens.map.count;
+    size_t tokens = rig->api->tokens.recent.map.count;
     assert_true(tokens > 0);
     rig_expect(rig, token, "GET", path_of("/v1/services/%s", svc), NULL, 200);
     rig_expect(rig, token, "DELETE", path_of("/v1/services/%s/sessions", svc), NULL, 200);
-    assert_int_equal(rig->api->tokens.map.count, tokens);
-    assert_int_equal(rig->api->ends.map.count, 1);
+    assert_int_equal(rig->api->tokens.recent.map.count, tokens);
+    assert_int_equal(rig->api->ends.recent.map.count, 1);
 }
 
 /* ---- browsers ---- */
