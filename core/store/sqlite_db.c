@@ -152,7 +152,7 @@ static const char *const texts[PV_S_COUNT] = {
     [PV_S_TOKEN_LIST] = "SELECT " TOKEN " FROM tokens WHERE id>?1 ORDER BY id LIMIT ?2",
     [PV_S_PAUSE_ADD] = "INSERT OR REPLACE INTO paused VALUES(?1)",
     [PV_S_PAUSE_DEL] = "DELETE FROM paused WHERE instance=?1",
-    [PV_S_PAUSE_LIST] = "SELECT instance FROM paused ORDER BY instance",
+    [PV_S_PAUSE_LIST] = "SELECT instance FROM paused ORDER BY instance LIMIT ?1",
 };
 
 struct pv_sqlite_db *pv_sqlite_db_of(struct pv_rows *rows)
@@ -265,6 +265,61 @@ int pv_sqlite_one(struct pv_sqlite_db *db, sqlite3_stmt *stmt)
     bool row = false;
     int status = pv_sqlite_next(db, stmt, &row);
     return status || row ? status : PV_ENOTFOUND;
+}
+
+/* ---- lists ---- */
+
+/* Room for one more row in a list that grows; NULL: out of memory. */
+static void *add_row(char **list, size_t count, size_t *size, size_t bytes, struct pv_arena *arena)
+{
+    if (count == *size) {
+        size_t more = *size ? *size * 2 : 4;
+        char *bigger = pv_arena_alloc(arena, more * bytes);
+        if (!bigger) {
+            return NULL;
+        }
+        if (count > 0) {
+            memcpy(bigger, *list, count * bytes);
+        }
+        *list = bigger;
+        *size = more;
+    }
+    return memset(*list + count * bytes, 0, bytes);
+}
+
+void *pv_sqlite_list(struct pv_sqlite_db *db, sqlite3_stmt *stmt,
+                     const struct pv_sqlite_shape *shape, struct pv_arena *arena, size_t *ret_count,
+                     int *ret_status)
+{
+    char *list = NULL;
+    size_t count = 0;
+    size_t size = 0;
+    bool row = true;
+    int status = pv_sqlite_next(db, stmt, &row);
+    while (!status && row) {
+        void *one = add_row(&list, count, &size, shape->bytes, arena);
+        status = one ? shape->read(db, stmt, shape->of, arena, one) : PV_ENOMEM;
+        count++;
+        status = status ? status : pv_sqlite_next(db, stmt, &row);
+    }
+    sqlite3_reset(stmt);
+    *ret_count = status ? 0 : count;
+    *ret_status = status;
+    return status ? NULL : list;
+}
+
+void *pv_sqlite_list_n(struct pv_rows *rows, enum pv_stmt which, int64_t n,
+                       const struct pv_sqlite_shape *shape, struct pv_arena *arena,
+                       size_t *ret_count, int *ret_status)
+{
+    struct pv_sqlite_db *db = pv_sqlite_db_of(rows);
+    sqlite3_stmt *stmt = pv_sqlite_stmt(db, which, ret_status);
+    if (!stmt) {
+        *ret_count = 0;
+        return NULL;
+    }
+    sqlite3_bind_int64(stmt, 1, n);
+    return pv_sqlite_list(db, stmt, shape, arena, ret_count, ret_status);
 }
 
 /* ---- bind ---- */

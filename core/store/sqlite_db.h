@@ -233,9 +233,22 @@ int pv_sqlite_db_open(const struct pv_sqlite_options *options, struct pv_sqlite_
                       struct pv_logic *logic, struct pv_err *err) PV_MUST_CHECK;
 void pv_sqlite_db_close(struct pv_sqlite_db *db);
 
-/* A list in an arena that grows as rows come: makes room for one more. */
-int pv_sqlite_grow(struct pv_arena *arena, void **list, size_t count, size_t *size,
-                   size_t bytes) PV_MUST_CHECK;
+/* What a list of rows is made of. `read` fills one in, which is zeroed; `of` is the caller's. */
+struct pv_sqlite_shape {
+    size_t bytes; /* of one */
+    int (*read)(struct pv_sqlite_db *db, sqlite3_stmt *row, const void *of, struct pv_arena *arena,
+                void *ret);
+    const void *of;
+};
+/* All rows of a statement that is bound, in the arena; resets it. NULL when there is none, or when
+ * *ret_status says why not. */
+void *pv_sqlite_list(struct pv_sqlite_db *db, sqlite3_stmt *stmt,
+                     const struct pv_sqlite_shape *shape, struct pv_arena *arena, size_t *ret_count,
+                     int *ret_status);
+/* The same of a statement whose only parameter is a number. */
+void *pv_sqlite_list_n(struct pv_rows *rows, enum pv_stmt which, int64_t n,
+                       const struct pv_sqlite_shape *shape, struct pv_arena *arena,
+                       size_t *ret_count, int *ret_status);
 /* Runs a statement whose only parameter is a number. */
 int pv_sqlite_drop_n(struct pv_rows *rows, enum pv_stmt which, int64_t n) PV_MUST_CHECK;
 

@@ -119,28 +119,26 @@ static int sql_outbox_head(struct pv_rows *rows, struct pv_str subscriber, int64
     return status;
 }
 
-/* Runs a bound statement whose rows are an outbox's; those due until now_ms get their body. */
-static int read_rows(struct pv_sqlite_db *db, sqlite3_stmt *stmt, size_t limit, int64_t now_ms,
+/* Those due until then get their body. */
+static int read_due(struct pv_sqlite_db *db, sqlite3_stmt *stmt, const void *now_ms,
+                    struct pv_arena *arena, void *ret)
+{
+    struct pv_outbox_row *out = ret;
+    int status = read_row(stmt, arena, out);
+    if (!status && out->due_ms <= *(const int64_t *)now_ms) {
+        struct pv_identity identity = pv_identity_outbox(out->op, out->subscriber);
+        pv_column_sealed(db, stmt, 13, pv_identity_str(&identity), arena, &out->body, &status);
+    }
+    return status;
+}
+
+/* Runs a bound statement whose rows are an outbox's. */
+static int read_rows(struct pv_sqlite_db *db, sqlite3_stmt *stmt, int64_t now_ms,
                      struct pv_arena *arena, struct pv_outbox_row **ret, size_t *ret_count)
 {
-    struct pv_outbox_row *list = pv_arena_alloc(arena, limit * sizeof(*list) + 1);
-    int status = list ? PV_OK : PV_ENOMEM;
-    size_t count = 0;
-    for (bool row = true; row && !status;) {
-        status = pv_sqlite_next(db, stmt, &row);
-        if (!row || status) {
-            break;
-        }
-        struct pv_outbox_row *out = &list[count++];
-        status = read_row(stmt, arena, out);
-        if (!status && out->due_ms <= now_ms) {
-            struct pv_identity identity = pv_identity_outbox(out->op, out->subscriber);
-            pv_column_sealed(db, stmt, 13, pv_identity_str(&identity), arena, &out->body, &status);
-        }
-    }
-    sqlite3_reset(stmt);
-    *ret = list;
-    *ret_count = count;
+    const struct pv_sqlite_shape shape = {sizeof(**ret), read_due, &now_ms};
+    int status = PV_OK;
+    *ret = pv_sqlite_list(db, stmt, &shape, arena, ret_count, &status);
     return status;
 }
 
@@ -156,7 +154,7 @@ static int sql_outbox_take(struct pv_rows *rows, struct pv_str subscriber, int64
     }
     pv_bind_str(stmt, 1, subscriber);
     sqlite3_bind_int64(stmt, 2, (int64_t)limit);
-    return read_rows(db, stmt, limit, now_ms, arena, ret, ret_count);
+    return read_rows(db, stmt, now_ms, arena, ret, ret_count);
 }
 
 /* One of the statements whose parameters are a subscriber, a number and how many; no bodies. */
@@ -173,7 +171,7 @@ static int select_rows(struct pv_rows *rows, enum pv_stmt which, struct pv_str s
     pv_bind_str(stmt, 1, subscriber);
     sqlite3_bind_int64(stmt, 2, number);
     sqlite3_bind_int64(stmt, 3, (int64_t)limit);
-    return read_rows(db, stmt, limit, INT64_MIN, arena, ret, ret_count);
+    return read_rows(db, stmt, INT64_MIN, arena, ret, ret_count);
 }
 
 static int sql_outbox_list(struct pv_rows *rows, struct pv_str subscriber, uint64_t after,
@@ -203,7 +201,7 @@ static int sql_outbox_failed(struct pv_rows *rows, struct pv_str subscriber, siz
     }
     pv_bind_str(stmt, 1, subscriber);
     sqlite3_bind_int64(stmt, 2, (int64_t)limit);
-    return read_rows(db, stmt, limit, INT64_MIN, arena, ret, ret_count);
+    return read_rows(db, stmt, INT64_MIN, arena, ret, ret_count);
 }
 
 static int run_with(struct pv_rows *rows, enum pv_stmt which, struct pv_str name)
@@ -225,9 +223,12 @@ static int sql_outbox_drop(struct pv_rows *rows, struct pv_str subscriber)
 
 /* ---- subscribers ---- */
 
-static int read_subscriber(sqlite3_stmt *stmt, struct pv_arena *arena,
-                           struct pv_subscriber_row *row)
+static int read_subscriber(struct pv_sqlite_db *db, sqlite3_stmt *stmt, const void *of,
+                           struct pv_arena *arena, void *ret)
 {
+    (void)db;
+    (void)of;
+    struct pv_subscriber_row *row = ret;
     int status = PV_OK;
     *row = (struct pv_subscriber_row){
         .since_n = (uint64_t)sqlite3_column_int64(stmt, 1),
@@ -253,7 +254,7 @@ static int sql_subscriber_get(struct pv_rows *rows, struct pv_str name, struct p
     }
     pv_bind_str(stmt, 1, name);
     status = pv_sqlite_one(db, stmt);
-    status = status ? status : read_subscriber(stmt, arena, ret);
+    status = status ? status : read_subscriber(db, stmt, NULL, arena, ret);
     sqlite3_reset(stmt);
     return status;
 }
@@ -285,23 +286,13 @@ static int sql_subscriber_del(struct pv_rows *rows, struct pv_str name)
 static int sql_subscriber_list(struct pv_rows *rows, struct pv_arena *arena,
                                struct pv_subscriber_row **ret, size_t *ret_count)
 {
+    static const struct pv_sqlite_shape shape = {sizeof(**ret), read_subscriber, NULL};
     struct pv_sqlite_db *db = pv_sqlite_db_of(rows);
     int status = PV_OK;
     sqlite3_stmt *stmt = pv_sqlite_stmt(db, PV_S_SUBSCRIBER_LIST, &status);
-    struct pv_subscriber_row *list = pv_arena_alloc(arena, PV_SUBSCRIBERS_MAX * sizeof(*list));
-    if (!stmt || !list) {
-        return status ? status : PV_ENOMEM;
+    if (stmt) {
+        *ret = pv_sqlite_list(db, stmt, &shape, arena, ret_count, &status);
     }
-    size_t count = 0;
-    for (bool row = true; row && !status;) {
-        status = pv_sqlite_next(db, stmt, &row);
-        if (row && !status) {
-            status = read_subscriber(stmt, arena, &list[count++]);
-        }
-    }
-    sqlite3_reset(stmt);
-    *ret = list;
-    *ret_count = count;
     return status;
 }
 

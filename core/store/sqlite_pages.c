@@ -226,8 +226,12 @@ static int sql_audit_list(struct pv_rows *rows, const struct pv_filter *filter,
 
 /* ---- tokens, pauses ---- */
 
-static int read_token(sqlite3_stmt *stmt, struct pv_arena *arena, struct pv_token_row *row)
+static int read_token(struct pv_sqlite_db *db, sqlite3_stmt *stmt, const void *of,
+                      struct pv_arena *arena, void *ret)
 {
+    (void)db;
+    (void)of;
+    struct pv_token_row *row = ret;
     int status = PV_OK;
     pv_column_id(stmt, 0, &row->id);
     pv_column_str(stmt, 1, arena, &row->source, &status);
@@ -252,7 +256,7 @@ static int sql_token_by_id(struct pv_rows *rows, struct pv_id id, struct pv_aren
     }
     pv_bind_id(stmt, 1, &id);
     status = pv_sqlite_one(db, stmt);
-    status = status ? status : read_token(stmt, arena, ret);
+    status = status ? status : read_token(db, stmt, NULL, arena, ret);
     sqlite3_reset(stmt);
     return status;
 }
@@ -268,7 +272,7 @@ static int sql_token_by_hash(struct pv_rows *rows, struct pv_hash hash, struct p
     }
     pv_bind_hash(stmt, 1, &hash);
     status = pv_sqlite_one(db, stmt);
-    status = status ? status : read_token(stmt, arena, ret);
+    status = status ? status : read_token(db, stmt, NULL, arena, ret);
     sqlite3_reset(stmt);
     return status;
 }
@@ -296,25 +300,16 @@ static int sql_token_put(struct pv_rows *rows, const struct pv_token_row *row)
 static int sql_token_list(struct pv_rows *rows, struct pv_id after, size_t limit,
                           struct pv_arena *arena, struct pv_token_row **ret, size_t *ret_count)
 {
+    static const struct pv_sqlite_shape shape = {sizeof(**ret), read_token, NULL};
     struct pv_sqlite_db *db = pv_sqlite_db_of(rows);
     int status = PV_OK;
     sqlite3_stmt *stmt = pv_sqlite_stmt(db, PV_S_TOKEN_LIST, &status);
-    struct pv_token_row *list = pv_arena_alloc(arena, limit * sizeof(*list) + 1);
-    if (!stmt || !list) {
-        return status ? status : PV_ENOMEM;
+    if (!stmt) {
+        return status;
     }
     pv_bind_id(stmt, 1, &after);
     sqlite3_bind_int64(stmt, 2, (int64_t)limit);
-    size_t count = 0;
-    for (bool row = true; row && !status;) {
-        status = pv_sqlite_next(db, stmt, &row);
-        if (row) {
-            status = read_token(stmt, arena, &list[count++]);
-        }
-    }
-    sqlite3_reset(stmt);
-    *ret = list;
-    *ret_count = count;
+    *ret = pv_sqlite_list(db, stmt, &shape, arena, ret_count, &status);
     return status;
 }
 
@@ -332,40 +327,22 @@ static int sql_pause_put(struct pv_rows *rows, struct pv_str instance, bool paus
 
 #define MAX_PAUSED 4096
 
+static int read_paused(struct pv_sqlite_db *db, sqlite3_stmt *row, const void *of,
+                       struct pv_arena *arena, void *ret)
+{
+    (void)db;
+    (void)of;
+    int status = PV_OK;
+    pv_column_str(row, 0, arena, ret, &status);
+    return status;
+}
+
 static int sql_pause_list(struct pv_rows *rows, struct pv_arena *arena, struct pv_str **ret,
                           size_t *ret_count)
 {
-    struct pv_sqlite_db *db = pv_sqlite_db_of(rows);
+    static const struct pv_sqlite_shape shape = {sizeof(**ret), read_paused, NULL};
     int status = PV_OK;
-    sqlite3_stmt *stmt = pv_sqlite_stmt(db, PV_S_PAUSE_LIST, &status);
-    struct pv_str *list = NULL;
-    size_t count = 0;
-    size_t size = 0;
-    if (!stmt) {
-        return status;
-    }
-    for (bool row = true; row && !status;) {
-        status = pv_sqlite_next(db, stmt, &row);
-        if (!row || count == MAX_PAUSED) {
-            break;
-        }
-        if (count == size) {
-            size = size ? size * 2 : 8;
-            struct pv_str *bigger = pv_arena_alloc(arena, size * sizeof(*bigger));
-            if (!bigger) {
-                status = PV_ENOMEM;
-                break;
-            }
-            for (size_t i = 0; i < count; i++) {
-                bigger[i] = list[i];
-            }
-            list = bigger;
-        }
-        pv_column_str(stmt, 0, arena, &list[count++], &status);
-    }
-    sqlite3_reset(stmt);
-    *ret = list;
-    *ret_count = count;
+    *ret = pv_sqlite_list_n(rows, PV_S_PAUSE_LIST, MAX_PAUSED, &shape, arena, ret_count, &status);
     return status;
 }
 

@@ -4,20 +4,24 @@
 
 /* ---- pools ---- */
 
-static int read_slot(sqlite3_stmt *stmt, struct pv_arena *arena, struct pv_slot *slot)
+static int read_slot(struct pv_sqlite_db *db, sqlite3_stmt *row, const void *of,
+                     struct pv_arena *arena, void *ret)
 {
+    (void)db;
+    (void)of;
+    struct pv_slot *slot = ret;
     int status = PV_OK;
-    pv_column_str(stmt, 0, arena, &slot->pool, &status);
-    slot->index = sqlite3_column_int64(stmt, 1);
-    slot->state = sqlite3_column_int(stmt, 2);
-    slot->free_ms = sqlite3_column_int64(stmt, 3);
-    slot->reuse_after_ms = sqlite3_column_int64(stmt, 4);
-    slot->service_n = sqlite3_column_int64(stmt, 5);
-    slot->op_n = sqlite3_column_int64(stmt, 6);
-    slot->run = (uint32_t)sqlite3_column_int64(stmt, 7);
-    pv_column_str(stmt, 8, arena, &slot->component, &status);
-    pv_column_str(stmt, 9, arena, &slot->step, &status);
-    pv_column_str(stmt, 10, arena, &slot->name, &status);
+    pv_column_str(row, 0, arena, &slot->pool, &status);
+    slot->index = sqlite3_column_int64(row, 1);
+    slot->state = sqlite3_column_int(row, 2);
+    slot->free_ms = sqlite3_column_int64(row, 3);
+    slot->reuse_after_ms = sqlite3_column_int64(row, 4);
+    slot->service_n = sqlite3_column_int64(row, 5);
+    slot->op_n = sqlite3_column_int64(row, 6);
+    slot->run = (uint32_t)sqlite3_column_int64(row, 7);
+    pv_column_str(row, 8, arena, &slot->component, &status);
+    pv_column_str(row, 9, arena, &slot->step, &status);
+    pv_column_str(row, 10, arena, &slot->name, &status);
     return status;
 }
 
@@ -33,7 +37,7 @@ static int sql_slot_get(struct pv_rows *rows, struct pv_str pool, int64_t index,
     pv_bind_str(stmt, 1, pool);
     sqlite3_bind_int64(stmt, 2, index);
     status = pv_sqlite_one(db, stmt);
-    status = status ? status : read_slot(stmt, arena, ret);
+    status = status ? status : read_slot(db, stmt, NULL, arena, ret);
     sqlite3_reset(stmt);
     return status;
 }
@@ -104,27 +108,9 @@ static int sql_slot_count(struct pv_rows *rows, struct pv_str pool, int64_t firs
 static int sql_slot_list(struct pv_rows *rows, int64_t service_n, struct pv_arena *arena,
                          struct pv_slot **ret, size_t *ret_count)
 {
-    struct pv_sqlite_db *db = pv_sqlite_db_of(rows);
+    static const struct pv_sqlite_shape shape = {sizeof(**ret), read_slot, NULL};
     int status = PV_OK;
-    sqlite3_stmt *stmt = pv_sqlite_stmt(db, PV_S_SLOT_LIST, &status);
-    if (!stmt) {
-        return status;
-    }
-    sqlite3_bind_int64(stmt, 1, service_n);
-    void *list = NULL;
-    size_t count = 0;
-    size_t size = 0;
-    for (bool row = true; row && !status;) {
-        status = pv_sqlite_next(db, stmt, &row);
-        if (!row) {
-            break;
-        }
-        status = pv_sqlite_grow(arena, &list, count, &size, sizeof(struct pv_slot));
-        status = status ? status : read_slot(stmt, arena, (struct pv_slot *)list + count++);
-    }
-    sqlite3_reset(stmt);
-    *ret = list;
-    *ret_count = count;
+    *ret = pv_sqlite_list_n(rows, PV_S_SLOT_LIST, service_n, &shape, arena, ret_count, &status);
     return status;
 }
 
@@ -203,34 +189,24 @@ static int sql_quota_drop(struct pv_rows *rows, int64_t service_n)
     return pv_sqlite_drop_n(rows, PV_S_QUOTA_DROP, service_n);
 }
 
+static int read_quota(struct pv_sqlite_db *db, sqlite3_stmt *row, const void *of,
+                      struct pv_arena *arena, void *ret)
+{
+    (void)db;
+    (void)of;
+    struct pv_quota_row *quota = ret;
+    int status = PV_OK;
+    pv_column_str(row, 0, arena, &quota->name, &status);
+    quota->used = sqlite3_column_int64(row, 1);
+    return status;
+}
+
 static int sql_quota_list(struct pv_rows *rows, int64_t service_n, struct pv_arena *arena,
                           struct pv_quota_row **ret, size_t *ret_count)
 {
-    struct pv_sqlite_db *db = pv_sqlite_db_of(rows);
+    static const struct pv_sqlite_shape shape = {sizeof(**ret), read_quota, NULL};
     int status = PV_OK;
-    sqlite3_stmt *stmt = pv_sqlite_stmt(db, PV_S_QUOTA_LIST, &status);
-    if (!stmt) {
-        return status;
-    }
-    sqlite3_bind_int64(stmt, 1, service_n);
-    void *list = NULL;
-    size_t count = 0;
-    size_t size = 0;
-    for (bool row = true; row && !status;) {
-        status = pv_sqlite_next(db, stmt, &row);
-        if (!row) {
-            break;
-        }
-        status = pv_sqlite_grow(arena, &list, count, &size, sizeof(struct pv_quota_row));
-        if (!status) {
-            struct pv_quota_row *quota = (struct pv_quota_row *)list + count++;
-            pv_column_str(stmt, 0, arena, &quota->name, &status);
-            quota->used = sqlite3_column_int64(stmt, 1);
-        }
-    }
-    sqlite3_reset(stmt);
-    *ret = list;
-    *ret_count = count;
+    *ret = pv_sqlite_list_n(rows, PV_S_QUOTA_LIST, service_n, &shape, arena, ret_count, &status);
     return status;
 }
 

@@ -2,24 +2,6 @@
 /* The SQLite store's rows: what hangs on services and operations; what is reserved. */
 #include "core/store/sqlite_db.h"
 
-int pv_sqlite_grow(struct pv_arena *arena, void **list, size_t count, size_t *size, size_t bytes)
-{
-    if (count < *size) {
-        return PV_OK;
-    }
-    size_t more = *size ? *size * 2 : 4;
-    char *bigger = pv_arena_alloc(arena, more * bytes);
-    if (!bigger) {
-        return PV_ENOMEM;
-    }
-    for (size_t i = 0; i < count * bytes; i++) {
-        bigger[i] = ((char *)*list)[i];
-    }
-    *list = bigger;
-    *size = more;
-    return PV_OK;
-}
-
 static struct pv_str or_empty(struct pv_str s)
 {
     return s.ptr ? s : PV_STR("");
@@ -55,38 +37,24 @@ static int put_named(struct pv_rows *rows, enum pv_stmt which, const char *table
     return status ? status : pv_sqlite_run(db, stmt);
 }
 
-/* struct pv_doc and struct pv_signal_row are a name and a value alike. */
-_Static_assert(sizeof(struct pv_doc) == sizeof(struct pv_signal_row), "a name and a value");
+/* A name and a value that put_named sealed. */
+struct named {
+    struct pv_str name;
+    struct pv_str value;
+};
 
-static int list_named(struct pv_rows *rows, enum pv_stmt which, const char *table, int64_t n,
-                      struct pv_arena *arena, struct pv_doc **ret, size_t *ret_count)
+struct of_named {
+    const char *table;
+    int64_t n;
+};
+
+static int read_named(struct pv_sqlite_db *db, sqlite3_stmt *row, const struct of_named *of,
+                      struct pv_arena *arena, struct named *ret)
 {
-    struct pv_sqlite_db *db = pv_sqlite_db_of(rows);
     int status = PV_OK;
-    sqlite3_stmt *stmt = pv_sqlite_stmt(db, which, &status);
-    if (!stmt) {
-        return status;
-    }
-    sqlite3_bind_int64(stmt, 1, n);
-    void *list = NULL;
-    size_t count = 0;
-    size_t size = 0;
-    for (bool row = true; row && !status;) {
-        status = pv_sqlite_next(db, stmt, &row);
-        if (!row) {
-            break;
-        }
-        status = pv_sqlite_grow(arena, &list, count, &size, sizeof(struct pv_doc));
-        if (!status) {
-            struct pv_doc *doc = (struct pv_doc *)list + count++;
-            pv_column_str(stmt, 0, arena, &doc->component, &status);
-            struct pv_identity identity = pv_identity_named(table, n, doc->component);
-            pv_column_sealed(db, stmt, 1, pv_identity_str(&identity), arena, &doc->json, &status);
-        }
-    }
-    sqlite3_reset(stmt);
-    *ret = list;
-    *ret_count = count;
+    pv_column_str(row, 0, arena, &ret->name, &status);
+    struct pv_identity identity = pv_identity_named(of->table, of->n, ret->name);
+    pv_column_sealed(db, row, 1, pv_identity_str(&identity), arena, &ret->value, &status);
     return status;
 }
 
@@ -114,10 +82,23 @@ static int sql_doc_drop_all(struct pv_rows *rows, int64_t service_n)
     return pv_sqlite_drop_n(rows, PV_S_DOC_DROP_ALL, service_n);
 }
 
+static int read_doc(struct pv_sqlite_db *db, sqlite3_stmt *row, const void *of,
+                    struct pv_arena *arena, void *ret)
+{
+    struct named named;
+    int status = read_named(db, row, of, arena, &named);
+    *(struct pv_doc *)ret = (struct pv_doc){.component = named.name, .json = named.value};
+    return status;
+}
+
 static int sql_doc_list(struct pv_rows *rows, int64_t service_n, struct pv_arena *arena,
                         struct pv_doc **ret, size_t *ret_count)
 {
-    return list_named(rows, PV_S_DOC_LIST, "doc", service_n, arena, ret, ret_count);
+    const struct of_named of = {"doc", service_n};
+    const struct pv_sqlite_shape shape = {sizeof(**ret), read_doc, &of};
+    int status = PV_OK;
+    *ret = pv_sqlite_list_n(rows, PV_S_DOC_LIST, service_n, &shape, arena, ret_count, &status);
+    return status;
 }
 
 static int sql_signal_put(struct pv_rows *rows, int64_t op_n, struct pv_str name,
@@ -126,20 +107,22 @@ static int sql_signal_put(struct pv_rows *rows, int64_t op_n, struct pv_str name
     return put_named(rows, PV_S_SIGNAL_PUT, "signal", op_n, name, body);
 }
 
+static int read_signal(struct pv_sqlite_db *db, sqlite3_stmt *row, const void *of,
+                       struct pv_arena *arena, void *ret)
+{
+    struct named named;
+    int status = read_named(db, row, of, arena, &named);
+    *(struct pv_signal_row *)ret = (struct pv_signal_row){.name = named.name, .body = named.value};
+    return status;
+}
+
 static int sql_signal_list(struct pv_rows *rows, int64_t op_n, struct pv_arena *arena,
                            struct pv_signal_row **ret, size_t *ret_count)
 {
-    struct pv_doc *docs = NULL;
-    int status = list_named(rows, PV_S_SIGNAL_LIST, "signal", op_n, arena, &docs, ret_count);
-    *ret = NULL;
-    if (!status && *ret_count > 0) {
-        struct pv_signal_row *signals = pv_arena_alloc(arena, *ret_count * sizeof(*signals));
-        for (size_t i = 0; signals && i < *ret_count; i++) {
-            signals[i] = (struct pv_signal_row){docs[i].component, docs[i].json};
-        }
-        *ret = signals;
-        status = signals ? PV_OK : PV_ENOMEM;
-    }
+    const struct of_named of = {"signal", op_n};
+    const struct pv_sqlite_shape shape = {sizeof(**ret), read_signal, &of};
+    int status = PV_OK;
+    *ret = pv_sqlite_list_n(rows, PV_S_SIGNAL_LIST, op_n, &shape, arena, ret_count, &status);
     return status;
 }
 
@@ -166,43 +149,33 @@ static int sql_step_add(struct pv_rows *rows, int64_t op_n, const struct pv_step
     return pv_sqlite_run(db, stmt);
 }
 
+static int read_step(struct pv_sqlite_db *db, sqlite3_stmt *row, const void *of,
+                     struct pv_arena *arena, void *ret)
+{
+    (void)db;
+    (void)of;
+    struct pv_step_row *step = ret;
+    int status = PV_OK;
+    step->seq = (uint32_t)sqlite3_column_int64(row, 0);
+    pv_column_str(row, 1, arena, &step->component, &status);
+    pv_column_str(row, 2, arena, &step->step, &status);
+    pv_column_str(row, 3, arena, &step->instance, &status);
+    step->kind = sqlite3_column_int(row, 4);
+    step->run = (uint32_t)sqlite3_column_int64(row, 5);
+    step->attempt = (uint32_t)sqlite3_column_int64(row, 6);
+    step->outcome = sqlite3_column_int(row, 7);
+    step->started_ms = sqlite3_column_int64(row, 8);
+    step->ended_ms = sqlite3_column_int64(row, 9);
+    pv_column_str(row, 10, arena, &step->text, &status);
+    return status;
+}
+
 static int sql_step_list(struct pv_rows *rows, int64_t op_n, struct pv_arena *arena,
                          struct pv_step_row **ret, size_t *ret_count)
 {
-    struct pv_sqlite_db *db = pv_sqlite_db_of(rows);
+    static const struct pv_sqlite_shape shape = {sizeof(**ret), read_step, NULL};
     int status = PV_OK;
-    sqlite3_stmt *stmt = pv_sqlite_stmt(db, PV_S_STEP_LIST, &status);
-    if (!stmt) {
-        return status;
-    }
-    sqlite3_bind_int64(stmt, 1, op_n);
-    void *list = NULL;
-    size_t count = 0;
-    size_t size = 0;
-    for (bool row = true; row && !status;) {
-        status = pv_sqlite_next(db, stmt, &row);
-        if (!row) {
-            break;
-        }
-        status = pv_sqlite_grow(arena, &list, count, &size, sizeof(struct pv_step_row));
-        if (!status) {
-            struct pv_step_row *step = (struct pv_step_row *)list + count++;
-            step->seq = (uint32_t)sqlite3_column_int64(stmt, 0);
-            pv_column_str(stmt, 1, arena, &step->component, &status);
-            pv_column_str(stmt, 2, arena, &step->step, &status);
-            pv_column_str(stmt, 3, arena, &step->instance, &status);
-            step->kind = sqlite3_column_int(stmt, 4);
-            step->run = (uint32_t)sqlite3_column_int64(stmt, 5);
-            step->attempt = (uint32_t)sqlite3_column_int64(stmt, 6);
-            step->outcome = sqlite3_column_int(stmt, 7);
-            step->started_ms = sqlite3_column_int64(stmt, 8);
-            step->ended_ms = sqlite3_column_int64(stmt, 9);
-            pv_column_str(stmt, 10, arena, &step->text, &status);
-        }
-    }
-    sqlite3_reset(stmt);
-    *ret = list;
-    *ret_count = count;
+    *ret = pv_sqlite_list_n(rows, PV_S_STEP_LIST, op_n, &shape, arena, ret_count, &status);
     return status;
 }
 
@@ -380,42 +353,29 @@ static int sql_grant_del(struct pv_rows *rows, const struct pv_grant *key)
     return pv_sqlite_run(db, stmt);
 }
 
+static int read_grant(struct pv_sqlite_db *db, sqlite3_stmt *row, const void *of,
+                      struct pv_arena *arena, void *ret)
+{
+    struct pv_grant *grant = ret;
+    int status = PV_OK;
+    grant->op_n = *(const int64_t *)of;
+    grant->run = (uint32_t)sqlite3_column_int64(row, 0);
+    grant->kind = sqlite3_column_int(row, 1);
+    pv_column_str(row, 2, arena, &grant->component, &status);
+    pv_column_str(row, 3, arena, &grant->step, &status);
+    pv_column_str(row, 4, arena, &grant->name, &status);
+    grant->number = sqlite3_column_int64(row, 5);
+    struct pv_identity identity = pv_identity_grant(grant);
+    pv_column_sealed(db, row, 6, pv_identity_str(&identity), arena, &grant->value, &status);
+    return status;
+}
+
 static int sql_grant_list(struct pv_rows *rows, int64_t op_n, struct pv_arena *arena,
                           struct pv_grant **ret, size_t *ret_count)
 {
-    struct pv_sqlite_db *db = pv_sqlite_db_of(rows);
+    const struct pv_sqlite_shape shape = {sizeof(**ret), read_grant, &op_n};
     int status = PV_OK;
-    sqlite3_stmt *stmt = pv_sqlite_stmt(db, PV_S_GRANT_LIST, &status);
-    if (!stmt) {
-        return status;
-    }
-    sqlite3_bind_int64(stmt, 1, op_n);
-    void *list = NULL;
-    size_t count = 0;
-    size_t size = 0;
-    for (bool row = true; row && !status;) {
-        status = pv_sqlite_next(db, stmt, &row);
-        if (!row) {
-            break;
-        }
-        status = pv_sqlite_grow(arena, &list, count, &size, sizeof(struct pv_grant));
-        if (!status) {
-            struct pv_grant *grant = (struct pv_grant *)list + count++;
-            grant->op_n = op_n;
-            grant->run = (uint32_t)sqlite3_column_int64(stmt, 0);
-            grant->kind = sqlite3_column_int(stmt, 1);
-            pv_column_str(stmt, 2, arena, &grant->component, &status);
-            pv_column_str(stmt, 3, arena, &grant->step, &status);
-            pv_column_str(stmt, 4, arena, &grant->name, &status);
-            grant->number = sqlite3_column_int64(stmt, 5);
-            struct pv_identity identity = pv_identity_grant(grant);
-            pv_column_sealed(db, stmt, 6, pv_identity_str(&identity), arena, &grant->value,
-                             &status);
-        }
-    }
-    sqlite3_reset(stmt);
-    *ret = list;
-    *ret_count = count;
+    *ret = pv_sqlite_list_n(rows, PV_S_GRANT_LIST, op_n, &shape, arena, ret_count, &status);
     return status;
 }
 
