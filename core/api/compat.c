@@ -245,21 +245,32 @@ static void put_event(struct pv_call *call, const struct pv_compat_call *compat,
     pv_buf_char(out, '}');
 }
 
+/* Moves the text into the call's arena. false: it has failed the call. */
+static bool keep(struct pv_call *call, struct pv_buf *text, struct pv_str *ret_text)
+{
+    struct pv_err err = {0};
+    int status = text->status;
+    if (status == 0) {
+        *ret_text = pv_arena_copy(&call->arena, pv_buf_view(text));
+        status = ret_text->ptr != NULL ? 0 : PV_ENOMEM;
+    }
+    if (status == PV_ETOOBIG) {
+        pv_err_set(&err, status, "an event holds at most %zu bytes", text->cap);
+    }
+    pv_buf_done(text);
+    if (status != 0) {
+        pv_call_fail_status(call, status, &err, "");
+    }
+    return status == 0;
+}
+
 /* Makes compat->event. false: it has failed the call. */
 static bool make_event(struct pv_call *call, struct pv_compat_call *compat, int type)
 {
     struct pv_buf text;
-    pv_buf_init(&text, 2 * PV_API_BODY_MAX);
+    pv_buf_init(&text, PV_EVENT_BYTES_MAX);
     put_event(call, compat, type, &text);
-    if (text.status == 0) {
-        compat->event = pv_arena_copy(&call->arena, pv_buf_view(&text));
-    }
-    pv_buf_done(&text);
-    if (compat->event.ptr == NULL) {
-        pv_call_fail_status(call, PV_ENOMEM, NULL, "");
-        return false;
-    }
-    return true;
+    return keep(call, &text, &compat->event);
 }
 
 static void post_event(struct pv_call *call)
@@ -296,7 +307,7 @@ static bool make_form(struct pv_call *call, struct pv_compat_call *compat)
 {
     static const char before[] = "{\"form\":";
     struct pv_buf text;
-    pv_buf_init(&text, 2 * PV_API_BODY_MAX);
+    pv_buf_init(&text, call->http->body.len + 128); /* members as they were sent, some renamed */
     pv_buf_c(&text, before);
     pv_buf_char(&text, '{');
     for (size_t i = 0; i < sizeof(form_fields) / sizeof(form_fields[0]); i++) {
@@ -306,12 +317,7 @@ static bool make_form(struct pv_call *call, struct pv_compat_call *compat)
         }
     }
     pv_buf_c(&text, "}}");
-    if (text.status == 0) {
-        compat->body = pv_arena_copy(&call->arena, pv_buf_view(&text));
-    }
-    pv_buf_done(&text);
-    if (compat->body.ptr == NULL) {
-        pv_call_fail_status(call, PV_ENOMEM, NULL, "");
+    if (!keep(call, &text, &compat->body)) {
         return false;
     }
     size_t skip = sizeof(before) - 1;
@@ -328,7 +334,7 @@ static bool make_first_zone(struct pv_call *call, struct pv_compat_call *compat)
         return false;
     }
     struct pv_buf text;
-    pv_buf_init(&text, 65536);
+    pv_buf_init(&text, PV_EVENT_BYTES_MAX);
     pv_buf_c(&text, "{\"id\":\"-\",\"type\":\"service.create\",\"service\":{");
     pv_show_text(&text, "id", compat->external_id);
     put_member(&text, "product", compat->product);
@@ -346,15 +352,7 @@ static bool make_first_zone(struct pv_call *call, struct pv_compat_call *compat)
         pv_buf_char(&text, '}');
     }
     pv_buf_char(&text, '}');
-    if (text.status == 0) {
-        compat->event = pv_arena_copy(&call->arena, pv_buf_view(&text));
-    }
-    pv_buf_done(&text);
-    if (compat->event.ptr == NULL) {
-        pv_call_fail_status(call, PV_ENOMEM, NULL, "");
-        return false;
-    }
-    return true;
+    return keep(call, &text, &compat->event);
 }
 
 static void post_action(struct pv_call *call)

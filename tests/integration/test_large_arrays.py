@@ -17,6 +17,7 @@ def one(make_provost):
             "url": "http://127.0.0.1:9", "checkout": [{"name": "note", "type": "string"}],
             "operations": {"create": [CALL], "terminate": [CALL]}}}},
         "products": {"site": {"components": [{"name": "site", "plugin": "keys"}], "plans": {"basic": {}}}},
+        "sources": {"paymenter": {"compat": "paymenter-backend", "products": {"site": "site"}}},
     }).start()
     assert one.admin("POST", "/v1/instances/keys/pause", {"reason": "large"}).status in (200, 204)
     return one
@@ -48,3 +49,15 @@ def test_an_event_has_a_limit_which_is_named(one):
     [error] = refused.json["errors"]
     assert (error["index"], error["code"]) == (1, "too_large")
     assert "at most 1048576 bytes" in error["error"]
+
+
+@pytest.mark.parametrize("size, status", [(MIB - 300, 200), (MIB, 413), (3 * MIB, 413)])
+def test_the_routes_of_paymenter_have_the_same_limit(one, size, status):
+    made = one.admin("POST", "/v1/tokens", {"source": "paymenter", "scopes": ["events:write"]})
+    answer = one.call("POST", "/create-site", {"service_id": "1", "email": "a@example.com", "plan": "basic",
+                                               "note": "x" * size}, token=made.json["token"])
+    assert answer.status == status, answer
+    assert answer.json["success"] is (status == 200)
+    if status == 413:
+        assert (answer.json["code"], answer.json["error"]) == (
+            "too_large", "an event holds at most 1048576 bytes")

@@ -245,6 +245,19 @@ static void zones_and_records(void **state)
     reply_free(r);
 }
 
+/* It is judged like any other, also where it is the first. */
+static void a_long_zone_is_no_lack_of_memory(void **state)
+{
+    struct rig *rig = *state;
+    char body[70100];
+    char zone[70001];
+    memset(zone, 'z', sizeof(zone) - 1);
+    zone[sizeof(zone) - 1] = '\0';
+    snprintf(body, sizeof(body), "{\"service_id\":\"12345\",\"email\":\"a@b.c\",\"zone\":\"%s\"}",
+             zone);
+    refused(rig, "/customdomain/add/zone", body, 400, "expected a host name");
+}
+
 static void suspended_services_refuse_actions(void **state)
 {
     struct rig *rig = *state;
@@ -313,6 +326,7 @@ int main(void)
         T(support_gives_the_key),
         T(failures_are_told),
         T(zones_and_records),
+        T(a_long_zone_is_no_lack_of_memory),
         T(suspended_services_refuse_actions),
         T(says_pending_when_it_takes_long),
         T(says_still_running_without_a_key),
