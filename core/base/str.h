@@ -15,6 +15,12 @@ struct pv_str {
     size_t len;
 };
 
+/* Some of them, in somebody else's memory. */
+struct pv_strs {
+    const struct pv_str *items;
+    size_t count;
+};
+
 #define PV_STR(literal) ((struct pv_str){(literal), sizeof(literal) - 1})
 /* For printf("%.*s", PV_STR_ARG(s)). */
 #define PV_STR_ARG(s) (int)(s).len, (s).ptr ? (s).ptr : ""

@@ -82,14 +82,8 @@ static int make_page(struct pv_child *child, int *ret_fd, struct pv_err *err)
 
 static int make_reach(const struct pv_child_options *options, int *ret_fd, struct pv_err *err)
 {
-    struct pv_reach reach = options->reach != NULL ? *options->reach : (struct pv_reach){0};
-    bool program = pv_module_is_program(options->module);
-    reach.module = program ? PV_STR("") : pv_str(options->module);
+    struct pv_reach reach = *options->reach;
     reach.data_dir = pv_str(options->data_dir);
-    int status = program ? pv_reach_add(&reach.command, pv_str(options->module)) : 0;
-    if (status != 0) {
-        return pv_err_set(err, status, "the command has too many words");
-    }
     return pv_reach_to_fd(&reach, ret_fd, err);
 }
 

@@ -17,9 +17,7 @@ struct pv_child_options {
     const char *module;           /* absolute path */
     const char *instance;         /* its name */
     const char *data_dir;         /* becomes the plugin's working directory */
-    const struct pv_reach *reach; /* borrowed until it has started; module and data_dir are filled
-                                   * in
-                                   */
+    const struct pv_reach *reach; /* borrowed until it has started; data_dir is filled in */
     struct pv_str settings;
     int64_t stuck_after_ms; /* a loop that stands still for so long is killed */
 };

@@ -68,8 +68,8 @@ static int ask(const struct pv_describe *table, const struct pv_describe_ask *as
     return status;
 }
 
-int pv_cli_describe(struct pv_cli *cli, const char *module, struct pv_str settings,
-                    const struct pv_reach *reach, struct pv_plugin **ret_plugin)
+int pv_cli_describe(struct pv_cli *cli, const struct pv_job *job, struct pv_str settings,
+                    struct pv_plugin **ret_plugin)
 {
     struct pv_err err = {0};
     struct pv_describer *describer = NULL;
@@ -77,17 +77,14 @@ int pv_cli_describe(struct pv_cli *cli, const char *module, struct pv_str settin
     int status = pv_describer_new(NULL, &describer, &err);
     if (status == 0) {
         const struct pv_describe table = pv_describer_table(describer);
-        const char *const words[] = {module, NULL};
-        struct pv_describe_ask asked = {.module = module,
-                                        .settings = settings,
-                                        .command = pv_module_is_program(module) ? words : NULL};
-        if (reach != NULL) {
-            asked.read = reach->read.items;
-            asked.read_count = reach->read.count;
-            asked.exec = reach->exec.items;
-            asked.exec_count = reach->exec.count;
-            asked.unconfined = (reach->flags & PV_REACH_UNCONFINED) != 0;
-        }
+        const char *const words[] = {job->module, NULL};
+        const bool program = pv_module_is_program(job->module);
+        const struct pv_describe_ask asked = {.module = job->module,
+                                              .settings = settings,
+                                              .command = program ? words : NULL,
+                                              .granted = job->granted,
+                                              .unconfined = job->grants.unconfined &&
+                                                            (program || settings.len > 0)};
         status = ask(&table, &asked, &plugin, &err);
     }
     pv_describer_free(describer);

@@ -128,11 +128,11 @@ void pv_grants_done(struct pv_grants *grants)
 
 /* ---- files ---- */
 
-static void problem(struct pv_problems *problems, const char *kind, const struct pv_err *err)
+static void problem(struct pv_problems *problems, const char *kind, const char *text)
 {
     char path[64];
     snprintf(path, sizeof(path), "grants%s%.40s", kind[0] != '\0' ? "." : "", kind);
-    pv_problem_add(problems, NULL, pv_str(path), "invalid_value", "%s", err->text);
+    pv_problem_add(problems, NULL, pv_str(path), "invalid_value", "%s", text);
 }
 
 static int add_kind(struct pv_grants *grants, const char *name, const json_t *paths,
@@ -168,7 +168,7 @@ int pv_grants_add(struct pv_grants *grants, const json_t *given, const char *fol
     }
     if (!json_is_object(given)) {
         pv_err_set(&err, PV_EINVAL, "expected lists of paths by their kind");
-        problem(problems, "", &err);
+        problem(problems, "", err.text);
         return PV_EINVAL;
     }
     const char *from = realpath(folder, absolute);
@@ -176,7 +176,7 @@ int pv_grants_add(struct pv_grants *grants, const json_t *given, const char *fol
     {
         int one = add_kind(grants, name, paths, from != NULL ? from : folder, &err);
         if (one != 0) {
-            problem(problems, name, &err);
+            problem(problems, name, err.text);
             status = status != PV_ENOMEM ? one : status;
         }
     }
@@ -219,58 +219,40 @@ void pv_grants_reset(struct pv_grants *grants, const struct pv_grants_mark *mark
     }
 }
 
-/* ---- the reach ---- */
+/* ---- what is granted ---- */
 
-static int check_needs(const struct pv_grants *grants, unsigned needs, struct pv_problems *problems)
+static void how(const struct pv_grant_kind *kind, char *out, size_t out_size)
 {
-    int status = 0;
-    for (size_t i = 0; i < PV_GRANT_KINDS && !grants->unconfined; i++) {
-        const struct pv_grant_kind *kind = &pv_grant_kinds[i];
-        struct pv_err err = {0};
-        char how[160];
-        snprintf(how, sizeof(how), "`--grant %s=%s`, or grant nothing with `--grant %s=`",
-                 kind->name, kind->example, kind->name);
-        if (pv_grant_check(kind, needs, grants->given[i], grants->paths[i].count, how, &err) != 0) {
-            problem(problems, kind->name, &err);
-            status = PV_EINVAL;
-        }
-    }
-    return status;
+    snprintf(out, out_size, "`--grant %s=%s`, or grant nothing with `--grant %s=`", kind->name,
+             kind->example, kind->name);
 }
 
-static int add_files(struct pv_reach *reach, const struct pv_fields *fields, const json_t *settings,
-                     struct pv_problems *problems)
+static void wrong_kind(void *ctx, const struct pv_grant_kind *kind, const char *text)
 {
-    int status = 0;
-    for (size_t i = 0; i < fields->count; i++) {
-        const char *file = NULL;
-        struct pv_err err = {0};
-        if (pv_grant_setting(&fields->items[i], settings, &file, &err) != 0 ||
-            (file != NULL && pv_reach_add(&reach->read, pv_str(file)) != 0)) {
-            char path[160];
-            snprintf(path, sizeof(path), "settings.%.*s", PV_STR_ARG(fields->items[i].name));
-            pv_problem_add(problems, NULL, pv_str(path), "invalid_value", "%s",
-                           err.text[0] != '\0' ? err.text : "too many files");
-            status = PV_EINVAL;
-        }
-    }
-    return status;
+    problem(ctx, kind->name, text);
 }
 
-int pv_grants_reach(const struct pv_grants *grants, const struct pv_plugin *plugin,
-                    const json_t *settings, struct pv_reach *ret_reach,
-                    struct pv_problems *problems)
+static void wrong_setting(void *ctx, const struct pv_field *field, const char *text)
 {
-    struct pv_reach reach = {.flags = PV_REACH_BEST_EFFORT |
-                                      (grants->unconfined ? PV_REACH_UNCONFINED : 0u),
-                             .read = grants->paths[0],
-                             .write = grants->paths[1],
-                             .exec = grants->paths[2],
-                             .unix_sockets = grants->paths[3]};
-    int needs = check_needs(grants, plugin->needs, problems);
-    int files = add_files(&reach, &plugin->settings, settings, problems);
-    if (needs == 0 && files == 0) {
-        *ret_reach = reach;
+    char path[160];
+    snprintf(path, sizeof(path), "settings.%.*s", PV_STR_ARG(field->name));
+    pv_problem_add(ctx, NULL, pv_str(path), "invalid_value", "%s", text);
+}
+
+int pv_grants_for(struct pv_grants *grants, const struct pv_plugin *plugin, const json_t *settings,
+                  struct pv_strs ret_granted[PV_GRANT_KINDS], struct pv_problems *problems)
+{
+    struct pv_grants_ask ask = {.confined = !grants->unconfined,
+                                .plugin = plugin,
+                                .settings = settings,
+                                .arena = &grants->arena,
+                                .how = how,
+                                .wrong_kind = wrong_kind,
+                                .wrong_setting = wrong_setting,
+                                .ctx = problems};
+    for (size_t i = 0; i < PV_GRANT_KINDS; i++) {
+        ask.given[i] = grants->given[i];
+        ask.paths[i] = (struct pv_strs){grants->paths[i].items, grants->paths[i].count};
     }
-    return needs != 0 ? needs : files;
+    return pv_grants_settle(&ask, ret_granted);
 }

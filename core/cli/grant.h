@@ -45,10 +45,10 @@ struct pv_grants_mark {
 };
 struct pv_grants_mark pv_grants_mark(const struct pv_grants *grants);
 void pv_grants_reset(struct pv_grants *grants, const struct pv_grants_mark *mark);
-/* What its host may reach, with the files that settings (checked) name; borrows from both.
- * PV_EINVAL: problems were added, such as a need that is not granted. */
-int pv_grants_reach(const struct pv_grants *grants, const struct pv_plugin *plugin,
-                    const json_t *settings, struct pv_reach *ret_reach,
-                    struct pv_problems *problems) PV_MUST_CHECK;
+/* What its host may reach with these settings (checked), by the rules of the configuration.
+ * PV_EINVAL: problems were added, such as a need that is not granted; PV_ENOMEM. */
+int pv_grants_for(struct pv_grants *grants, const struct pv_plugin *plugin, const json_t *settings,
+                  struct pv_strs ret_granted[PV_GRANT_KINDS],
+                  struct pv_problems *problems) PV_MUST_CHECK;
 
 #endif

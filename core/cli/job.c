@@ -26,7 +26,7 @@ int pv_job_init(struct pv_cli *cli, struct pv_job *job, const char *module)
         status = pv_cli_fail_err(cli, &err);
     }
     if (status == PV_EXIT_OK) {
-        status = pv_cli_describe(cli, job->module, PV_STR(""), NULL, &job->plugin);
+        status = pv_cli_describe(cli, job, PV_STR(""), &job->plugin);
     }
     if (status == PV_EXIT_OK) {
         job->component = pv_strndup(job->plugin->name.ptr, job->plugin->name.len);
@@ -60,14 +60,31 @@ static int check(const json_t *given, const struct pv_fields *fields, const char
     return pv_fields_check(given, fields, &at, 0, problems, ret_checked);
 }
 
+static int make_reach(struct pv_job *job, struct pv_problems *problems)
+{
+    struct pv_err err = {0};
+    const char *const words[] = {job->module, NULL};
+    const struct pv_reach_parts parts = {.confined = !job->grants.unconfined,
+                                         .module = pv_str(job->module),
+                                         .command =
+                                             pv_module_is_program(job->module) ? words : NULL,
+                                         .granted = job->granted};
+    int status = pv_reach_make(&parts, &job->reach, &err);
+    if (status != 0) {
+        pv_problem_add(problems, NULL, PV_STR("grants"), "invalid_value", "%s", err.text);
+    }
+    return status;
+}
+
 int pv_job_settings(struct pv_job *job, const json_t *settings, struct pv_problems *problems)
 {
     json_decref(job->settings);
     job->settings = NULL;
     int status = check(settings, &job->plugin->settings, "settings", problems, &job->settings);
-    int reach = pv_grants_reach(&job->grants, job->plugin, job->settings, &job->reach, problems);
+    int granted = pv_grants_for(&job->grants, job->plugin, job->settings, job->granted, problems);
     pv_buf_clear(&job->settings_text);
-    status = status == 0 ? reach : status;
+    status = status == 0 ? granted : status;
+    status = status == 0 ? make_reach(job, problems) : status;
     return status == 0 ? pv_json_put_in_order(&job->settings_text, job->settings) : status;
 }
 
@@ -120,7 +137,7 @@ static int describe_own(struct pv_cli *cli, struct pv_job *job)
     pv_buf_init(&text, INPUT_CAP);
     struct pv_plugin *own = NULL;
     int status = plain != NULL && pv_json_put_in_order(&text, plain) == 0
-                     ? pv_cli_describe(cli, job->module, pv_buf_view(&text), &job->reach, &own)
+                     ? pv_cli_describe(cli, job, pv_buf_view(&text), &own)
                      : pv_cli_fail(cli, PV_EXIT_FAILED, "out of memory");
     if (status == PV_EXIT_OK) {
         pv_plugin_unref(job->plugin);

@@ -16,8 +16,9 @@ struct pv_job {
     struct pv_plugin *plugin;
     char *component;         /* the plugin's name, unless something else is said */
     struct pv_grants grants; /* of the command line, and of a file where there is one */
-    struct pv_reach reach;   /* what the plugin may reach with these settings */
-    json_t *settings;        /* checked, defaults filled in */
+    struct pv_strs granted[PV_GRANT_KINDS]; /* what the plugin may reach with these settings */
+    struct pv_reach reach;                  /* the same, without the data folder */
+    json_t *settings;                       /* checked, defaults filled in */
     struct pv_buf settings_text;
     struct pv_buf input;
 };

@@ -8,14 +8,14 @@
 #include "core/base/str.h"
 
 struct pv_plugin;
-struct pv_reach;
+struct pv_job;
 
 /* The absolute path of a module, given as a path or a name. Freed with pv_free; an exit status. */
 int pv_cli_module(struct pv_cli *cli, const char *given, char **ret_path) PV_MUST_CHECK;
-/* What it declares, asked of provost-host: every instance (settings none, reach NULL), or one with
- * these settings (JSON without SECRET values), which may read and start meanwhile what reach says.
- * Released with pv_plugin_unref; an exit status. */
-int pv_cli_describe(struct pv_cli *cli, const char *module, struct pv_str settings,
-                    const struct pv_reach *reach, struct pv_plugin **ret_plugin) PV_MUST_CHECK;
+/* What the job's module declares, asked of provost-host: every instance (settings none), or one
+ * with these settings (JSON without SECRET values), which may read meanwhile what the job was
+ * granted. Released with pv_plugin_unref; an exit status. */
+int pv_cli_describe(struct pv_cli *cli, const struct pv_job *job, struct pv_str settings,
+                    struct pv_plugin **ret_plugin) PV_MUST_CHECK;
 
 #endif

@@ -8,7 +8,7 @@
 #include "core/base/hash.h"
 #include "core/base/log.h"
 #include "core/base/secret.h"
-#include "core/config/describe.h"
+#include "core/config/grants.h"
 #include "core/engine/planner.h"
 
 struct pv_config_log {
@@ -94,19 +94,6 @@ struct pv_config_alias {
     struct pv_str query;
 };
 
-struct pv_config_paths {
-    const struct pv_str *items; /* absolute */
-    size_t count;
-};
-
-/* What the host of an instance may reach beyond HTTP, DNS and its data folder. */
-struct pv_config_grants {
-    struct pv_config_paths read; /* with the files that its settings name */
-    struct pv_config_paths write;
-    struct pv_config_paths exec;
-    struct pv_config_paths unix_sockets;
-};
-
 struct pv_config_secret; /* a SECRET value with its references unresolved */
 
 #define PV_CONFIG_WORDS_MAX 60 /* of a command; PV_REACH_PATHS_MAX is more */
@@ -123,9 +110,9 @@ struct pv_config_instance {
     int64_t stuck_after_ms; /* a loop that does not turn for so long is stuck */
     int64_t cpu_time_ms;    /* of its threads and programs, without a pause; 0: no limit */
     uint64_t memory_bytes;  /* resident memory of its host; 0: no limit */
-    struct pv_config_grants grants;
-    bool confined;      /* false: its host may do what provostd's user may */
-    struct pv_str user; /* that its host runs as; none: provostd's */
+    struct pv_strs granted[PV_GRANT_KINDS]; /* what its host may reach; see grants.h */
+    bool confined;                          /* false: its host may do what provostd's user may */
+    struct pv_str user;                     /* that its host runs as; none: provostd's */
     uint32_t uid;
     uint32_t gid;
     struct pv_config_alias *aliases;

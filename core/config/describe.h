@@ -86,10 +86,9 @@ struct pv_describe_ask {
     const char *module;         /* absolute path; NULL: a program is asked */
     const char *const *command; /* of a program that is a host itself, NULL-terminated; or NULL */
     struct pv_str settings;     /* JSON without SECRET values; none: what every instance declares */
-    const struct pv_str *read;  /* what it may read meanwhile; NUL-terminated */
-    size_t read_count;
-    const struct pv_str *exec; /* programs it may start, and read */
-    size_t exec_count;
+    /* What the instance's host may reach, by the order of pv_grant_kinds, NUL-terminated: what may
+     * be read or started can be read meanwhile, and nothing else. NULL: nothing. */
+    const struct pv_strs *granted;
     bool unconfined; /* it may do what the caller may */
     bool required;   /* a kernel that cannot confine it is an error */
 };

@@ -175,15 +175,18 @@ static int spawn_with(const char *program, const char *const *argv, int in, int 
     return failed;
 }
 
-static bool add_reads(const struct pv_str *paths, size_t path_count,
-                      const char *argv[ARGUMENTS_MAX], size_t *count)
+/* What may be read, or started. */
+static bool add_reads(const struct pv_strs *granted, const char *argv[ARGUMENTS_MAX], size_t *count)
 {
-    for (size_t i = 0; i < path_count; i++) {
-        if (*count + 3 > ARGUMENTS_MAX) {
-            return false;
+    for (size_t kind = 0; granted != NULL && kind < PV_GRANT_KINDS; kind++) {
+        bool readable = (pv_grant_kinds[kind].need & (PV_NEEDS_READ | PV_NEEDS_EXEC)) != 0;
+        for (size_t i = 0; readable && i < granted[kind].count; i++) {
+            if (*count + 3 > ARGUMENTS_MAX) {
+                return false;
+            }
+            argv[(*count)++] = "--read";
+            argv[(*count)++] = granted[kind].items[i].ptr;
         }
-        argv[(*count)++] = "--read";
-        argv[(*count)++] = paths[i].ptr;
     }
     return true;
 }
@@ -229,8 +232,7 @@ static bool command_line(const char *program, const struct pv_describe_ask *ask,
         argv[count++] = ask->module;
     }
     add_flags(ask, argv, &count);
-    if (!add_reads(ask->read, ask->read_count, argv, &count) ||
-        !add_reads(ask->exec, ask->exec_count, argv, &count) ||
+    if (!add_reads(ask->granted, argv, &count) ||
         (ask->command != NULL && !add_words(ask->command, argv, &count))) {
         return false;
     }

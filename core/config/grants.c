@@ -17,17 +17,6 @@ const struct pv_grant_kind pv_grant_kinds[PV_GRANT_KINDS] = {
     {"unix_sockets", PV_NEEDS_UNIX_SOCKETS, "connects to Unix sockets", "/run/example.sock", false},
 };
 
-/* Where the configuration keeps each of them. */
-static const struct {
-    size_t raw;
-    size_t granted;
-} places[PV_GRANT_KINDS] = {
-    {offsetof(struct pv_raw_grants, read), offsetof(struct pv_config_grants, read)},
-    {offsetof(struct pv_raw_grants, write), offsetof(struct pv_config_grants, write)},
-    {offsetof(struct pv_raw_grants, exec), offsetof(struct pv_config_grants, exec)},
-    {offsetof(struct pv_raw_grants, unix_sockets), offsetof(struct pv_config_grants, unix_sockets)},
-};
-
 int pv_grant_check(const struct pv_grant_kind *kind, unsigned needs, bool given, size_t count,
                    const char *how, struct pv_err *err)
 {
@@ -62,8 +51,34 @@ int pv_grant_check_path(const struct pv_grant_kind *kind, struct pv_str path, st
     return 0;
 }
 
-int pv_grant_setting(const struct pv_field *field, const json_t *settings, const char **ret_path,
-                     struct pv_err *err)
+/* ---- what is granted ---- */
+
+/* One kind of grant against the declaration. */
+static int settle_kind(const struct pv_grants_ask *ask, size_t at)
+{
+    const struct pv_grant_kind *kind = &pv_grant_kinds[at];
+    const struct pv_strs *paths = &ask->paths[at];
+    char how[160];
+    struct pv_err err = {0};
+    ask->how(kind, how, sizeof(how));
+    if (pv_grant_check(kind, ask->plugin->needs, ask->given[at], paths->count, how, &err) != 0) {
+        ask->wrong_kind(ask->ctx, kind, err.text);
+        return PV_EINVAL;
+    }
+    int status = 0;
+    for (size_t i = 0; i < paths->count; i++) {
+        if (pv_grant_check_path(kind, paths->items[i], &err) != 0) {
+            ask->wrong_kind(ask->ctx, kind, err.text);
+            status = PV_EINVAL;
+        }
+    }
+    return status;
+}
+
+/* The file that a setting names; NULL where its field is no such one, or it is in the data folder.
+ */
+static int file_of(const struct pv_field *field, const json_t *settings, const char **ret_path,
+                   struct pv_err *err)
 {
     const char *value =
         json_string_value(json_object_getn(settings, field->name.ptr, field->name.len));
@@ -79,96 +94,114 @@ int pv_grant_setting(const struct pv_field *field, const json_t *settings, const
     return 0;
 }
 
-/* ---- of an instance ---- */
-
-static int problem(struct pv_loading *loading, const struct pv_raw_instance *raw,
-                   const struct pv_grant_kind *kind, const char *text)
+static int settle_files(const struct pv_grants_ask *ask, struct pv_strs *paths)
 {
-    char path[256];
-    snprintf(path, sizeof(path), "%.*s.grants", PV_STR_ARG(raw->head.path));
-    const struct pv_node *grants = pv_node_get(raw->head.node, "grants");
-    pv_load_problem(loading, grants ? grants : raw->head.node, pv_str(path), kind->name, "%s",
-                    text);
-    return PV_EINVAL;
-}
-
-/* One kind of grant against the declaration. */
-static int check_kind(struct pv_loading *loading, const struct pv_raw_instance *raw,
-                      const struct pv_grant_kind *kind, const struct pv_option_list *given,
-                      unsigned needs)
-{
-    char how[128];
-    struct pv_err err = {0};
-    if (!raw->confine) {
-        return given->count == 0
-                   ? PV_OK
-                   : problem(loading, raw, kind,
-                             "`confine: false` reaches everything: remove one of the two");
-    }
-    snprintf(how, sizeof(how), "`grants: {%s: [%s]}`, or grant nothing with `[]`", kind->name,
-             kind->example);
-    if (pv_grant_check(kind, needs, given->items != NULL, given->count, how, &err) != 0) {
-        return problem(loading, raw, kind, err.text);
-    }
-    int status = PV_OK;
-    for (size_t i = 0; i < given->count; i++) {
-        if (pv_grant_check_path(kind, given->items[i], &err) != 0) {
-            status = problem(loading, raw, kind, err.text);
-        }
-    }
-    return status;
-}
-
-/* Files that settings name are readable. */
-static int add_files(struct pv_loading *loading, const struct pv_raw_instance *raw,
-                     struct pv_config_instance *instance)
-{
-    const struct pv_fields *fields = &instance->plugin->settings;
-    struct pv_config_paths *paths = &instance->grants.read;
-    struct pv_str *items = pv_arena_alloc(&loading->config->arena,
-                                          (paths->count + fields->count + 1) * sizeof(*items));
+    const struct pv_fields *fields = &ask->plugin->settings;
+    struct pv_str *items =
+        pv_arena_alloc(ask->arena, (paths->count + fields->count + 1) * sizeof(*items));
     if (!items) {
         return PV_ENOMEM;
     }
     if (paths->count > 0) {
         memcpy(items, paths->items, paths->count * sizeof(*items));
     }
-    int status = PV_OK;
+    int status = 0;
+    size_t count = paths->count;
     for (size_t i = 0; i < fields->count; i++) {
         const char *file = NULL;
         struct pv_err err = {0};
-        if (pv_grant_setting(&fields->items[i], instance->settings, &file, &err) != 0) {
-            char path[256];
-            snprintf(path, sizeof(path), "%.*s.settings", PV_STR_ARG(raw->head.path));
-            pv_load_problem(loading, raw->settings, pv_str(path), fields->items[i].name.ptr, "%s",
-                            err.text);
+        int one = file_of(&fields->items[i], ask->settings, &file, &err);
+        if (file && count == PV_GRANT_PATHS_MAX) {
+            one = pv_err_set(&err, PV_EINVAL, "too many files: at most %d paths can be read",
+                             PV_GRANT_PATHS_MAX);
+        }
+        if (one != 0) {
+            ask->wrong_setting(ask->ctx, &fields->items[i], err.text);
             status = PV_EINVAL;
+        } else if (file) {
+            items[count] = pv_arena_copy(ask->arena, pv_str(file));
+            if (!items[count].ptr) {
+                return PV_ENOMEM;
+            }
+            count++;
         }
-        if (!file) {
-            continue;
-        }
-        items[paths->count] = pv_load_copy(loading, pv_str(file));
-        if (!items[paths->count].ptr) {
-            return PV_ENOMEM;
-        }
-        paths->count++;
     }
-    paths->items = items;
+    *paths = (struct pv_strs){items, count};
     return status;
+}
+
+int pv_grants_settle(const struct pv_grants_ask *ask, struct pv_strs ret_granted[PV_GRANT_KINDS])
+{
+    int status = 0;
+    struct pv_strs granted[PV_GRANT_KINDS] = {{NULL, 0}};
+    for (size_t i = 0; ask->confined && i < PV_GRANT_KINDS; i++) {
+        int one = settle_kind(ask, i);
+        granted[i] = ask->paths[i];
+        status = one != 0 ? one : status;
+    }
+    int files = settle_files(ask, &granted[0]);
+    status = files != 0 ? files : status;
+    if (status == 0) {
+        memcpy(ret_granted, granted, sizeof(granted));
+    }
+    return status;
+}
+
+/* ---- of an instance ---- */
+
+struct telling {
+    struct pv_loading *loading;
+    const struct pv_raw_instance *raw;
+};
+
+static void how(const struct pv_grant_kind *kind, char *out, size_t out_size)
+{
+    snprintf(out, out_size, "`grants: {%s: [%s]}`, or grant nothing with `[]`", kind->name,
+             kind->example);
+}
+
+static void wrong_kind(void *ctx, const struct pv_grant_kind *kind, const char *text)
+{
+    const struct telling *to = ctx;
+    char path[256];
+    snprintf(path, sizeof(path), "%.*s.grants", PV_STR_ARG(to->raw->head.path));
+    const struct pv_node *grants = pv_node_get(to->raw->head.node, "grants");
+    pv_load_problem(to->loading, grants ? grants : to->raw->head.node, pv_str(path), kind->name,
+                    "%s", text);
+}
+
+static void wrong_setting(void *ctx, const struct pv_field *field, const char *text)
+{
+    const struct telling *to = ctx;
+    char path[256];
+    snprintf(path, sizeof(path), "%.*s.settings", PV_STR_ARG(to->raw->head.path));
+    pv_load_problem(to->loading, to->raw->settings, pv_str(path), field->name.ptr, "%s", text);
 }
 
 int pv_load_grants(struct pv_loading *loading, const struct pv_raw_instance *raw,
                    struct pv_config_instance *instance)
 {
+    const struct pv_option_list *given[PV_GRANT_KINDS] = {
+        &raw->grants.read, &raw->grants.write, &raw->grants.exec, &raw->grants.unix_sockets};
+    struct telling to = {loading, raw};
+    struct pv_grants_ask ask = {.confined = raw->confine,
+                                .plugin = instance->plugin,
+                                .settings = instance->settings,
+                                .arena = &loading->config->arena,
+                                .how = how,
+                                .wrong_kind = wrong_kind,
+                                .wrong_setting = wrong_setting,
+                                .ctx = &to};
     int status = PV_OK;
     for (size_t i = 0; i < PV_GRANT_KINDS; i++) {
-        struct pv_option_list given;
-        memcpy(&given, (const char *)&raw->grants + places[i].raw, sizeof(given));
-        int one = check_kind(loading, raw, &pv_grant_kinds[i], &given, instance->plugin->needs);
-        const struct pv_config_paths granted = {given.items, given.count};
-        memcpy((char *)&instance->grants + places[i].granted, &granted, sizeof(granted));
-        status = one != PV_OK ? one : status;
+        ask.given[i] = given[i]->items != NULL;
+        ask.paths[i] = (struct pv_strs){given[i]->items, given[i]->count};
+        if (!raw->confine && given[i]->count > 0) {
+            wrong_kind(&to, &pv_grant_kinds[i],
+                       "`confine: false` reaches everything: remove one of the two");
+            status = PV_EINVAL;
+        }
     }
-    int files = add_files(loading, raw, instance);
-    return files != PV_OK ? files : status;
+    int settled = pv_grants_settle(&ask, instance->granted);
+    return settled != PV_OK ? settled : status;
 }

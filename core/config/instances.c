@@ -240,10 +240,7 @@ static int describe_own(struct pv_loading *loading, const struct pv_raw_instance
     if (status == PV_OK) {
         const struct pv_describe_ask asked = {.module = instance->module_path.ptr,
                                               .settings = pv_buf_view(&settings),
-                                              .read = instance->grants.read.items,
-                                              .read_count = instance->grants.read.count,
-                                              .exec = instance->grants.exec.items,
-                                              .exec_count = instance->grants.exec.count,
+                                              .granted = instance->granted,
                                               .unconfined = !instance->confined,
                                               .required = loading->config->isolation_required,
                                               .command = instance->command};
@@ -409,7 +406,7 @@ int pv_config_settings(const struct pv_config_instance *instance, struct pv_secr
 
 /* ---- the rest ---- */
 
-static void put_paths(struct pv_buf *out, const struct pv_config_paths *paths)
+static void put_paths(struct pv_buf *out, const struct pv_strs *paths)
 {
     pv_buf_u32(out, (uint32_t)paths->count);
     for (size_t i = 0; i < paths->count; i++) {
@@ -442,10 +439,9 @@ static int fingerprint(struct pv_loading *loading, struct pv_config_instance *in
              (unsigned long long)instance->memory_bytes);
     struct pv_buf grants;
     pv_buf_init(&grants, MAX_SETTINGS);
-    put_paths(&grants, &instance->grants.read);
-    put_paths(&grants, &instance->grants.write);
-    put_paths(&grants, &instance->grants.exec);
-    put_paths(&grants, &instance->grants.unix_sockets);
+    for (size_t i = 0; i < PV_GRANT_KINDS; i++) {
+        put_paths(&grants, &instance->granted[i]);
+    }
     pv_buf_u8(&grants, loading->config->isolation_required ? 1 : 0);
     pv_buf_u8(&grants, instance->confined ? 1 : 0);
     pv_buf_u32(&grants, instance->uid);

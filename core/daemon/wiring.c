@@ -126,39 +126,8 @@ static const char *callback_base(struct pv_daemon *daemon)
     return daemon->callback_base;
 }
 
-static int grant(struct pv_reach_paths *to, const struct pv_config_paths *granted,
-                 struct pv_err *err)
-{
-    int status = 0;
-    for (size_t i = 0; i < granted->count && status == 0; i++) {
-        status = pv_reach_add(to, granted->items[i]);
-    }
-    return status == 0 ? 0
-                       : pv_err_set(err, status, "grants: more than %d paths of one kind",
-                                    PV_REACH_PATHS_MAX);
-}
-
-/* What its host may reach. */
-static int make_reach(struct pv_daemon *daemon, const struct pv_config_instance *instance,
-                      struct pv_err *err)
-{
-    struct pv_reach *reach = &daemon->reach;
-    const struct pv_config_grants *grants = &instance->grants;
-    *reach = (struct pv_reach){
-        .flags = (daemon->live.config->isolation_required ? 0u : PV_REACH_BEST_EFFORT) |
-                 (instance->confined ? 0u : PV_REACH_UNCONFINED),
-        .data_dir = pv_str(daemon->data_dir),
-        .module = instance->command ? PV_STR("") : instance->module_path,
-    };
-    int status = 0;
-    for (size_t i = 0; instance->command && instance->command[i] && status == 0; i++) {
-        status = pv_reach_add(&reach->command, pv_str(instance->command[i]));
-    }
-    status = status == 0 ? grant(&reach->read, &grants->read, err) : status;
-    status = status == 0 ? grant(&reach->write, &grants->write, err) : status;
-    status = status == 0 ? grant(&reach->exec, &grants->exec, err) : status;
-    return status == 0 ? grant(&reach->unix_sockets, &grants->unix_sockets, err) : status;
-}
+_Static_assert(PV_GRANT_KINDS == PV_REACH_KINDS && PV_GRANT_PATHS_MAX == PV_REACH_PATHS_MAX,
+               "what is granted is what a host may reach");
 
 static int instance_spec(void *ctx, struct pv_str name, struct pv_instance_spec *ret_spec,
                          struct pv_err *err)
@@ -180,7 +149,13 @@ static int instance_spec(void *ctx, struct pv_str name, struct pv_instance_spec 
     }
     pv_buf_str(ret_spec->settings, pv_secret_expose(settings));
     pv_secret_free(settings);
-    status = make_reach(daemon, instance, err);
+    status = pv_reach_make(&(struct pv_reach_parts){.required = config->isolation_required,
+                                                    .confined = instance->confined,
+                                                    .data_dir = pv_str(daemon->data_dir),
+                                                    .module = instance->module_path,
+                                                    .command = instance->command,
+                                                    .granted = instance->granted},
+                           &daemon->reach, err);
     if (status == 0) {
         status = set_user(daemon, instance, err);
     }

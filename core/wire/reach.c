@@ -18,6 +18,42 @@ int pv_reach_add(struct pv_reach_paths *paths, struct pv_str path)
     return 0;
 }
 
+int pv_reach_make(const struct pv_reach_parts *parts, struct pv_reach *ret_reach,
+                  struct pv_err *err)
+{
+    struct pv_reach reach = {
+        .flags = (parts->required ? 0u : PV_REACH_BEST_EFFORT) |
+                 (parts->confined ? 0u : PV_REACH_UNCONFINED),
+        .data_dir = parts->data_dir,
+        .module = parts->command != NULL ? PV_STR("") : parts->module,
+    };
+    struct pv_reach_paths *const kinds[PV_REACH_KINDS] = {
+        [PV_REACH_READ] = &reach.read,
+        [PV_REACH_WRITE] = &reach.write,
+        [PV_REACH_EXEC] = &reach.exec,
+        [PV_REACH_UNIX_SOCKETS] = &reach.unix_sockets,
+    };
+    int status = 0;
+    for (size_t kind = 0; kind < PV_REACH_KINDS; kind++) {
+        const struct pv_strs *granted = &parts->granted[kind];
+        for (size_t i = 0; i < granted->count && status == 0; i++) {
+            status = pv_reach_add(kinds[kind], granted->items[i]);
+        }
+    }
+    if (status != 0) {
+        return pv_err_set(err, status, "grants: more than %d paths of one kind",
+                          PV_REACH_PATHS_MAX);
+    }
+    for (size_t i = 0; parts->command != NULL && parts->command[i] != NULL && status == 0; i++) {
+        status = pv_reach_add(&reach.command, pv_str(parts->command[i]));
+    }
+    if (status != 0) {
+        return pv_err_set(err, status, "the command has too many words");
+    }
+    *ret_reach = reach;
+    return 0;
+}
+
 static void put_paths(struct pv_buf *out, const struct pv_reach_paths *paths)
 {
     pv_buf_u32(out, (uint32_t)paths->count);

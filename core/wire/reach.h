@@ -41,6 +41,24 @@ struct pv_reach {
                                           launcher becomes it; none: the host is provost-host */
 };
 
+/* In the order in which they are granted. */
+enum pv_reach_kind { PV_REACH_READ, PV_REACH_WRITE, PV_REACH_EXEC, PV_REACH_UNIX_SOCKETS };
+#define PV_REACH_KINDS 4
+
+/* What a reach is made of; all of it is borrowed. */
+struct pv_reach_parts {
+    bool required; /* a kernel that lacks something is an error */
+    bool confined;
+    struct pv_str data_dir;
+    struct pv_str module;          /* where there is no command */
+    const char *const *command;    /* NULL-terminated; or NULL */
+    const struct pv_strs *granted; /* by enum pv_reach_kind */
+};
+
+/* The reach of an instance's host: of provostd and of `provost plugin` alike. PV_ETOOBIG with the
+ * sentence: too many paths of one kind, or words. */
+int pv_reach_make(const struct pv_reach_parts *parts, struct pv_reach *ret_reach,
+                  struct pv_err *err) PV_MUST_CHECK;
 /* PV_ETOOBIG when there is no room for one more. Borrows the path. */
 int pv_reach_add(struct pv_reach_paths *paths, struct pv_str path) PV_MUST_CHECK;
 /* Appends the bytes of the reach; a failure sticks in out->status. */

@@ -233,3 +233,36 @@ def test_describing_with_settings_reads_what_is_granted(run, build, tmp_path, sc
     done = run(*words, "--settings", "s.json", *grant(("exec", ".")))
     assert done.returncode == 0 and "terminate" in done.stdout, done.stderr
     assert run(*words, "--settings", "s.json", "--unconfined").returncode == 0
+
+
+@pytest.mark.parametrize("count", [63, 64])
+def test_provostd_and_the_kit_refuse_the_same(run, build, tmp_path, needs, count):
+    """A kind is full with 64 paths, and the file that a setting names is one of them."""
+    module, grants = build / "tests/plugins/needy.so", {k: ["/etc"] * count if k == "read" else [] for k in KINDS}
+    settings = json.loads((tmp_path / "settings.json").read_text())
+    (tmp_path / "provost.yaml").write_text(json.dumps({"plugins": {"n": {
+        "module": str(module), "settings": settings, "grants": grants}}}))
+    checked = subprocess.run([build / "provostd", "-c", tmp_path / "provost.yaml", "--check"], capture_output=True,
+                             text=True, check=False)
+    now = REFUSED | {"exec_other": "EPERM", "own": "done", "file": "done"}
+    (tmp_path / "case.json").write_text(json.dumps(case(tmp_path, grants=grants, expect=now)))
+    done = run("plugin", "test", module, "case.json")
+    full = "settings.file: too many files: at most 64 paths can be read\n"
+    assert (full in checked.stderr, full in done.stdout) == (count == 64, count == 64), checked.stderr + done.stdout
+    assert (checked.returncode, done.returncode) == ((78, 1) if count == 64 else (0, 0)), checked.stderr + done.stdout
+
+
+def test_an_unconfined_program_is_unconfined_when_it_describes_itself(run, tmp_path):
+    """As provostd has it: its description may stand anywhere."""
+    (tmp_path / "described.json").write_text(json.dumps({
+        "name": "bare", "version": "1", "summary": "", "abi": 1, "needs": [], "settings": [], "product": [],
+        "checkout": [], "operations": {}, "actions": [], "service_queries": [], "instance_queries": []}))
+    program = tmp_path / "bare"
+    program.write_text("#!/bin/sh\nexec /usr/bin/python3 -c '\nimport socket, struct\n"
+                       "daemon = socket.socket(fileno=3)\ndaemon.recv(4096)\n"
+                       f'text = open("{tmp_path}/described.json", "rb").read()\n'
+                       'daemon.sendall(struct.pack("<IHHQI", len(text) + 4, 64, 0, 0, len(text)) + text)\'\n')
+    program.chmod(0o755)
+    done = run("plugin", "describe", program, "--unconfined")
+    assert done.returncode == 0 and "# bare" in done.stdout, done.stderr
+    assert run("plugin", "describe", program).returncode != 0
