@@ -78,29 +78,34 @@ def note(word): print(word, flush=True)
 %s
 host.serve({{"name": "played", "settings": []}}, {{("create", "one", "run"): function}})
 """
-HELLO, STEP, STOP, READY, OUTCOME, ASK, LOG = 1, 2, 7, 64, 66, 67, 69
+HELLO, STEP, ANSWER, STOP, READY, FAULT, OUTCOME, ASK, LOG = 1, 2, 5, 7, 64, 65, 66, 67, 69
 OK, TEMPORARY, UNKNOWN, CANCELED = 0, 2, 5, 6
 
 
 class Played:
     """A host that the test is the daemon of."""
 
-    def __init__(self, path, body):
+    def __init__(self, path, body, version=1):
         self.daemon, theirs = socket.socketpair()
         self.daemon.settimeout(60)
+        self.sent = 0
         path.write_text(PLAYED % body, encoding="utf-8")
         self.process = subprocess.Popen([sys.executable, str(path), str(theirs.fileno())], pass_fds=[theirs.fileno()],
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         theirs.close()
-        self.send(HELLO, 0, struct.pack("<III", 1, 0, 0), "", "", "", "{}", "")
-        assert self.take()[0] == READY
+        self.send(HELLO, 0, struct.pack("<III", version, 0, 0), "", "", "", "{}", "")
+        assert version != 1 or self.take()[0] == READY
 
     def send(self, kind, call, *parts):
         data = b"".join(struct.pack("<I", len(p)) + p.encode() if isinstance(p, str) else p for p in parts)
-        self.daemon.sendall(struct.pack("<IHHQ", len(data), kind, 0, call) + data)
+        self.send_bytes(struct.pack("<IHHQ", len(data), kind, 0, call) + data)
 
-    def step(self, call):
-        self.send(STEP, call, struct.pack("<IBBHIIII16s16s", 0, 0, 0, 0, 0, 1, 1, 1, b"", b""), "create", "", "one", "",
+    def send_bytes(self, data):
+        self.sent += len(data)
+        self.daemon.sendall(data)
+
+    def step(self, call, timeout_ms=0):
+        self.send(STEP, call, struct.pack("<IBBHIIII16s16s", 0, 0, 0, 0, timeout_ms, 1, 1, 1, b"", b""), "create", "", "one", "",
                   "", "{}", '{"kept": 1}', "", "")
 
     def take(self):
@@ -127,13 +132,20 @@ class Played:
 def played(tmp_path):
     hosts = []
 
-    def start(body):
-        hosts.append(Played(tmp_path / "played.py", body))
+    def start(*what):
+        hosts.append(Played(tmp_path / "played.py", *what))
         return hosts[-1]
 
     yield start
     for host in hosts:
         host.close()
+
+
+def test_another_version_is_refused(played):
+    host = played("function = None", 2)
+    kind, _, data = host.take()
+    assert kind == FAULT and data[4:] == b"version 2 is asked for, this host speaks 1"
+    assert host.process.wait() == 3
 
 
 @pytest.mark.parametrize("body, code, sentence", [
@@ -188,6 +200,68 @@ def test_what_runs_is_canceled_at_the_end(played, ending):
         assert host.take()[:2] == (ASK, call)
     ENDINGS[ending](host)
     assert [host.outcome()[0], host.outcome()[0]] == [CANCELED, CANCELED]
+    assert host.take()[0] is None and host.process.wait() == 0
+
+
+@pytest.mark.parametrize("body, code", [
+    ("call.secret('name', 'text')", TEMPORARY),
+    ("call.touch(); call.secret('name', 'text')", UNKNOWN),
+    ("call.until = 0; call.touch()", TEMPORARY),
+    ("call.touch(); call.until = 0; call.touch()", UNKNOWN),
+    ("call.touch(); call.until = 0", OK),
+])
+def test_a_call_whose_time_is_over_ends_itself(played, body, code):
+    """Nobody cancels it; one that had done its work in spite of that is believed."""
+    host = played(f"def function(call):\n    {body}\n")
+    host.step(1, timeout_ms=50)
+    if "secret" in body:
+        assert host.take()[:2] == (ASK, 1)
+    said = host.outcome()
+    assert said[0] == code and said[3] == ("" if code == OK else "TimeoutError: it took too long"), said
+
+
+def test_a_late_answer_is_left_alone(played):
+    host = played("def function(call): call.secret('name', 'text')\n")
+    host.step(1, timeout_ms=50)
+    assert host.take()[:2] == (ASK, 1)
+    assert host.outcome()[0] == TEMPORARY
+    host.send(ANSWER, 1, struct.pack("<IiQ", 1, 0, 0), "late")
+    host.step(2)
+    assert host.take()[:2] == (ASK, 2)
+    host.send(ANSWER, 2, struct.pack("<IiQ", 1, 0, 0), "in time")
+    assert host.outcome()[0] == OK
+
+
+def test_without_a_limit_a_call_has_its_minute(played):
+    host = played("def function(call): call.log(str(58 < call.until - time.monotonic() <= 60))\n")
+    host.step(1)
+    kind, _, data = host.take()
+    assert kind == LOG and data.endswith(b"True")
+
+
+@pytest.mark.parametrize("cut", [1, 15, 16, 20])
+def test_a_signal_within_a_frame_loses_no_outcome(played, cut):
+    """What runs is canceled and answered, though half a frame was read."""
+    host = played("""
+import io
+class Read(io.RawIOBase):
+    raw, read = host.daemon.makefile("rb", buffering=0), 0
+    def readable(self): return True
+    def readinto(self, into):
+        got = self.raw.readinto(into)
+        Read.read += got
+        note(Read.read)
+        return got
+host.frames = io.BufferedReader(Read())
+def function(call): call.secret('name', 'text')
+""")
+    host.step(1)
+    assert host.take()[:2] == (ASK, 1)
+    host.send_bytes(struct.pack("<IHHQI", 100, STEP, 0, 2, 0)[:cut])
+    while int(host.process.stdout.readline()) < host.sent:
+        pass
+    host.process.terminate()
+    assert host.outcome()[0] == CANCELED
     assert host.take()[0] is None and host.process.wait() == 0
 
 

@@ -15,8 +15,8 @@ from functools import reduce
 HELLO, STEP, QUERY, CANCEL, ANSWER, LEASE, STOP = range(1, 8)
 READY, FAULT, OUTCOME, ASK, PROGRESS, LOG = range(64, 70)
 OUTCOMES = "ok pending temporary instance_fault permanent unknown canceled absent in_progress no_step".split()
-daemon, lock, calls, lease_ms, hidden = socket.socket(fileno=3), threading.Lock(), {}, [None], set()
-settings, ending, encode = {}, queue.SimpleQueue(), json.JSONEncoder(allow_nan=False).encode
+daemon, lock, calls, hidden, ending = socket.socket(fileno=3), threading.Lock(), {}, set(), queue.SimpleQueue()
+frames, settings, lease, encode = daemon.makefile("rb"), {}, [float("inf")], json.JSONEncoder(allow_nan=False).encode
 
 
 class End(Exception):
@@ -30,12 +30,11 @@ def send(kind, call, *parts):
 
 
 def receive(size):
-    data = bytearray(daemon.recv(size, socket.MSG_WAITALL) if size else b"")
+    data = bytearray(frames.read(size))
     return data if len(data) == size else os._exit(0)  # the daemon is gone
 
 
-def take(data, *form):
-    """Cuts fields off: letters of struct, or str for a text."""
+def take(data, *form):  # cuts fields off: letters of struct, or str for a text
     for part in form:
         size = 4 + struct.unpack_from("<I", data)[0] if part is str else struct.calcsize("<" + part)
         yield data[4:size].decode() if part is str else struct.unpack("<" + part, data[:size])[0]
@@ -50,14 +49,15 @@ class Call:
     """What a step or a query is given, and what it may ask."""
     def __init__(self, number, kind, data):
         self.number, self.answers, self.canceled, self.touched = number, queue.SimpleQueue(), False, False
-        self.settings, self.result, self.asked = settings, None, 0
         if kind == STEP:
-            _, how, _, _, _, self.run, self.attempt, self.generation, _, _, self.operation, _, self.step = take(
+            _, how, _, _, limit_ms, self.run, self.attempt, self.generation, _, _, self.operation, _, self.step = take(
                 data, *"IBBHIIII", "16s", "16s", str, str, str)
             self.kind = ["run", "poll", "lookup", "undo"][how]
         else:
-            *_, self.step, _ = take(data, *"IIII", "16s", str, str)
+            _, limit_ms, *_, self.step, _ = take(data, *"IIII", "16s", str, str)
             self.kind, self.operation = "query", ""
+        self.settings, self.result, self.asked, limit_ms = settings, None, 0, limit_ms or (60000, 10000)[kind == QUERY]
+        self.until = time.monotonic() + limit_ms / 1000  # whatever a function waits for must not take longer
         self.external_id, self.ref, given, state = take(data, str, str, str, str)
         self.input, self.state = json.loads(given or "{}"), json.loads(state or "{}")
 
@@ -66,9 +66,10 @@ class Call:
         self.answers.put((0, 0, ""))
 
     def touch(self, outside=True):
-        """Before whatever reaches out: not canceled, within the lease; from here on something may have happened."""
-        if self.canceled or (lease_ms[0] is not None and time.monotonic() * 1000 >= lease_ms[0]):
-            raise End("canceled", "canceled, or the lease is over")
+        """Before whatever reaches out: in time, not canceled, within the lease; from here on it may have happened."""
+        late = time.monotonic() >= self.until
+        if late or self.canceled or time.monotonic() * 1000 >= lease[0]:
+            raise TimeoutError("it took too long") if late else End("canceled", "canceled, or the lease is over")
         self.touched = self.touched or outside
 
     def secret(self, name, text):
@@ -76,8 +77,10 @@ class Call:
         self.touch(outside=False)
         self.asked += 1
         send(ASK, self.number, struct.pack("<IBBBBQ", self.asked, 9, 0, 0, 0, 0), name, "", text)
-        status, _, value = self.answers.get()
-        self.touch(outside=False)
+        try:
+            status, _, value = self.answers.get(timeout=max(0, self.until - time.monotonic()))
+        finally:
+            self.touch(outside=False)
         if status != 0:
             raise End("temporary", f"secret {name}: {value}")
         hidden.add(value)
@@ -111,8 +114,7 @@ class Call:
                 self.state, self.result = json.loads(before), None
 
 
-def stop():
-    """On STOP and SIGTERM: cancels what runs, and ends when the outcomes are sent."""
+def stop():  # on STOP and SIGTERM: cancels what runs, and ends when the outcomes are sent
     ending.get()
     while calls:
         for call in list(calls.values()):
@@ -129,21 +131,19 @@ def serve(description, functions):
         data, call = receive(length), calls.get(number)
         if kind == HELLO:
             version, _, describe, _, _, _, given, _ = take(data, *"III", str, str, str, str, str)
-            if version != 1:
-                send(FAULT, 0, f"version {version} is asked for, this host speaks 1")
-                os._exit(3)
-            settings.update(json.loads(given or "{}"))
+            no = version != 1 and f"version {version} is asked for, this host speaks 1"
+            settings.update({} if no else json.loads(given or "{}"))
             hidden.update(str(settings.get(f["name"]) or "") for f in description["settings"] if f["secret"])
-            send(READY, 0, json.dumps(description))
-            if describe:
-                os._exit(0)
+            send(FAULT if no else READY, 0, no or json.dumps(description))
+            if no or describe:
+                os._exit(3 if no else 0)
         elif kind in (STEP, QUERY):
             calls[number] = Call(number, kind, data)
             threading.Thread(target=calls[number].play, args=[functions], daemon=True).start()
         elif kind == ANSWER and call:
             call.answers.put(tuple(take(data, *"IiQ", str))[1:])
         elif kind == LEASE:
-            [lease_ms[0]] = take(data, "q")
+            [lease[0]] = take(data, "q")
         elif kind == CANCEL and call:
             call.cancel()
         elif kind == STOP:
