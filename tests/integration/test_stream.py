@@ -2,10 +2,13 @@
 """GET /v1/stream: what happens, in order, without a gap and without anything twice, over lost
 connections and restarts."""
 
+import contextlib
 import http.client
 import json
+import re
 import socket
 import threading
+import time
 
 import provost as daemons
 import pytest
@@ -225,8 +228,12 @@ def test_who_does_not_read_is_cut_off_and_goes_on_later(misbehaving):
     for _ in range(12):
         for service in services:
             one.event("renew", service, number=len(services) * _ + 1)
-    with socket.create_connection(("127.0.0.1", one.port)) as deaf:
+    with socket.socket() as deaf:
+        # The kernel is to hold little of what is sent to it.
         deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        deaf.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536)
+        deaf.settimeout(60 * SLOW)
+        deaf.connect(("127.0.0.1", one.port))
         deaf.sendall((f"GET /v1/stream HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {one.token}\r\n"
                       f"Last-Event-ID: {place}\r\n\r\n").encode())
         other = Stream(one, last=place)
@@ -234,6 +241,15 @@ def test_who_does_not_read_is_cut_off_and_goes_on_later(misbehaving):
         events = other.read(total)
         assert len({e["id"] for e in events}) == total
         other.close()
+        end, pause = time.monotonic() + 60 * SLOW, threading.Event()
+        while not re.search(r"^provost_http_slow_clients_total [1-9]", one.admin("GET", "/metrics").text, re.M):
+            assert time.monotonic() < end
+            pause.wait(0.05)
+        heard = b""
+        with contextlib.suppress(ConnectionError):
+            while chunk := deaf.recv(65536):
+                heard += chunk
+        assert 0 < heard.count(b"\nevent: ") < total
 
 
 def test_a_customer_hears_of_one_service(one):
