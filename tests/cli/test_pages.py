@@ -4,12 +4,11 @@
 import json
 import os
 import re
-import signal
 import subprocess
-import sys
 
 import daemon as daemons
 import pytest
+import quickstart
 from daemon import SLOW
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
@@ -37,17 +36,8 @@ def shell(build, tmp_path):
 @pytest.fixture
 def running(root, build, crashing_env):
     """What `make run` prints, while it runs."""
-    process = subprocess.Popen([sys.executable, root / "examples/quickstart/demo", "--stay", "--build", build],
-                               env=crashing_env, stdout=subprocess.PIPE, text=True)
-    try:
-        lines = []
-        while not lines or "Ctrl-C" not in lines[-1]:
-            lines.append(process.stdout.readline())
-            assert lines[-1], "".join(lines)
-        yield "".join(lines)
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.communicate(timeout=60)
+    with quickstart.running(root, build, crashing_env) as (_, text):
+        yield text
 
 
 def test_firing_hooks(root, running, shell):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import provost as daemons
 import pytest
+import quickstart
 
 STORY_S = 200
 
@@ -38,25 +39,13 @@ def test_a_demo_that_goes_wrong_says_so(root, build, tmp_path, crashing_env):
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_run_stays_and_says_what_to_try(root, build, crashing_env, end):
-    process = subprocess.Popen([sys.executable, root / "examples/quickstart/demo", "--stay",
-                                "--build", build], env=crashing_env, stdout=subprocess.PIPE,
-                               text=True)
-    try:
-        lines = []
-        while not lines or "Ctrl-C" not in lines[-1]:
-            line = process.stdout.readline()
-            assert line, "it ended: " + "".join(lines)
-            lines.append(line)
-        text = "".join(lines)
+    with quickstart.running(root, build, crashing_env, end) as (process, text):
         socket = re.search(r"PROVOST_SOCKET=(\S+)", text).group(1)
         status = subprocess.run([build / "provost", "--socket", socket, "--json", "status"],
                                 capture_output=True, text=True, check=True).stdout
         assert '"version"' in status
         left = daemons.descendants(process.pid)
         assert len(left) >= 2
-    finally:
-        process.send_signal(end)
-        process.communicate(timeout=60)
     assert process.returncode == 0
     daemons.await_gone(left)
     assert not Path(socket).parent.exists()
