@@ -107,8 +107,21 @@ static void dispatch(struct pv_call *call)
     }
 }
 
+/* Whoever it is may send a body. It is asked again when that is there: a token may have been
+ * revoked meanwhile. */
+static void let_in(struct pv_call *call, size_t max_bytes)
+{
+    struct pv_http_request *http = call->http;
+    pv_call_free(call);
+    pv_http_take_body(http, max_bytes);
+}
+
 static void as_peer(struct pv_call *call)
 {
+    if (call->at_head) {
+        let_in(call, SIZE_MAX);
+        return;
+    }
     call->who.scopes = PV_SCOPES_ALL;
     snprintf(call->who.actor, sizeof(call->who.actor), "uid:%u", call->http->uid);
     dispatch(call);
@@ -120,6 +133,10 @@ static void as_customer(struct pv_call *call, const struct pv_token *minter)
 {
     static const struct pv_token plain = {.rate = 0};
     const struct pv_session *session = call->session;
+    if (call->at_head) {
+        let_in(call, SIZE_MAX);
+        return;
+    }
     unsigned most =
         minter == NULL || (minter->scopes & PV_SCOPE_ADMIN) != 0 ? PV_SCOPES_ALL : minter->scopes;
     snprintf(call->who.actor, sizeof(call->who.actor), "customer:%.*s",
@@ -146,6 +163,10 @@ static void as_token(struct pv_call *call, const struct pv_token *token)
     call->who.token = token->id;
     if (call->session != NULL) {
         as_customer(call, token);
+        return;
+    }
+    if (call->at_head) {
+        let_in(call, SIZE_MAX);
         return;
     }
     char id[PV_ID_TEXT];
@@ -303,8 +324,26 @@ static void as_bearer_of_key(struct pv_call *call)
         pv_guard_refuse(call, 404, "not_found", "there is no such operation");
         return;
     }
+    if (call->at_head) {
+        let_in(call, SIZE_MAX);
+        return;
+    }
     call->who.scopes = call->route->scope;
     snprintf(call->who.actor, sizeof(call->who.actor), "signal");
+    dispatch(call);
+}
+
+static void as_anybody(struct pv_call *call)
+{
+    if (call->at_head) {
+        let_in(call, PV_API_PUBLIC_BODY_MAX);
+        return;
+    }
+    if (call->http->body.len > PV_API_PUBLIC_BODY_MAX) {
+        pv_call_fail(call, 413, "too_large", "the body is larger than allowed");
+        return;
+    }
+    call->who.scopes = call->route->scope;
     dispatch(call);
 }
 
@@ -339,13 +378,13 @@ static void answer_without_call(struct pv_http_request *http, const char *code, 
     pv_buf_done(&body);
 }
 
-static void handle(struct pv_http_request *http, void *user)
+/* NULL: it has been answered. */
+static struct pv_call *call_new(struct pv_api *api, struct pv_http_request *http)
 {
-    struct pv_api *api = user;
     struct pv_call *call = pv_calloc(1, sizeof(*call));
     if (call == NULL) {
         answer_without_call(http, "no_memory", 503, "out of memory, try again");
-        return;
+        return NULL;
     }
     call->api = api;
     call->http = http;
@@ -355,9 +394,15 @@ static void handle(struct pv_http_request *http, void *user)
     /* Canonical forms are no longer than what was sent; of a CloudEvent there are two. */
     pv_buf_init(&call->scratch, 4u * PV_API_BODY_MAX + 2 * http->body.len);
     pv_list_push(&api->calls, &call->link);
+    return call;
+}
+
+/* Finds its route, and who calls. */
+static void begin(struct pv_call *call)
+{
     struct match match = {.route = NULL};
     for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]) && match.route == NULL; i++) {
-        match_table(tables[i], http, call->args, &match);
+        match_table(tables[i], call->http, call->args, &match);
     }
     if (match.route == NULL) {
         match_alias(call, &match);
@@ -372,12 +417,29 @@ static void handle(struct pv_http_request *http, void *user)
     } else if (match.route == NULL) {
         pv_call_fail(call, 404, "unknown_path", "there is no such path");
     } else if (is_public(call)) {
-        call->who.scopes = match.route->scope;
-        dispatch(call);
+        as_anybody(call);
     } else if (bears_key(call)) {
         as_bearer_of_key(call);
     } else {
         authenticate(call);
+    }
+}
+
+static void handle(struct pv_http_request *http, void *user)
+{
+    struct pv_call *call = call_new(user, http);
+    if (call != NULL) {
+        begin(call);
+    }
+}
+
+/* Memory for bodies is for those who may call. */
+static void ask(struct pv_http_request *http, void *user)
+{
+    struct pv_call *call = call_new(user, http);
+    if (call != NULL) {
+        call->at_head = true;
+        begin(call);
     }
 }
 
@@ -459,6 +521,7 @@ int pv_api_new(const struct pv_api_options *options, struct pv_api **ret_api, st
         .loop = options->loop,
         .clock = options->clock,
         .handle = handle,
+        .ask = ask,
         .user = api,
         .is_host = options->daemon.is_host,
         .is_host_ctx = options->daemon.ctx,

@@ -64,7 +64,8 @@ void pv_httpd_conn_close(struct pv_httpd_conn *conn)
 /* The client is not there any more. What is at the handler has to be answered all the same. */
 static void client_gone(struct pv_httpd_conn *conn)
 {
-    if (conn->phase != PV_HTTPD_HANDLING && conn->phase != PV_HTTPD_STREAMING) {
+    if (conn->phase != PV_HTTPD_ASKING && conn->phase != PV_HTTPD_HANDLING &&
+        conn->phase != PV_HTTPD_STREAMING) {
         pv_httpd_conn_close(conn);
         return;
     }
@@ -105,6 +106,9 @@ void pv_httpd_conn_next(struct pv_httpd_conn *conn)
     conn->phase = PV_HTTPD_HEADERS;
     conn->unread = false;
     conn->whole = false;
+    conn->asked = false;
+    conn->continues = false;
+    conn->body.cap = httpd->options.max_body;
     bool more =
         conn->in.len > 0 || (conn->session != NULL && pv_http_session_pending(conn->session));
     conn->since_ms = pv_httpd_now_ms(conn);
@@ -118,6 +122,16 @@ void pv_httpd_conn_next(struct pv_httpd_conn *conn)
     pv_httpd_conn_poll(conn, UV_READABLE);
 }
 
+void pv_httpd_conn_last(struct pv_httpd_conn *conn)
+{
+    int64_t patience_ms = options_of(conn)->body_ms;
+    patience_ms = patience_ms < LINGER_MS ? patience_ms : LINGER_MS;
+    conn->keep = false;
+    conn->unread = true;
+    conn->phase = PV_HTTPD_ANSWERING;
+    conn->deadline_ms = pv_httpd_now_ms(conn) + patience_ms;
+}
+
 void pv_httpd_conn_refuse(struct pv_httpd_conn *conn, unsigned status, const char *code,
                           const char *sentence)
 {
@@ -125,14 +139,8 @@ void pv_httpd_conn_refuse(struct pv_httpd_conn *conn, unsigned status, const cha
     pv_buf_init(&body, 4096);
     pv_fault_write(&body, code, pv_str(sentence));
     struct pv_http_answer answer = {.status = status};
-    conn->keep = false;
-    conn->unread = true;
     conn->listener->httpd->counters.malformed++;
-    int64_t now = pv_httpd_now_ms(conn);
-    int64_t patience =
-        options_of(conn)->body_ms < LINGER_MS ? options_of(conn)->body_ms : LINGER_MS;
-    conn->phase = PV_HTTPD_ANSWERING;
-    conn->deadline_ms = now + patience;
+    pv_httpd_conn_last(conn);
     pv_httpd_make_answer(conn, &answer, &body);
     pv_buf_done(&body);
     if (!conn->in_process) {
@@ -171,6 +179,30 @@ void pv_http_watch(struct pv_http_request *request, void (*gone)(struct pv_http_
     }
 }
 
+/* The request as its head tells it. */
+static void describe(struct pv_httpd_conn *conn)
+{
+    struct pv_http_request *request = &conn->request;
+    struct pv_str bytes = pv_buf_view(&conn->in);
+    request->method = pv_http_head_method(&conn->head, bytes);
+    pv_http_head_target(&conn->head, bytes, &request->path, &request->query);
+    request->body = PV_STR("");
+}
+
+/* Is the rest of the body to be read? */
+static void ask(struct pv_httpd_conn *conn)
+{
+    struct pv_httpd *httpd = conn->listener->httpd;
+    describe(conn);
+    conn->asked = true;
+    conn->phase = PV_HTTPD_ASKING;
+    if (httpd->options.ask != NULL) {
+        httpd->options.ask(&conn->request, httpd->options.user);
+    } else {
+        pv_http_take_body(&conn->request, SIZE_MAX);
+    }
+}
+
 static void hand_over(struct pv_httpd_conn *conn)
 {
     struct pv_httpd *httpd = conn->listener->httpd;
@@ -179,71 +211,11 @@ static void hand_over(struct pv_httpd_conn *conn)
         return;
     }
     struct pv_http_request *request = &conn->request;
-    struct pv_str bytes = pv_buf_view(&conn->in);
-    request->method = pv_http_head_method(&conn->head, bytes);
-    pv_http_head_target(&conn->head, bytes, &request->path, &request->query);
+    describe(conn);
     request->body = conn->body.len > 0 ? pv_buf_view(&conn->body) : PV_STR("");
     conn->keep = conn->head.minor > 0 ? !conn->head.close : conn->head.keep && !conn->head.close;
     conn->phase = PV_HTTPD_HANDLING;
     httpd->options.handle(request, httpd->options.user);
-}
-
-/* ---- body ---- */
-
-/* Takes bytes of the body; how many were its own. false: the request has been refused. */
-static bool put_body(struct pv_httpd_conn *conn, struct pv_str data)
-{
-    int status = pv_buf_put(&conn->body, data.ptr, data.len);
-    if (status == PV_ETOOBIG) {
-        pv_httpd_conn_refuse(conn, 413, "too_large", "the body is larger than allowed");
-    } else if (status != 0) {
-        pv_httpd_conn_refuse(conn, 503, "no_memory", "out of memory, try again");
-    }
-    return status == 0;
-}
-
-static size_t read_chunks(struct pv_httpd_conn *conn, struct pv_str bytes, bool *ret_done)
-{
-    size_t used = 0;
-    while (used < bytes.len && !*ret_done) {
-        struct pv_str rest = {bytes.ptr + used, bytes.len - used};
-        struct pv_str data;
-        struct pv_http_refusal refusal;
-        size_t n = 0;
-        enum pv_http_parsed parsed = pv_http_chunks_read(&conn->chunks, rest, &n, &data, &refusal);
-        used += n;
-        if (parsed == PV_HTTP_REFUSED) {
-            pv_httpd_conn_refuse(conn, refusal.status, refusal.code, refusal.sentence);
-            return used;
-        }
-        if (data.len > 0 && !put_body(conn, data)) {
-            return used;
-        }
-        *ret_done = parsed == PV_HTTP_DONE;
-    }
-    return used;
-}
-
-/* The bytes that were the body's. *ret_done: it is complete. The request may have been refused. */
-static size_t read_body(struct pv_httpd_conn *conn, struct pv_str bytes, bool *ret_done)
-{
-    size_t used = 0;
-    *ret_done = conn->whole;
-    if (conn->whole) {
-        return 0;
-    }
-    if (conn->head.chunked) {
-        used = read_chunks(conn, bytes, ret_done);
-    } else {
-        used = (uint64_t)conn->left < bytes.len ? (size_t)conn->left : bytes.len;
-        if (used > 0 && !put_body(conn, (struct pv_str){bytes.ptr, used})) {
-            return used;
-        }
-        conn->left -= (int64_t)used;
-        *ret_done = conn->left == 0;
-    }
-    conn->whole = *ret_done;
-    return used;
 }
 
 /* ---- head ---- */
@@ -259,10 +231,8 @@ static void head_done(struct pv_httpd_conn *conn)
     conn->phase = PV_HTTPD_BODY;
     conn->deadline_ms = pv_httpd_now_ms(conn) + options_of(conn)->body_ms;
     bool awaits = conn->head.chunked || conn->left > 0;
-    if (awaits && conn->head.expects_continue && conn->head.minor > 0 &&
-        conn->in.len == conn->taken) {
-        pv_httpd_send_continue(conn);
-    }
+    conn->continues = awaits && conn->head.expects_continue && conn->head.minor > 0 &&
+                      conn->in.len == conn->taken;
 }
 
 static bool step_headers(struct pv_httpd_conn *conn)
@@ -290,13 +260,15 @@ static bool step_body(struct pv_httpd_conn *conn)
     bool done = false;
     char *body = conn->in.ptr + conn->taken;
     size_t len = conn->in.len - conn->taken;
-    size_t used = read_body(conn, (struct pv_str){body, len}, &done);
+    size_t used = pv_httpd_body_read(conn, (struct pv_str){body, len}, &done);
     if (used > 0) {
         memmove(body, body + used, len - used);
         conn->in.len -= used;
     }
     if (conn->phase == PV_HTTPD_BODY && done) {
         hand_over(conn);
+    } else if (conn->phase == PV_HTTPD_BODY && !conn->asked) {
+        ask(conn);
     }
     return conn->phase != PV_HTTPD_BODY;
 }
@@ -353,7 +325,7 @@ static void take_bytes(struct pv_httpd_conn *conn, struct pv_str bytes)
     if (conn->phase == PV_HTTPD_BODY) { /* long bodies do not go through `in` */
         bool done = false;
         conn->in_process = true;
-        size_t used = read_body(conn, bytes, &done);
+        size_t used = pv_httpd_body_read(conn, bytes, &done);
         conn->in_process = false;
         if (conn->phase != PV_HTTPD_BODY) { /* refused */
             process(conn);
@@ -493,8 +465,9 @@ static void on_event(uv_poll_t *poll, int status, int events)
     case PV_HTTPD_STREAMING:
         pv_httpd_stream_ready(conn);
         break;
+    case PV_HTTPD_ASKING:
     case PV_HTTPD_HANDLING:
-        pv_httpd_conn_poll(conn, 0); /* read when this one is answered */
+        pv_httpd_conn_poll(conn, 0); /* read when this one is answered, or let in */
         break;
     default:
         on_readable(conn);

@@ -45,7 +45,7 @@ static size_t check_deadlines(struct pv_httpd *httpd)
     for (struct pv_link *at = httpd->conns.next; at != &httpd->conns; at = next) {
         struct pv_httpd_conn *conn = PV_CONTAINER(at, struct pv_httpd_conn, link);
         next = at->next;
-        if (conn->phase == PV_HTTPD_HANDLING ||
+        if (conn->phase == PV_HTTPD_ASKING || conn->phase == PV_HTTPD_HANDLING ||
             (httpd->closing && conn->phase == PV_HTTPD_STREAMING)) {
             busy++;
             continue;

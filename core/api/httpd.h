@@ -45,7 +45,11 @@ struct pv_httpd_options {
     struct pv_clock clock;
     /* Exactly one pv_http_answer must follow, from within or later. */
     void (*handle)(struct pv_http_request *request, void *user);
-    void *user;
+    /* Asked before, where a body did not come with its head as a whole: of `request` there is
+     * everything but the body. pv_http_take_body or pv_http_answer must follow, from within or
+     * later; such an answer ends the connection. NULL: every body is read. */
+    void (*ask)(struct pv_http_request *request, void *user);
+    void *user;                          /* of both */
     bool (*is_host)(void *ctx, int pid); /* refuses a peer of a Unix socket; may be NULL */
     void *is_host_ctx;
     size_t max_connections; /* a listener; 0: 1,024. Beyond it the longest idle one is closed. */
@@ -80,6 +84,9 @@ struct pv_str pv_http_header(const struct pv_http_request *request, const char *
 void pv_http_peer(const struct pv_http_request *request, uint8_t out[16]);
 /* Calls `gone` when the client goes away from now on: for answers that take a while. */
 void pv_http_watch(struct pv_http_request *request, void (*gone)(struct pv_http_request *request));
+/* Reads the body of a request that `ask` was given, of at most max_bytes (and max_body; beyond it
+ * is answered 413). The request is gone afterwards: `handle` gets it anew. */
+void pv_http_take_body(struct pv_http_request *request, size_t max_bytes);
 /* Takes what is in `body` (may be NULL), whatever becomes of it. The request is gone afterwards. */
 void pv_http_answer(struct pv_http_request *request, const struct pv_http_answer *answer,
                     struct pv_buf *body);

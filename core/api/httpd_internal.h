@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the files of the HTTP server share: httpd.c (its place on the loop), httplisten.c (who is
- * let in), httpconn.c (a connection and the request it is at), httpsend.c (answers),
- * httpstream.c (answers that are sent as they are made). */
+ * let in), httpconn.c (a connection and the request it is at), httpbody.c (a request's body),
+ * httpsend.c (answers), httpstream.c (answers that are sent as they are made). */
 #ifndef PV_API_HTTPD_INTERNAL_H
 #define PV_API_HTTPD_INTERNAL_H
 
@@ -59,15 +59,20 @@ struct pv_httpd {
 
 /*
  *  HANDSHAKE ──▶ HEADERS ──head──▶ BODY ──last byte──▶ HANDLING ──answer──▶ ANSWERING ─┬▶ HEADERS
- *                   └──refused─────┴──────────────────────────────────────────▲       └▶ LINGER
+ *                   │            ▲  │                                        ▲       └▶ LINGER
+ *                   │      taken │  ▼                                        │
+ *                   │           ASKING ────────────────answer────────────────┤
+ *                   └───────refused, as in BODY──────────────────────────────┘
+ *  BODY asks once, where the bytes that came with the head do not hold all of the body.
  *  HANDLING may also become STREAMING, and that ANSWERING when the stream ends.
- *  HANDLING: nothing is read. LINGER: what still comes is thrown away, so that the client sees the
- *  answer before the end of the connection.
+ *  ASKING, HANDLING: nothing is read. LINGER: what still comes is thrown away, so that the client
+ *  sees the answer before the end of the connection.
  */
 enum pv_httpd_phase {
     PV_HTTPD_HANDSHAKE,
     PV_HTTPD_HEADERS,
     PV_HTTPD_BODY,
+    PV_HTTPD_ASKING,
     PV_HTTPD_HANDLING,
     PV_HTTPD_ANSWERING,
     PV_HTTPD_STREAMING,
@@ -85,7 +90,7 @@ struct pv_httpd_conn {
     int events; /* that are polled for */
     unsigned uid;
     enum pv_httpd_phase phase;
-    int64_t deadline_ms; /* mono; for HANDLING: none */
+    int64_t deadline_ms; /* mono; for ASKING and HANDLING: none */
     int64_t since_ms;    /* when it began to wait for this request */
     bool closed;         /* the descriptor is closed; freed when libuv lets go of the handle */
     bool gone;           /* the client has gone while the request is at the handler */
@@ -98,8 +103,10 @@ struct pv_httpd_conn {
     size_t taken;             /* bytes of `in` that are used up */
     struct pv_http_head head; /* of the bytes in `in` */
     struct pv_http_chunks chunks;
-    int64_t left; /* of a body with a length */
-    bool whole;   /* the body is: what comes is not its own */
+    int64_t left;   /* of a body with a length */
+    bool whole;     /* the body is: what comes is not its own */
+    bool asked;     /* whether the body is to be read */
+    bool continues; /* the client waits to be told to send it */
     struct pv_buf body;
     struct pv_http_request request;
     /* the answer */
@@ -125,9 +132,17 @@ void pv_httpd_conn_next(struct pv_httpd_conn *conn);
 /* Answers with an error of the server's own and ends the connection. */
 void pv_httpd_conn_refuse(struct pv_httpd_conn *conn, unsigned status, const char *code,
                           const char *sentence);
+/* What is answered now is the last, and is sent though more of the request may come. */
+void pv_httpd_conn_last(struct pv_httpd_conn *conn);
 /* The deadline has passed: answered 408 where a request has begun, else closed. */
 void pv_httpd_conn_late(struct pv_httpd_conn *conn);
 int64_t pv_httpd_now_ms(const struct pv_httpd_conn *conn);
+
+/* ---- httpbody.c ---- */
+
+/* Keeps what of these bytes is the body's; how many that were. *ret_done: it is complete. The
+ * request may have been refused. */
+size_t pv_httpd_body_read(struct pv_httpd_conn *conn, struct pv_str bytes, bool *ret_done);
 
 /* ---- httpsend.c ---- */
 

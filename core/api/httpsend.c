@@ -270,9 +270,14 @@ void pv_http_answer(struct pv_http_request *request, const struct pv_http_answer
         pv_httpd_conn_close(conn);
         return;
     }
+    if (conn->phase == PV_HTTPD_ASKING) {
+        pv_buf_done(&conn->body); /* nobody reads what came of it */
+        pv_httpd_conn_last(conn);
+    } else {
+        conn->phase = PV_HTTPD_ANSWERING;
+        conn->deadline_ms = pv_httpd_now_ms(conn) + conn->listener->httpd->options.body_ms;
+    }
     pv_httpd_make_answer(conn, answer, body);
-    conn->phase = PV_HTTPD_ANSWERING;
-    conn->deadline_ms = pv_httpd_now_ms(conn) + conn->listener->httpd->options.body_ms;
     if (!conn->in_process) {
         pv_httpd_flush(conn);
     }

@@ -18,6 +18,7 @@
 #include <uv.h>
 
 #define PV_API_BODY_MAX (1024u * 1024)
+#define PV_API_PUBLIC_BODY_MAX (64u * 1024) /* of a call that nobody has to prove himself for */
 #define PV_API_ANSWER_MAX (64u * 1024 * 1024)
 #define PV_API_WAIT_MAX_S 60
 #define PV_API_PAGE 100      /* rows of a page when nothing is asked for */
@@ -109,6 +110,7 @@ struct pv_call {
     struct pv_limit_state limit; /* of the caller */
     int64_t retry_s;             /* of a 429; 0: as usual */
     bool wait_applied;
+    bool at_head;   /* the body has not come: who calls is found out, and no more */
     bool preflight; /* answered as a browser's question what it may send */
     bool req_used;  /* `r` holds a request whose results must be freed */
     union {

@@ -86,6 +86,29 @@ def test_bodies_of_100_mib(one):
     assert resident(one) - before < 16 * 1048576, "it is not kept"
 
 
+def test_bodies_of_nobody(one):
+    """Who does not say who it is, or nobody that is known, has no body kept: not of any of many connections."""
+    before = resident(one)
+    heads = (b"", b"Authorization: Basic c2hvcDpzaG9w\r\n", b"Authorization: Bearer provost_unknown\r\n",
+             b"Authorization: Bearer provost_session_00\r\n")
+    with contextlib.ExitStack() as stack:
+        several = [stack.enter_context(dial(one)) for _ in range(80)]
+        for number, plain in enumerate(several):
+            length = (b"Transfer-Encoding: chunked\r\n\r\nf4240\r\n" if number % 3 == 0
+                      else b"Content-Length: 1000000\r\n\r\n")
+            plain.sendall(b"POST /v1/events HTTP/1.1\r\nHost: x\r\n" + heads[number % len(heads)] + length)
+            push(plain, b"x" * 100_000, 9)
+        for plain in several:
+            text = plain.recv(65536)
+            assert text.startswith((b"HTTP/1.1 401 ", b"HTTP/1.1 429 ")), text
+            assert b"\r\nConnection: close\r\n" in text
+        assert resident(one) - before < 16 * 1048576, "80 MB were sent"
+        with dial(one) as plain:
+            plain.sendall(b"POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n")
+            assert says(rest(plain), 401, "unauthorized"), "it is not waited for"
+    assert healthy(one)
+
+
 def test_floods_of_headers(one):
     for flood, status, code in (
             (b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 100_000, 431, "headers_too_large"),
@@ -101,7 +124,9 @@ def test_floods_of_headers(one):
 
 def test_garbage_in_chunks(one):
     rng = random.Random(7)
-    head = b"POST /v1/events HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    assert one.api("GET", "/v1/services").status == 200, "there is a token: of others no body is read"
+    head = (b"POST /v1/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nTransfer-Encoding: chunked\r\n\r\n"
+            % one.token.encode())
     for body in (b"zz\r\n", b"ffffffffffffffff\r\n", b"-1\r\n", b"3\r\nabcdef\r\n", b"1\nx\n0\n\n",
                  b"0\r\n" + b"T: x\r\n" * 5000, b"1;" + b"e" * 20000,
                  *(b"1" + rng.randbytes(200) for _ in range(20))):

@@ -2,6 +2,7 @@
 """TLS of the API: who is spoken with, certificates that are replaced while connections are open, and
 those that are refused."""
 
+import contextlib
 import http.client
 import json
 import shutil
@@ -52,9 +53,19 @@ def get(tls, path="/healthz"):
     return answer.status, text
 
 
+def post(tls, body, header=b""):
+    """The same with a body, of which there may be too much to be taken."""
+    with contextlib.suppress(ConnectionError):
+        tls.sendall(b"POST /v1/events HTTP/1.1\r\nHost: x\r\n%sContent-Length: %d\r\n\r\n" % (header, len(body)) + body)
+    answer = http.client.HTTPResponse(tls)
+    answer.begin()
+    return answer.status, json.loads(answer.read())["code"]
+
+
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 def test_requests_over_tls(secure, version):
     one = secure.start()
+    token = one.admin("POST", "/v1/tokens", {"source": "shop", "scopes": ["events:write"]}).json["token"]
     with dial(one, one.trust, version) as tls:
         assert tls.version() == ("TLSv1.2" if version == ssl.TLSVersion.TLSv1_2 else "TLSv1.3")
         assert certificates.common_name(tls) == "first"
@@ -63,10 +74,7 @@ def test_requests_over_tls(secure, version):
         assert (status, json.loads(text)["code"]) == (401, "unauthorized")
         # A long body, in many records, and a long answer's worth of requests at once.
         body = b'"' + b"x" * 900_000 + b'"'
-        tls.sendall(b"POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
-        answer = http.client.HTTPResponse(tls)
-        answer.begin()
-        assert (answer.status, bool(answer.read())) == (401, True)
+        assert post(tls, body, b"Authorization: Bearer %s\r\n" % token.encode()) == (400, "wrong_type")
         tls.sendall(GET * 50 + GET.replace(b"Host: x", b"Host: x\r\nConnection: close"))
         every = b""
         while True:
@@ -75,6 +83,9 @@ def test_requests_over_tls(secure, version):
                 break
             every += part
         assert every.count(b"HTTP/1.1 200 OK") == 51
+    with dial(one, one.trust, version) as tls:
+        assert post(tls, body) == (401, "unauthorized")
+        assert tls.recv(65536) == b"", "that was the end: of nobody no body is taken"
 
 
 def test_what_is_malformed_inside_of_tls_is_answered(secure):
