@@ -80,6 +80,8 @@ void reply_free(struct reply *reply);
 struct client *rig_begin(struct rig *rig, const char *method, const char *path, const char *headers,
                          const char *body);
 struct reply *rig_end(struct rig *rig, struct client *client);
+/* Closes the API once a step runs for this client, and lets what was under way end: the answer. */
+struct reply *rig_close_under(struct rig *rig, struct client *client);
 /* Turns everything once. */
 void rig_turn(struct rig *rig);
 /* Answers the steps that were held. */

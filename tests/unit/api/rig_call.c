@@ -65,6 +65,21 @@ struct reply *rig_end(struct rig *rig, struct client *c)
     return reply;
 }
 
+struct reply *rig_close_under(struct rig *rig, struct client *c)
+{
+    while (rig->step_count == 0) {
+        rig_turn(rig);
+    }
+    struct pv_api *api = rig->api;
+    rig->api = NULL;
+    pv_api_close(api, NULL, NULL);
+    struct reply *reply = rig_end(rig, c);
+    for (int i = 0; i < 200; i++) {
+        rig_turn(rig);
+    }
+    return reply;
+}
+
 struct reply *rig_call_as(struct rig *rig, const char *token, const char *method, const char *path,
                           const char *headers, const char *body)
 {

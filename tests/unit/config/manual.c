@@ -111,8 +111,7 @@ static void schema_of_a_configuration(void **state)
 
 int main(void)
 {
-    pv_json_setup();
-    if (pv_base_init() != PV_OK) {
+    if (fixture_begin() != PV_OK) {
         return 1;
     }
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_open, fixture_close)

@@ -481,8 +481,7 @@ static void allocation_failures(void **state)
 
 int main(void)
 {
-    pv_json_setup();
-    if (pv_base_init() != PV_OK) {
+    if (fixture_begin() != PV_OK) {
         return 1;
     }
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_world, close_world)

@@ -4,7 +4,6 @@
 
 #include "core/base/alloc.h"
 #include "core/config/raw.h"
-#include "core/json/json.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -4,7 +4,6 @@
 
 #include "core/base/alloc.h"
 #include "core/config/reference.h"
-#include "core/json/json.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -226,8 +225,7 @@ static void reload_notices_secrets(void **state)
 
 int main(void)
 {
-    pv_json_setup();
-    if (pv_base_init() != PV_OK) {
+    if (fixture_begin() != PV_OK) {
         return 1;
     }
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_open, fixture_close)
