@@ -6,6 +6,7 @@
 
 #include "core/base/hash.h"
 
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -119,6 +120,9 @@ static void servers_may_close_what_is_kept(void **state)
     for (int i = 1; i <= 10; i++) {
         get("/last", REQUEST(0));
         assert_int_equal(code, 0);
+        while (server.closed < i) {
+            sched_yield(); /* what is sent until then is lost, and may be */
+        }
         get("/ok", REQUEST(0));
         assert_int_equal(code, 0);
         assert_string_equal(body, "{\"ok\": true}");
@@ -258,7 +262,7 @@ static void nobody_listens(void **state)
 static void no_answer_in_time(void **state)
 {
     (void)state;
-    const struct kit_outcome *o = get("/hang", POST(.timeout_ms = 100));
+    const struct kit_outcome *o = get("/hang", POST(.timeout_ms = 1000));
     assert_int_equal(code, PROVOST_E_TIMEOUT);
     assert_int_equal(seen.status, 0);
     assert_true(o->touched);
@@ -334,7 +338,7 @@ static void cancel_takes_it_out(void **state)
     assert_int_equal(o->code, PV_OUT_CANCELED);
     assert_true(o->touched);
     /* The step's own limit, shorter than the request's. */
-    frame.timeout_ms = 50;
+    frame.timeout_ms = 1000;
     kit_send(&kit, 2, &frame);
     o = kit_wait(&kit, 2);
     assert_true(o->touched);

@@ -189,6 +189,7 @@ static void *serve(void *arg)
         more = serve_one(c, path);
     }
     close(c->fd);
+    atomic_fetch_add(&c->server->closed, more ? 0 : 1);
     free(c);
     return NULL;
 }
@@ -243,11 +244,14 @@ void server_stop(struct server *server)
 
 int closed_port(void)
 {
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    static int fd = -1; /* stays bound, so that nobody else listens there */
+    if (fd >= 0) {
+        close(fd);
+    }
+    fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t len = sizeof(in);
     assert_int_equal(bind(fd, (struct sockaddr *)&in, len), 0);
     assert_int_equal(getsockname(fd, (struct sockaddr *)&in, &len), 0);
-    close(fd);
     return ntohs(in.sin_port);
 }

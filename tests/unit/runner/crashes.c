@@ -49,7 +49,7 @@ static void every_way_down(void **state)
     for (size_t i = 0; i < PV_COUNT(cases); i++) {
         struct fixture f;
         fixture_start(&f, NULL);
-        f.stuck_after_ms = strcmp(cases[i].step, "loop") == 0 ? 300 : 0;
+        f.stuck_after_ms = strcmp(cases[i].step, "loop") == 0 ? 1500 : 0;
         three_neighbours(&f);
         assert_int_equal(start_step(&f, 4, cases[i].step, false, 60000), 0);
         for (int id = 1; id <= 4; id++) {
