@@ -120,10 +120,6 @@ static void *client_main(void *arg)
             send(fd, c->then, strlen(c->then), MSG_NOSIGNAL);
             read_answers(c, fd, c->until);
         }
-        if (c->reset) {
-            const struct linger at_once = {.l_onoff = 1};
-            setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
-        }
         close(fd);
     }
     uv_async_send(c->done);

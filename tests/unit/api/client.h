@@ -20,7 +20,6 @@ struct client {
     const char *slowly; /* sent byte by byte until the server closes */
     const char *awaits; /* `then` is sent when this has come; NULL: when an answer has */
     bool half;          /* sends, reads nothing, goes */
-    bool reset;         /* goes by resetting the connection */
     bool shut;          /* sends, and says that nothing more comes */
     size_t until;       /* stop reading after so many answers; 0: at the end of the connection */
     char got[1 << 16];

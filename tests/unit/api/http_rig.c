@@ -4,9 +4,12 @@
 
 #include "core/base/hash.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 static void answer_text(struct pv_http_request *request, unsigned status, const char *text)
@@ -132,6 +135,27 @@ int http_rig_close(void **state)
     int status = uv_loop_close(&f->loop);
     free(f);
     return status;
+}
+
+int http_rig_dial(struct fixture *f, bool local, const char *send_text)
+{
+    struct sockaddr_un un = {.sun_family = AF_UNIX};
+    struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons((uint16_t)f->port)};
+    in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    snprintf(un.sun_path, sizeof(un.sun_path), "%s", f->path);
+    const struct sockaddr *to = local ? (struct sockaddr *)&un : (struct sockaddr *)&in;
+    int fd = socket(local ? AF_UNIX : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(fd >= 0);
+    assert_int_equal(connect(fd, to, local ? sizeof(un) : sizeof(in)), 0);
+    assert_int_equal(send(fd, send_text, strlen(send_text), 0), strlen(send_text));
+    return fd;
+}
+
+void http_rig_reset(int fd)
+{
+    const struct linger at_once = {.l_onoff = 1};
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once)), 0);
+    close(fd);
 }
 
 struct client *client_of(struct fixture *f)

@@ -40,6 +40,10 @@ int http_rig_close(void **state);
 /* Answers the requests that wait. */
 void http_rig_answer(struct fixture *f);
 void http_rig_closed(void *user); /* sets `closed` */
+/* A connection of the test's own, from which this has been sent. */
+int http_rig_dial(struct fixture *f, bool local, const char *send);
+/* Closes it so that the other end is told of a reset, where it is by TCP. */
+void http_rig_reset(int fd);
 struct client *client_of(struct fixture *f);
 /* Runs the loop until the client is through. */
 void client_run(struct fixture *f, struct client *c);

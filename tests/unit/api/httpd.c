@@ -3,7 +3,6 @@
 #include "core/base/alloc.h"
 #include "tests/unit/api/http_rig.h"
 
-#include <arpa/inet.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -198,45 +197,33 @@ static void asks_to_continue(void **state)
              0, "HTTP/1.1 413 ", "too_large");
 }
 
-static void notices_that_the_client_goes(void **state)
+/* A connection whose request is at the handler. */
+static int dial_and_ask(struct fixture *f, bool local, const char *request)
 {
-    struct fixture *f = *state;
-    for (unsigned i = 0; i < 2; i++) {
-        struct client *c = client_of(f);
-        c->send = "GET /wait HTTP/1.1\r\n" HOST "\r\n";
-        c->local = i > 0;
-        c->reset = !c->local; /* over TCP only a reset tells that nobody is there any more */
-        c->half = true;       /* sends and goes */
-        client_run(f, c);
-        while (f->gone == i || pv_httpd_counters(f->httpd)->connections > 0) {
-            uv_run(&f->loop, UV_RUN_ONCE);
-        }
-        assert_int_equal(f->gone, i + 1);
-        free(c);
-    }
-}
-
-/* A connection that has sent a request, and with it that it sends nothing more; the request is at
- * the handler. */
-static int dial_and_shut(struct fixture *f, bool local, bool urgent)
-{
-    const char *request = urgent ? "GET /hold-watched HTTP/1.1\r\n" HOST "\r\n"
-                                 : "GET /wait HTTP/1.1\r\n" HOST "\r\n";
-    struct sockaddr_un un = {.sun_family = AF_UNIX};
-    struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons((uint16_t)f->port)};
-    in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    snprintf(un.sun_path, sizeof(un.sun_path), "%s", f->path);
-    const struct sockaddr *to = local ? (struct sockaddr *)&un : (struct sockaddr *)&in;
-    int fd = socket(local ? AF_UNIX : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_true(fd >= 0);
-    assert_int_equal(connect(fd, to, local ? sizeof(un) : sizeof(in)), 0);
-    assert_int_equal(send(fd, request, strlen(request), 0), strlen(request));
-    assert_true(!urgent || send(fd, "!", 1, MSG_OOB) == 1);
-    assert_int_equal(shutdown(fd, SHUT_WR), 0);
+    int fd = http_rig_dial(f, local, request);
     for (unsigned before = f->handled; f->handled == before;) {
         uv_run(&f->loop, UV_RUN_ONCE);
     }
     return fd;
+}
+
+/* Until this many were told so, and nobody is connected. */
+static void await_gone(struct fixture *f, unsigned gone)
+{
+    while (f->gone < gone || pv_httpd_counters(f->httpd)->connections > 0) {
+        uv_run(&f->loop, UV_RUN_ONCE);
+    }
+    assert_int_equal(f->gone, gone);
+}
+
+/* Over TCP only a reset tells that nobody is there any more. */
+static void notices_that_the_client_goes(void **state)
+{
+    struct fixture *f = *state;
+    http_rig_reset(dial_and_ask(f, false, "GET /wait HTTP/1.1\r\n" HOST "\r\n"));
+    await_gone(f, 1);
+    close(dial_and_ask(f, true, "GET /wait HTTP/1.1\r\n" HOST "\r\n"));
+    await_gone(f, 2);
 }
 
 static void count_turn(uv_check_t *check)
@@ -278,25 +265,23 @@ static void notices_that_a_client_goes_that_sent_no_more(void **state)
 {
     struct fixture *f = *state;
     for (unsigned i = 0; i < 2; i++) {
-        int fd = dial_and_shut(f, i > 0, false);
+        int fd = dial_and_ask(f, i > 0, "GET /wait HTTP/1.1\r\n" HOST "\r\n");
+        assert_int_equal(shutdown(fd, SHUT_WR), 0);
         unsigned turns = turns_of(f);
         unsigned gone = f->gone;
-        const struct linger at_once = {.l_onoff = 1};
-        assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once)), 0);
-        close(fd);
-        while (f->gone == i || pv_httpd_counters(f->httpd)->connections > 0) {
-            uv_run(&f->loop, UV_RUN_ONCE);
-        }
+        http_rig_reset(fd);
+        await_gone(f, i + 1);
         assert_in_range(turns, 0, 20);
         assert_int_equal(gone, i);
-        assert_int_equal(f->gone, i + 1);
     }
 }
 
 static void is_not_kept_awake_by_urgent_bytes(void **state)
 {
     struct fixture *f = *state;
-    int fd = dial_and_shut(f, false, true);
+    int fd = dial_and_ask(f, false, "GET /hold-watched HTTP/1.1\r\n" HOST "\r\n");
+    assert_int_equal(send(fd, "!", 1, MSG_OOB), 1);
+    assert_int_equal(shutdown(fd, SHUT_WR), 0);
     unsigned turns = turns_of(f);
     http_rig_answer(f);
     assert_in_range(turns, 0, 20);
