@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The check of a plugin's actions: each is played on an active service as it is, with its success
- * forgotten, with answers lost, and with answers that make no sense. */
+ * forgotten, with requests refused, with answers lost, and with answers that make no sense. */
 #include "core/cli/kit.h"
 
 #include "core/json/json.h"
@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define MOST_REQUESTS 40 /* of one action */
+#define GARBAGE (PV_MAY_FAIL | PV_MAY_PARK)
 
 static void note(struct pv_finding *finding, const struct pv_plugin_action *action, const char *why,
                  struct pv_str what)
@@ -140,15 +141,20 @@ static void spoil(struct pv_kit *kit, struct pv_finding *finding,
 {
     static const struct {
         enum pv_fault fault;
+        size_t times;
         unsigned may;
         const char *after;
     } rules[] = {
-        {PV_FAULT_LOST, 0, "was carried out and its answer got lost"},
-        {PV_FAULT_TYPES, PV_MAY_FAIL | PV_MAY_PARK, "was answered with JSON of other types"},
-        {PV_FAULT_MARKUP, PV_MAY_FAIL | PV_MAY_PARK, "was answered with an HTML page"},
+        {PV_FAULT_BUSY, 2, 0, "was answered 429 twice"},
+        {PV_FAULT_BROKEN, 1, 0, "was answered 500 with an HTML page"},
+        {PV_FAULT_LOST, 1, 0, "was carried out and its answer got lost"},
+        {PV_FAULT_CUT, 1, GARBAGE, "was answered with JSON that is cut off in the middle"},
+        {PV_FAULT_TYPES, 1, GARBAGE, "was answered with JSON of other types"},
+        {PV_FAULT_MARKUP, 1, GARBAGE, "was answered with an HTML page"},
+        {PV_FAULT_HUGE, 1, GARBAGE, "was answered with 100 MiB"},
     };
     const struct pv_kit_life *life = &kit->life[PV_OP_ACTION];
-    const unsigned parks = is_blind(action) ? PV_MAY_PARK : 0;
+    const bool blind = is_blind(action);
     for (size_t r = 0; r < sizeof(rules) / sizeof(rules[0]); r++) {
         for (size_t at = 1; at <= life->requests && at <= MOST_REQUESTS; at++) {
             struct pv_scene scene;
@@ -163,7 +169,9 @@ static void spoil(struct pv_kit *kit, struct pv_finding *finding,
             scene.form = form;
             scene.fault = rules[r].fault;
             scene.at = at;
-            play_scene(kit, finding, &scene, rules[r].may | parks, what);
+            scene.times = rules[r].times;
+            const bool parks = blind && rules[r].fault != PV_FAULT_BUSY;
+            play_scene(kit, finding, &scene, rules[r].may | (parks ? PV_MAY_PARK : 0), what);
             if (pv_play_interrupted()) {
                 return;
             }

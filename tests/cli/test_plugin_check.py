@@ -16,10 +16,17 @@ import pytest
 SOURCES = Path(__file__).resolve().parents[1] / "plugins" / "broken"
 BROKEN = {
     "absent": "terminate-absent", "again": "actions", "blind": "lost-answer", "brittle": "garbage", "chatty": "secrets",
-    "deaf": "cancel", "forgetful": "kill", "gone": "terminate-twice", "hoarder": "state-size",
+    "curt": "actions", "deaf": "cancel", "forgetful": "kill", "gone": "terminate-twice", "hoarder": "state-size",
     "impatient": "rate-limit", "leftover": "undo", "litter": "life", "named": "ref", "open": "declared",
-    "outage": "server-error", "planned": "unknown-plan", "rekey": "idempotency-key", "shrink": "upgrade",
-    "stern": "suspend-twice", "swallow": "denied", "tokenurl": "secrets", "twice": "double-create",
+    "outage": "server-error", "planned": "unknown-plan", "rekey": "idempotency-key", "sated": "actions",
+    "shrink": "upgrade", "stern": "suspend-twice", "swallow": "denied", "tokenurl": "secrets", "torn": "actions",
+    "twice": "double-create",
+}
+# Where a check has more than one of them: what it says of each.
+EVIDENCE = {
+    "again": "where no step's success is remembered", "curt": "was answered 429", "sated": "was answered with 100 MiB",
+    "torn": "cut off in the middle: the host was lost", "chatty": "what the plugin logs, reports or gives as a reason",
+    "tokenurl": "the URL of a request",
 }
 # Played besides the check that is meant for a plugin: what takes little time, and needs no more than a few plays.
 CHEAP = ["declared", "life", "double-create", "terminate-twice", "terminate-absent", "suspend-twice", "unknown-plan",
@@ -73,6 +80,11 @@ def test_a_broken_plugin_is_refused_for_its_own_reason(refusals, name, wanted):
     assert verdicts(done, "fail") == [wanted], done.stdout
     found = next(c for c in json.loads(done.stdout)["checks"] if c["check"] == wanted)
     assert found["evidence"] and found["remedy"]
+    assert any(EVIDENCE.get(name, "") in sentence for sentence in found["evidence"]), found
+
+
+def test_no_two_are_refused_for_the_same_reason():
+    assert {name for name, wanted in BROKEN.items() if [*BROKEN.values()].count(wanted) > 1} == {*EVIDENCE}
 
 
 def test_what_follows_from_another_fault_is_not_judged(check):
