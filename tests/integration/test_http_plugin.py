@@ -167,6 +167,31 @@ def test_the_same_bytes_as_the_description_has():
                          "/wp/upgrade/": UPGRADE, "/support/create": SUPPORT}
 
 
+LIMITS = {"Standard requests": 25, "Long operations (provisioning)": 60, "DNS verification": 10}
+
+
+def test_the_time_limits_of_the_description(build, tmp_path):
+    """In what the example's instances declare of their steps, which have five seconds more than their calls."""
+    for folder in TOP.parents:
+        for file in folder.glob("shared/seeds/004_*.txt"):
+            found = re.findall(r"^- (.*): (\d+) seconds$", file.read_text(), re.M)
+            assert {what: int(seconds) for what, seconds in found} == LIMITS
+    ordinary, long, dns = LIMITS.values()
+    wanted = {"sites": {"create": long, "terminate": ordinary, "suspend": ordinary, "unsuspend": ordinary,
+                        "upgrade": ordinary},
+              "support": dict.fromkeys(("create", "terminate", "suspend", "unsuspend"), ordinary),
+              "dns": dict.fromkeys(("zone_add", "zone_delete", "record_add", "record_delete"), dns)}
+    for name, instance in example("http://127.0.0.1:1")["plugins"].items():
+        (tmp_path / "settings.json").write_text(json.dumps(instance["settings"]))
+        done = daemon.subprocess.run(
+            [build / "provost", "--json", "plugin", "describe", build / "plugins/http.so", "--settings",
+             tmp_path / "settings.json"], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        declared = json.loads(done.stdout)
+        steps = declared["operations"] | {action["name"]: action["steps"] for action in declared["actions"]}
+        assert {what: step["timeout_ms"] / 1000 - 5 for what, (step,) in steps.items()} == wanted[name]
+
+
 def test_zones_are_actions(one, backend):
     assert fire(one, "create", product="dns", plan="basic")["state"] == "done"
     assert backend.take() == []

@@ -54,6 +54,9 @@ def test_what_the_kernel_lacks_is_said(make_provost, cli, build, abi, verdict, s
         pytest.skip(f"this kernel has not Landlock ABI {abi}")
     found, status = checks(cli, one)
     assert status == 0 and found["kernel"][0][0] == verdict and says in found["kernel"][0][1], found
+    ready = one.call("GET", "/readyz").json.get("isolation_lacks") or ""
+    shown = [line for line in cli(one, "status").stdout.splitlines() if line.split()[:1] == ["lacks"]]
+    assert [says in text for text in (ready, *shown)] == ([True, True] if verdict == "warn" else [False]), (ready, shown)
 
 
 def test_what_is_wrong_is_named(shop, cli):
