@@ -175,6 +175,24 @@ void pv_kit_fail_end(struct pv_finding *finding, const char *what, const struct 
 void pv_kit_judge(struct pv_kit *kit, struct pv_finding *finding, struct pv_kit_service *service,
                   int type, const struct pv_scene *scene, unsigned may, const char *what);
 
+/* What comes of refused credentials: a fault of the instance. `what` names the scene. */
+void pv_kit_judge_denied(struct pv_kit *kit, struct pv_finding *finding,
+                         const struct pv_scene *scene, const char *what);
+/* What comes of a call that is canceled: nothing for good. */
+void pv_kit_judge_canceled(struct pv_kit *kit, struct pv_finding *finding,
+                           const struct pv_scene *scene, const char *what);
+
+/* An operation, or an action, that has been played as it is: kit->life[type] is of it. */
+struct pv_victim {
+    int type;
+    const struct pv_plugin_action *action; /* with PV_OP_ACTION; and its form */
+    const json_t *form;
+    const char *name;
+    unsigned may; /* PV_MAY_… */
+};
+/* Plays it with SIGKILL of the host at each moment that there is, and judges that. */
+void pv_kit_kill(struct pv_kit *kit, struct pv_finding *finding, const struct pv_victim *victim);
+
 /* ---- the checks ---- */
 
 typedef void (*pv_kit_check_fn)(struct pv_kit *kit, struct pv_finding *finding);

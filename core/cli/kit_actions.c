@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The check of a plugin's actions: each is played on an active service as it is, with its success
- * forgotten, with requests refused, with answers lost, and with answers that make no sense. */
+ * forgotten, with requests refused, with answers lost or without sense, canceled, and with its
+ * host killed. */
 #include "core/cli/kit.h"
 
 #include "core/json/json.h"
 
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -98,6 +100,8 @@ static bool play_plainly(struct pv_kit *kit, struct pv_finding *finding,
         json_decref(life->ledger);
         life->ledger = json_incref(scene.ledger);
         life->requests = scene.requests;
+        life->calls = scene.calls;
+        life->asks = scene.asks;
         good = scene.result.end == PV_PLAY_DONE;
         if (scene.result.end == PV_PLAY_FAILED && !scene.lost) {
             note(finding, action, "the plugin refuses it: ", pv_str(scene.result.reason));
@@ -110,12 +114,21 @@ static bool play_plainly(struct pv_kit *kit, struct pv_finding *finding,
     return good && finding->verdict != PV_FAIL;
 }
 
+/* more: in place of how it ends, which may be anyhow; NULL: it has to come to its end. */
 static void play_scene(struct pv_kit *kit, struct pv_finding *finding, struct pv_scene *scene,
-                       unsigned may, const char *what)
+                       unsigned may,
+                       void (*more)(struct pv_kit *kit, struct pv_finding *finding,
+                                    const struct pv_scene *scene, const char *what),
+                       const char *what)
 {
     struct pv_kit_service service;
     if (play(kit, finding, &service, scene)) {
-        pv_kit_judge(kit, finding, &service, PV_OP_ACTION, scene, may, what);
+        if (more == NULL || scene->lost) {
+            pv_kit_judge(kit, finding, &service, PV_OP_ACTION, scene, may, what);
+        } else {
+            finding->played++;
+            more(kit, finding, scene, what);
+        }
     }
     pv_scene_done(scene);
     pv_kit_service_done(&service);
@@ -133,7 +146,7 @@ static void play_again(struct pv_kit *kit, struct pv_finding *finding,
     scene.form = form;
     scene.moment = PV_MOMENT_OUTCOME;
     scene.meddling = PV_FORGET;
-    play_scene(kit, finding, &scene, 0, what);
+    play_scene(kit, finding, &scene, 0, NULL, what);
 }
 
 static void spoil(struct pv_kit *kit, struct pv_finding *finding,
@@ -143,15 +156,21 @@ static void spoil(struct pv_kit *kit, struct pv_finding *finding,
         enum pv_fault fault;
         size_t times;
         unsigned may;
+        void (*more)(struct pv_kit *kit, struct pv_finding *finding, const struct pv_scene *scene,
+                     const char *what);
         const char *after;
     } rules[] = {
-        {PV_FAULT_BUSY, 2, 0, "was answered 429 twice"},
-        {PV_FAULT_BROKEN, 1, 0, "was answered 500 with an HTML page"},
-        {PV_FAULT_LOST, 1, 0, "was carried out and its answer got lost"},
-        {PV_FAULT_CUT, 1, GARBAGE, "was answered with JSON that is cut off in the middle"},
-        {PV_FAULT_TYPES, 1, GARBAGE, "was answered with JSON of other types"},
-        {PV_FAULT_MARKUP, 1, GARBAGE, "was answered with an HTML page"},
-        {PV_FAULT_HUGE, 1, GARBAGE, "was answered with 100 MiB"},
+        {PV_FAULT_BUSY, 2, 0, NULL, "was answered 429 twice"},
+        {PV_FAULT_DENIED, SIZE_MAX, 0, pv_kit_judge_denied,
+         "and all that follow were answered 401"},
+        {PV_FAULT_BROKEN, 1, 0, NULL, "was answered 500 with an HTML page"},
+        {PV_FAULT_LOST, 1, 0, NULL, "was carried out and its answer got lost"},
+        {PV_FAULT_CUT, 1, GARBAGE, NULL, "was answered with JSON that is cut off in the middle"},
+        {PV_FAULT_TYPES, 1, GARBAGE, NULL, "was answered with JSON of other types"},
+        {PV_FAULT_MARKUP, 1, GARBAGE, NULL, "was answered with an HTML page"},
+        {PV_FAULT_HUGE, 1, GARBAGE, NULL, "was answered with 100 MiB"},
+        {PV_FAULT_HOLD, 1, 0, pv_kit_judge_canceled,
+         "is not answered, and the operation is canceled"},
     };
     const struct pv_kit_life *life = &kit->life[PV_OP_ACTION];
     const bool blind = is_blind(action);
@@ -171,12 +190,26 @@ static void spoil(struct pv_kit *kit, struct pv_finding *finding,
             scene.at = at;
             scene.times = rules[r].times;
             const bool parks = blind && rules[r].fault != PV_FAULT_BUSY;
-            play_scene(kit, finding, &scene, rules[r].may | (parks ? PV_MAY_PARK : 0), what);
+            play_scene(kit, finding, &scene, rules[r].may | (parks ? PV_MAY_PARK : 0),
+                       rules[r].more, what);
             if (pv_play_interrupted()) {
                 return;
             }
         }
     }
+}
+
+static void kill_host(struct pv_kit *kit, struct pv_finding *finding,
+                      const struct pv_plugin_action *action, const json_t *form)
+{
+    char name[160];
+    snprintf(name, sizeof(name), "action %.*s", PV_STR_ARG(action->name));
+    pv_kit_kill(kit, finding,
+                &(struct pv_victim){.type = PV_OP_ACTION,
+                                    .action = action,
+                                    .form = form,
+                                    .name = name,
+                                    .may = is_blind(action) ? PV_MAY_PARK : 0});
 }
 
 void pv_check_actions(struct pv_kit *kit, struct pv_finding *finding)
@@ -196,6 +229,7 @@ void pv_check_actions(struct pv_kit *kit, struct pv_finding *finding)
                 play_again(kit, finding, action, form);
             }
             spoil(kit, finding, action, form);
+            kill_host(kit, finding, action, form);
         }
         json_decref(form);
     }

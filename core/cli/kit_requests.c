@@ -147,8 +147,8 @@ void pv_check_rate_limit(struct pv_kit *kit, struct pv_finding *finding)
     each_request(kit, finding, &rule);
 }
 
-static void is_fault(struct pv_kit *kit, struct pv_finding *finding, const struct pv_scene *scene,
-                     const char *what)
+void pv_kit_judge_denied(struct pv_kit *kit, struct pv_finding *finding,
+                         const struct pv_scene *scene, const char *what)
 {
     (void)kit;
     if (!scene->worst_set) {
@@ -163,7 +163,7 @@ void pv_check_denied(struct pv_kit *kit, struct pv_finding *finding)
     static const struct rule rule = {.fault = PV_FAULT_DENIED,
                                      .times = SIZE_MAX,
                                      .after = "and all that follow were answered 401",
-                                     .more = is_fault};
+                                     .more = pv_kit_judge_denied};
     each_request(kit, finding, &rule);
 }
 
@@ -288,8 +288,8 @@ void pv_check_idempotency_key(struct pv_kit *kit, struct pv_finding *finding)
 
 /* ---- cancel ---- */
 
-static void left_nothing(struct pv_kit *kit, struct pv_finding *finding,
-                         const struct pv_scene *scene, const char *what)
+void pv_kit_judge_canceled(struct pv_kit *kit, struct pv_finding *finding,
+                           const struct pv_scene *scene, const char *what)
 {
     (void)kit;
     if (scene->worst_set && scene->worst == PV_OUT_PERMANENT) {
@@ -302,6 +302,6 @@ void pv_check_cancel(struct pv_kit *kit, struct pv_finding *finding)
     static const struct rule rule = {.fault = PV_FAULT_HOLD,
                                      .times = 1,
                                      .after = "is not answered, and the operation is canceled",
-                                     .more = left_nothing};
+                                     .more = pv_kit_judge_canceled};
     each_request(kit, finding, &rule);
 }

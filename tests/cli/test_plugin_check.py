@@ -16,15 +16,17 @@ import pytest
 SOURCES = Path(__file__).resolve().parents[1] / "plugins" / "broken"
 BROKEN = {
     "absent": "terminate-absent", "again": "actions", "blind": "lost-answer", "brittle": "garbage", "chatty": "secrets",
-    "curt": "actions", "deaf": "cancel", "forgetful": "kill", "gone": "terminate-twice", "hoarder": "state-size",
-    "impatient": "rate-limit", "leftover": "undo", "litter": "life", "named": "ref", "open": "declared",
+    "curt": "actions", "deaf": "cancel", "fleeting": "actions", "forgetful": "kill", "gone": "terminate-twice", "hoarder": "state-size",
+    "impatient": "rate-limit", "leftover": "undo", "litter": "life", "mulish": "actions", "named": "ref", "open": "declared",
     "outage": "server-error", "planned": "unknown-plan", "rekey": "idempotency-key", "sated": "actions",
-    "shrink": "upgrade", "stern": "suspend-twice", "swallow": "denied", "tokenurl": "secrets", "torn": "actions",
+    "shrink": "upgrade", "stern": "suspend-twice", "sullen": "actions", "swallow": "denied", "tokenurl": "secrets", "torn": "actions",
     "twice": "double-create",
 }
 # Where a check has more than one of them: what it says of each.
 EVIDENCE = {
     "again": "where no step's success is remembered", "curt": "was answered 429", "sated": "was answered with 100 MiB",
+    "fleeting": "where the host is killed after", "mulish": "the canceled call said “permanent”",
+    "sullen": "answered 401: the outcome was “temporary”",
     "torn": "cut off in the middle: the host was lost", "chatty": "what the plugin logs, reports or gives as a reason",
     "tokenurl": "the URL of a request",
 }
