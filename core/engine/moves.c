@@ -89,10 +89,9 @@ int pv_moves_print(struct pv_buf *out)
         pv_buf_char(out, '\n');
     }
     pv_buf_c(out, "\nWhere half-done work remains (an undo or a suspend that was given up), "
-                  "\"nothing to do\" is not\n"
-                  "believed but done, and a create is refused until a terminate has cleaned up. "
-                  "The state is the one "
-                  "projected over the service's\nqueued operations when an event is accepted, and "
-                  "the observed one when its operation starts.\n");
+                  "\"nothing to do\" is not\nbelieved but done, and a create is refused until a "
+                  "terminate has cleaned up. The state is the one\nprojected over the service's "
+                  "queued operations when an event is accepted, and the observed one\nwhen its "
+                  "operation starts.\n");
     return out->status;
 }
