@@ -105,22 +105,20 @@ void pv_httpd_left(struct pv_httpd_conn *conn)
 
 /* ---- accepting ---- */
 
-/* The longest idle connection of this listener gives way. */
-static bool evict(struct pv_httpd_listener *listener)
+/* The longest idle connection of this listener, which gives way; NULL: there is none. */
+static struct pv_httpd_conn *longest_idle(const struct pv_httpd_listener *listener)
 {
-    struct pv_httpd *httpd = listener->httpd;
+    const struct pv_httpd *httpd = listener->httpd;
     for (struct pv_link *at = httpd->idle.next; at != &httpd->idle; at = at->next) {
         struct pv_httpd_conn *conn = PV_CONTAINER(at, struct pv_httpd_conn, turn);
         if (pv_httpd_now_ms(conn) - conn->since_ms < IDLE_MIN_MS) {
-            return false;
+            return NULL;
         }
         if (conn->listener == listener) {
-            httpd->counters.evicted++;
-            pv_httpd_conn_close(conn);
-            return true;
+            return conn;
         }
     }
-    return false;
+    return NULL;
 }
 
 /* Whoever is not let in is told so, if the few bytes go out at once. */
@@ -163,7 +161,9 @@ static void pause_listener(struct pv_httpd_listener *listener, const char *why)
 static bool accept_one(struct pv_httpd_listener *listener)
 {
     struct pv_httpd *httpd = listener->httpd;
-    if (listener->connections >= httpd->options.max_connections && !evict(listener)) {
+    bool full = listener->connections >= httpd->options.max_connections;
+    struct pv_httpd_conn *gives_way = full ? longest_idle(listener) : NULL;
+    if (full && gives_way == NULL) {
         pause_listener(listener, "http.max_connections are open: others wait");
         return false;
     }
@@ -180,6 +180,10 @@ static bool accept_one(struct pv_httpd_listener *listener)
     if (!listener->local && !enter(httpd, &from, &peer)) {
         turn_away(listener, fd);
         return true;
+    }
+    if (gives_way != NULL) { /* only now is it known that somebody needs the room */
+        httpd->counters.evicted++;
+        pv_httpd_conn_close(gives_way);
     }
     listener->connections++;
     httpd->counters.connections++;

@@ -236,6 +236,7 @@ def test_one_address_does_not_take_all(make_provost):
             assert plain.recv(65536).startswith(b"HTTP/1.1 200 OK")
         with dial(one, "127.0.0.2") as more:
             assert says(rest(more), 429, "too_many_connections")
+        assert one.metrics()["provost_http_refused_total"] == 1
         assert healthy(one), "another address"
     with dial(one, "127.0.0.2") as again:
         deadline = time.monotonic() + PATIENCE_S
@@ -257,7 +258,8 @@ def test_idle_connections_give_way(make_provost):
             assert plain.recv(65536).startswith(b"HTTP/1.1 200 OK")
         assert healthy(one), "the longest idle one is closed for it"
         assert idle[0].recv(100) == b"", "that was the first"
-        for plain in idle[2:]:
+        assert one.metrics()["provost_http_evicted_total"] == 1
+        for plain in idle[1:]:
             plain.sendall(GET)
             assert plain.recv(65536).startswith(b"HTTP/1.1 200 OK")
 

@@ -4,6 +4,7 @@
 import http.client
 import json
 import os
+import re
 import select
 import signal
 import socket
@@ -195,6 +196,11 @@ class Provost(daemon.Daemon):
             if (shown["wait"] or {}).get("why") == why:
                 return shown
             assert time.monotonic() < deadline, shown
+
+    def metrics(self):
+        """What /metrics says, by name with labels."""
+        text = self.admin("GET", "/metrics").text
+        return {name: float(value) for name, value in re.findall(r"^(provost_\S+) (\S+)$", text, re.M)}
 
     # ---- processes and log ----
 
