@@ -118,11 +118,6 @@ static uint64_t in_flight(const struct pv_host_status *status)
     return status->in_flight;
 }
 
-static uint64_t restarts(const struct pv_host_status *status)
-{
-    return status->restarts;
-}
-
 static uint64_t resident(const struct pv_host_status *status)
 {
     return status->rss_bytes;
@@ -133,6 +128,20 @@ static void put_current(void *user, const struct pv_host_status *status)
 {
     if (status->state <= PV_HOST_READY) {
         put_metric(user, status);
+    }
+}
+
+/* Of each instance, whether it has a host now or not: a counter that is not there counts nothing.
+ */
+static void restart_metrics(const struct pv_daemon *daemon, struct pv_buf *out)
+{
+    const struct pv_config *config = daemon->live.config;
+    pv_metric_head(out, "provost_host_restarts_total", "counter",
+                   "Ends of plugin hosts that nobody asked for.");
+    for (size_t i = 0; i < config->instance_count; i++) {
+        struct pv_str name = config->instances[i].name;
+        pv_buf_printf(out, "provost_host_restarts_total{instance=\"%.*s\"} %" PRIu64 "\n",
+                      PV_STR_ARG(name), pv_hosts_restarts(daemon->hosts, name));
     }
 }
 
@@ -174,8 +183,6 @@ void pv_daemon_metrics(void *ctx, struct pv_buf *out)
         {"provost_host_ready", "gauge", "Whether the plugin host of an instance is ready.",
          is_ready},
         {"provost_host_calls", "gauge", "Calls in flight in a plugin host.", in_flight},
-        {"provost_host_restarts_total", "counter", "Ends of plugin hosts that nobody asked for.",
-         restarts},
         {"provost_host_resident_bytes", "gauge", "Resident memory of a plugin host.", resident},
     };
     struct pv_daemon *daemon = ctx;
@@ -184,6 +191,7 @@ void pv_daemon_metrics(void *ctx, struct pv_buf *out)
         struct listing l = {.out = out, .metric = metrics[i].name, .value = metrics[i].value};
         pv_hosts_each(daemon->hosts, put_current, &l);
     }
+    restart_metrics(daemon, out);
     backend_metrics(daemon, out);
     pv_metric(out, "provost_resident_bytes", "gauge", "Resident memory of provostd.",
               pv_hosts_resident(getpid()));

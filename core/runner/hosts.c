@@ -414,6 +414,12 @@ void pv_hosts_each(struct pv_hosts *hosts,
     pv_map_each(&hosts->instances, list_faulty, &listing);
 }
 
+uint64_t pv_hosts_restarts(const struct pv_hosts *hosts, struct pv_str name)
+{
+    const struct pv_map_node *node = pv_map_get(&hosts->instances, name);
+    return node ? PV_CONTAINER(node, struct instance, node)->restarts : 0;
+}
+
 void pv_hosts_http(struct pv_hosts *hosts, struct pv_str name, struct pv_http_totals *ret)
 {
     memset(ret, 0, sizeof(*ret));

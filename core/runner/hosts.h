@@ -123,6 +123,8 @@ struct pv_http_totals {
 };
 /* All zero for an instance that never ran. */
 void pv_hosts_http(struct pv_hosts *hosts, struct pv_str instance, struct pv_http_totals *ret);
+/* Ends of its hosts that nobody asked for, since provostd started. */
+uint64_t pv_hosts_restarts(const struct pv_hosts *hosts, struct pv_str instance);
 /* Calls fn for every host, and once with pid 0 and state BACKOFF for an instance that has faults
  * and no host. */
 void pv_hosts_each(struct pv_hosts *hosts,

@@ -133,6 +133,7 @@ def test_reload_takes_over_what_changed(misbehaving, backend):
     options["products"]["good"]["plans"]["extra"] = {"how": "well"}
     one.configure(options)
     assert one.reload() == "running"
+    assert one.metrics()["provost_reloads_total"] == 1
     # The step of s1 goes on in the old host, while a new one takes what comes now.
     shown = one.await_operation("create", "s3", product="good", plan="extra")
     assert shown["state"] == "done", shown

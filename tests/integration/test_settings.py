@@ -147,6 +147,8 @@ def test_breaker(misbehaving):
     held(one, "s2", "bad", "instance bad is not being called", why="breaker")
     shown = next(i for i in one.admin("GET", "/v1/instances").json["instances"] if i["name"] == "bad")
     assert shown["breaker"] == "open", shown
+    counted = one.metrics()
+    assert [counted[f'provost_instance_breaker{{instance="{name}"}}'] for name in ("bad", "good")] == [1, 0]
 
 
 def test_a_pause_is_what_an_operation_waits_for(misbehaving):
@@ -176,6 +178,7 @@ def test_retry(misbehaving, where):
     end = time.monotonic() + 60 * SLOW
     while one.operation(op, headers={"Prefer": "wait=1"})["tries"] < 12:
         assert time.monotonic() < end, one.operation(op)
+    assert one.metrics()["provost_retries_total"] > 5
 
 
 def test_deadline_of_the_engine(misbehaving):
