@@ -38,21 +38,12 @@ static int show(struct pv_cli *cli)
 {
     static const struct pv_cli_list what = {.path = "/v1/audit",
                                             .member = "records",
+                                            .by_service = true,
                                             .filters = filters,
                                             .views = views,
                                             .id = "hash",
                                             .empty = "no records"};
-    const char *service = pv_cli_text(cli, "service");
-    char extra[PV_ID_TEXT + 16] = "";
-    if (service != NULL) {
-        char id[PV_ID_TEXT];
-        int status = pv_cli_service_id(cli, service, id);
-        if (status != PV_EXIT_OK) {
-            return status;
-        }
-        snprintf(extra, sizeof(extra), "service=%s", id);
-    }
-    return pv_cli_list(cli, &what, service != NULL ? extra : NULL);
+    return pv_cli_list(cli, &what);
 }
 
 /* The record at which the chain breaks, as the database has it. */

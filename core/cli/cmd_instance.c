@@ -26,7 +26,7 @@ static int list(struct pv_cli *cli)
         .views = pv_cli_instance_views,
         .id = "name",
         .empty = "no instances: none is configured under `plugins:`"};
-    return pv_cli_list(cli, &what, NULL);
+    return pv_cli_list(cli, &what);
 }
 
 static const struct pv_cli_target instance = {"/v1/instances/", "INSTANCE"};

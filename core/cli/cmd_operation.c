@@ -47,14 +47,6 @@ static const struct pv_view plan_views[] = {
     {0},
 };
 
-static const struct pv_view component_views[] = {
-    {"COMPONENT", "name", PV_VIEW_TEXT, 0},
-    {"INSTANCE", "instance", PV_VIEW_TEXT, 0},
-    {"PLUGIN", "plugin", PV_VIEW_TEXT, 0},
-    {"VERSION", "plugin_version", PV_VIEW_TEXT, 0},
-    {0},
-};
-
 static const struct pv_view step_views[] = {
     {"ENDED", "ended", PV_VIEW_TIME, 0},
     {"COMPONENT", "component", PV_VIEW_TEXT, 0},
@@ -76,33 +68,12 @@ static int list(struct pv_cli *cli)
 {
     static const struct pv_cli_list what = {.path = "/v1/operations",
                                             .member = "operations",
+                                            .by_service = true,
                                             .filters = filters,
                                             .views = list_views,
                                             .id = "operation",
                                             .empty = "no operations"};
-    const char *service = pv_cli_text(cli, "service");
-    char extra[PV_ID_TEXT + 16] = "";
-    if (service != NULL) {
-        char id[PV_ID_TEXT];
-        int status = pv_cli_service_id(cli, service, id);
-        if (status != PV_EXIT_OK) {
-            return status;
-        }
-        snprintf(extra, sizeof(extra), "service=%s", id);
-    }
-    return pv_cli_list(cli, &what, service != NULL ? extra : NULL);
-}
-
-/* A titled table, where there is something to show. */
-static int section(struct pv_cli *cli, const char *title, const json_t *items,
-                   const struct pv_view *views)
-{
-    if (json_array_size(items) == 0) {
-        return 0;
-    }
-    fprintf(cli->out.file, "\n%s%s%s\n", pv_out_on(&cli->out, PV_TONE_BOLD), title,
-            pv_out_off(&cli->out, PV_TONE_BOLD));
-    return pv_view_table(&cli->out, items, views);
+    return pv_cli_list(cli, &what);
 }
 
 static int get(struct pv_cli *cli, const char *id, struct pv_answer *ret_answer)
@@ -126,11 +97,12 @@ static int show(struct pv_cli *cli)
     if (cli->out.quiet && !cli->out.json) {
         fprintf(cli->out.file, "%s\n", pv_json_text(answer.json, "state"));
     } else if (!cli->out.json) {
-        bool shown = pv_view_object(&cli->out, answer.json, show_views) == 0 &&
-                     section(cli, "components", pv_json_at(answer.json, "plan.components"),
-                             component_views) == 0 &&
-                     section(cli, "plan", pv_json_at(answer.json, "plan.steps"), plan_views) == 0 &&
-                     section(cli, "history", pv_json_at(answer.json, "steps"), step_views) == 0;
+        bool shown =
+            pv_view_object(&cli->out, answer.json, show_views) == 0 &&
+            pv_cli_section(cli, "components", pv_json_at(answer.json, "plan.components"),
+                           pv_cli_component_views) == 0 &&
+            pv_cli_section(cli, "plan", pv_json_at(answer.json, "plan.steps"), plan_views) == 0 &&
+            pv_cli_section(cli, "history", pv_json_at(answer.json, "steps"), step_views) == 0;
         status = shown ? status : pv_cli_fail(cli, PV_EXIT_FAILED, "out of memory");
     }
     pv_answer_done(&answer);

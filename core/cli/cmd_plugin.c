@@ -32,7 +32,7 @@ static int list(struct pv_cli *cli)
                                             .id = "name",
                                             .empty =
                                                 "no plugins: none is configured under `plugins:`"};
-    return pv_cli_list(cli, &what, NULL);
+    return pv_cli_list(cli, &what);
 }
 
 int pv_cli_module(struct pv_cli *cli, const char *given, char **ret_path)

@@ -39,14 +39,6 @@ static const struct pv_view show_views[] = {
     {0},
 };
 
-static const struct pv_view component_views[] = {
-    {"COMPONENT", "name", PV_VIEW_TEXT, 0},
-    {"INSTANCE", "instance", PV_VIEW_TEXT, 0},
-    {"PLUGIN", "plugin", PV_VIEW_TEXT, 0},
-    {"VERSION", "plugin_version", PV_VIEW_TEXT, 0},
-    {0},
-};
-
 static const struct pv_view quota_views[] = {
     {"QUOTA", "name", PV_VIEW_TEXT, 0},
     {"USED", "used", PV_VIEW_TEXT, PV_COLUMN_RIGHT},
@@ -69,16 +61,7 @@ static int list(struct pv_cli *cli)
                                             .views = list_views,
                                             .id = "service",
                                             .empty = "no services"};
-    return pv_cli_list(cli, &what, NULL);
-}
-
-static int table(struct pv_cli *cli, const json_t *items, const struct pv_view *views)
-{
-    if (json_array_size(items) == 0) {
-        return 0;
-    }
-    fputc('\n', cli->out.file);
-    return pv_view_table(&cli->out, items, views);
+    return pv_cli_list(cli, &what);
 }
 
 static int show(struct pv_cli *cli)
@@ -103,9 +86,11 @@ static int show(struct pv_cli *cli)
     } else if (cli->out.quiet && !cli->out.json) {
         fprintf(cli->out.file, "%s\n", pv_json_text(answer.json, "state"));
     } else if (!cli->out.json) {
-        bool shown = pv_view_object(&cli->out, answer.json, show_views) == 0 &&
-                     table(cli, json_object_get(answer.json, "components"), component_views) == 0 &&
-                     table(cli, json_object_get(answer.json, "quotas"), quota_views) == 0;
+        bool shown =
+            pv_view_object(&cli->out, answer.json, show_views) == 0 &&
+            pv_cli_section(cli, NULL, json_object_get(answer.json, "components"),
+                           pv_cli_component_views) == 0 &&
+            pv_cli_section(cli, NULL, json_object_get(answer.json, "quotas"), quota_views) == 0;
         status = shown ? status : pv_cli_fail(cli, PV_EXIT_FAILED, "out of memory");
     }
     pv_answer_done(&answer);

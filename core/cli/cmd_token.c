@@ -23,7 +23,7 @@ static int list(struct pv_cli *cli)
                                             .views = list_views,
                                             .id = "id",
                                             .empty = "no tokens"};
-    return pv_cli_list(cli, &what, NULL);
+    return pv_cli_list(cli, &what);
 }
 
 static char *create_body(struct pv_cli *cli)

@@ -41,7 +41,7 @@ static int list(struct pv_cli *cli)
         .views = list_views,
         .id = "name",
         .empty = "no subscribers: none is configured under `subscribers:`"};
-    return pv_cli_list(cli, &what, NULL);
+    return pv_cli_list(cli, &what);
 }
 
 static const struct pv_cli_target subscriber = {"/v1/webhooks/", "SUBSCRIBER"};
@@ -56,7 +56,7 @@ static int show(struct pv_cli *cli)
                                          .views = show_views,
                                          .id = "notification",
                                          .empty = "nothing waits for it"};
-        status = pv_cli_list(cli, &what, NULL);
+        status = pv_cli_list(cli, &what);
     }
     pv_buf_done(&path);
     return status;

@@ -60,13 +60,19 @@ static int print_list(struct pv_cli *cli, const struct pv_cli_list *list, const 
     return PV_EXIT_OK;
 }
 
-int pv_cli_list(struct pv_cli *cli, const struct pv_cli_list *list, const char *extra)
+int pv_cli_list(struct pv_cli *cli, const struct pv_cli_list *list)
 {
+    char id[PV_ID_TEXT];
+    const char *service = list->by_service ? pv_cli_text(cli, "service") : NULL;
+    int status = service != NULL ? pv_cli_service_id(cli, service, id) : PV_EXIT_OK;
+    if (status != PV_EXIT_OK) {
+        return status;
+    }
     struct pv_buf path;
     pv_buf_init(&path, PATH_CAP);
     pv_buf_c(&path, list->path);
-    if (extra != NULL) {
-        pv_buf_printf(&path, "?%s", extra);
+    if (path.status == 0 && service != NULL) {
+        put_query(&path, "service", id);
     }
     if (path.status == 0) {
         put_filters(cli, list, &path);
@@ -76,7 +82,7 @@ int pv_cli_list(struct pv_cli *cli, const struct pv_cli_list *list, const char *
         return pv_cli_fail(cli, PV_EXIT_USAGE, "the filters are too long");
     }
     struct pv_answer answer;
-    int status = pv_cli_call(cli, &(struct pv_client_request){.path = path.ptr}, &answer);
+    status = pv_cli_call(cli, &(struct pv_client_request){.path = path.ptr}, &answer);
     pv_buf_done(&path);
     if (status != PV_EXIT_OK) {
         return status;
@@ -84,6 +90,28 @@ int pv_cli_list(struct pv_cli *cli, const struct pv_cli_list *list, const char *
     status = cli->out.json ? PV_EXIT_OK : print_list(cli, list, answer.json);
     pv_answer_done(&answer);
     return status;
+}
+
+const struct pv_view pv_cli_component_views[] = {
+    {"COMPONENT", "name", PV_VIEW_TEXT, 0},
+    {"INSTANCE", "instance", PV_VIEW_TEXT, 0},
+    {"PLUGIN", "plugin", PV_VIEW_TEXT, 0},
+    {"VERSION", "plugin_version", PV_VIEW_TEXT, 0},
+    {0},
+};
+
+int pv_cli_section(struct pv_cli *cli, const char *title, const json_t *items,
+                   const struct pv_view *views)
+{
+    if (json_array_size(items) == 0) {
+        return 0;
+    }
+    fputc('\n', cli->out.file);
+    if (title != NULL) {
+        fprintf(cli->out.file, "%s%s%s\n", pv_out_on(&cli->out, PV_TONE_BOLD), title,
+                pv_out_off(&cli->out, PV_TONE_BOLD));
+    }
+    return pv_view_table(&cli->out, items, views);
 }
 
 int pv_cli_reason_body(const struct pv_cli *cli, char **ret_body)

@@ -6,8 +6,9 @@
 
 #include "core/cli/cli.h"
 
-/* Instances as the API shows them. */
+/* Instances, and components of a plan, as the API shows them. */
 extern const struct pv_view pv_cli_instance_views[];
+extern const struct pv_view pv_cli_component_views[];
 
 /* A query parameter that is taken over from an option. */
 struct pv_cli_filter {
@@ -18,6 +19,7 @@ struct pv_cli_filter {
 struct pv_cli_list {
     const char *path;                    /* "/v1/operations", without a query */
     const char *member;                  /* of the answer: "operations" */
+    bool by_service;                     /* --service SERVICE narrows it */
     const struct pv_cli_filter *filters; /* NULL: none */
     const struct pv_view *views;
     const char *id;    /* member that --quiet prints: "operation" */
@@ -53,9 +55,12 @@ struct pv_cli_list {
 extern const struct pv_cli_option pv_cli_list_options[];
 extern const struct pv_cli_option pv_cli_reason_options[];
 
-/* Fetches a page and prints it. `extra` is appended to the query ("service=svc_…"); NULL: nothing.
- */
-int pv_cli_list(struct pv_cli *cli, const struct pv_cli_list *list, const char *extra);
+/* Fetches a page and prints it. */
+int pv_cli_list(struct pv_cli *cli, const struct pv_cli_list *list);
+/* A table below what was printed, where there is something to show. title NULL: none. Negative: out
+ * of memory. */
+int pv_cli_section(struct pv_cli *cli, const char *title, const json_t *items,
+                   const struct pv_view *views) PV_MUST_CHECK;
 
 /* "A,B" as a JSON array; NULL: out of memory, or no UTF-8. */
 json_t *pv_cli_names(const char *text);
