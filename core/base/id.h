@@ -15,7 +15,7 @@ struct pv_id {
 
 /* Time-ordered (the layout of RFC 9562 UUIDv7): 48 bits of wall_ms, then random bits. */
 struct pv_id pv_id_new(const struct pv_clock *clock, const struct pv_rng *rng);
-/* So many of one time, in the order of nothing. */
+/* `count` of them, all of the present time: among each other they are in no order. */
 void pv_ids_new(const struct pv_clock *clock, const struct pv_rng *rng, struct pv_id *ret_ids,
                 size_t count);
 bool pv_id_eq(struct pv_id a, struct pv_id b);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A running provostd: everything main.c wired, and the order in which it starts, reloads and stops.
  *
- *   start: lock of the hosts, keys, store, hosts, webhooks, engine, resealing, api, signals,
- * READY=1 stop:  STOPPING=1; api, engine and webhooks side by side; hosts; store; the loop runs dry
+ *   start: lock of the hosts, keys, store, hosts, webhooks, engine, resealing, api, signals, READY
+ *   stop:  STOPPING; api, engine and webhooks side by side; hosts; store; the loop runs dry
  *
  * Loop thread. */
 #ifndef PV_DAEMON_DAEMON_H

@@ -68,7 +68,7 @@ static void ask(uv_timer_t *timer)
     keys->began_ms = uv_now(keys->loop);
     keys->reseal.limit = SLICE_ROWS;
     pv_req_init(&keys->reseal.req, PV_REQ_RESEAL, resealed, keys);
-    keys->asked = keys->store->ops->submit(keys->store, &keys->reseal.req) == 0;
+    keys->asked = pv_store_submit(keys->store, &keys->reseal.req) == 0; /* else it is closed */
 }
 
 int pv_keys_open(struct pv_keys *keys, uv_loop_t *loop, struct pv_keyring *keyring,

@@ -56,7 +56,7 @@ enum pv_outbox_do {
     PV_OUTBOX_LATER,       /* n failed with `error` and is due at due_ms */
     PV_OUTBOX_UNDELIVERED, /* n failed with `error` for good, audited; the next one is due */
     PV_OUTBOX_RETRY,       /* n (0: every one of the subscriber that failed) is due now */
-    PV_OUTBOX_EXPIRE, /* those given up that were tried since before due_ms are deleted, audited */
+    PV_OUTBOX_EXPIRE,      /* those given up before due_ms are deleted, audited */
     PV_OUTBOX_ENABLE,
     PV_OUTBOX_DISABLE, /* because of `error`; nothing more is written for it, what waits is kept */
     PV_OUTBOX_LIST,    /* a page of a subscriber's, oldest first, after n */

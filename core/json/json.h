@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* jansson values into buffers and arenas: compact, keys sorted, so that equal values are equal
- * texts. And reading them, so that a lack of memory is never
- * taken for something else. Any thread; a value, one thread at a time. */
+ * texts. And reading them, so that a lack of memory is never taken for something else. Any thread;
+ * a value, one thread at a time. */
 #ifndef PV_JSON_JSON_H
 #define PV_JSON_JSON_H
 

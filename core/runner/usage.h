@@ -15,7 +15,7 @@ struct pv_usage {
     uint32_t slot;   /* of the call that its busiest running thread works for, if it says so */
 };
 
-/* All zero when the process is gone. */
+/* Nothing is used, and no slot is named, when the process is gone. */
 void pv_usage_read(int pid, struct pv_usage *ret);
 
 #endif

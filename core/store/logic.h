@@ -74,7 +74,8 @@ int pv_logic_stats(struct pv_logic *logic, struct pv_stats *in);
 
 /* ---- shared by them ---- */
 
-/* The request is refused: nothing was written, its neighbours go on. Returns 0. */
+/* Sets the request's status and sentence, and returns 0: the transaction goes on with the requests
+ * beside it. Legal only before the request has written anything. */
 int pv_logic_refuse(struct pv_req *req, int status, const char *fmt, ...) PV_PRINTF(3, 4);
 /* Appends to the audit chain; a record without `what` is none. */
 int pv_logic_audit(struct pv_logic *logic, const struct pv_audit *audit, int64_t now_ms,
