@@ -316,13 +316,13 @@ struct pv_retry pv_load_retry(const struct pv_raw_retry *raw)
     return (struct pv_retry){raw->initial, raw->cap, (uint32_t)raw->factor};
 }
 
-static int set_top(struct pv_loading *loading)
+typedef int load_fn(struct pv_loading *loading);
+
+/* Each of them, so that every problem is found; without memory, not the rest. */
+static int load_all(struct pv_loading *loading, load_fn *const *parts, size_t count)
 {
-    set_plain(loading);
-    int (*const parts[])(struct pv_loading *) = {set_paths,       pv_load_listen,  set_keys,
-                                                 set_plugin_dirs, pv_load_origins, set_group};
     int status = PV_OK;
-    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+    for (size_t i = 0; i < count; i++) {
         int one = parts[i](loading);
         if (one == PV_ENOMEM) {
             return one;
@@ -332,22 +332,21 @@ static int set_top(struct pv_loading *loading)
     return status;
 }
 
+static int set_top(struct pv_loading *loading)
+{
+    set_plain(loading);
+    static load_fn *const parts[] = {set_paths,       pv_load_listen,  set_keys,
+                                     set_plugin_dirs, pv_load_origins, set_group};
+    return load_all(loading, parts, sizeof(parts) / sizeof(parts[0]));
+}
+
 /* ---- the whole ---- */
 
 static int load_parts(struct pv_loading *loading)
 {
-    int (*const parts[])(struct pv_loading *) = {set_top,           pv_load_pools,
-                                                 pv_load_instances, pv_load_products,
-                                                 pv_load_sources,   pv_load_subscribers};
-    int status = PV_OK;
-    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
-        int one = parts[i](loading);
-        if (one == PV_ENOMEM) {
-            return one;
-        }
-        status = one != PV_OK ? one : status;
-    }
-    return status;
+    static load_fn *const parts[] = {set_top,          pv_load_pools,   pv_load_instances,
+                                     pv_load_products, pv_load_sources, pv_load_subscribers};
+    return load_all(loading, parts, sizeof(parts) / sizeof(parts[0]));
 }
 
 /* Reads the files and the table; what is wrong with single options does not end the search. */
