@@ -3,6 +3,7 @@
 #include "core/runner/cgroup.h"
 
 #include "core/base/str.h"
+#include "core/runner/small.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -42,14 +43,9 @@ static int write_number(const char *folder, const char *name, uint64_t number)
 /* Cut off at `size`; "" when it cannot be read. */
 static void read_from(const char *folder, const char *name, char *out, size_t size)
 {
-    char path[FILE_PATH];
+    char path[FILE_PATH + 32];
     snprintf(path, sizeof(path), "%s/%s", folder, name);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd >= 0 ? read(fd, out, size - 1) : 0;
-    if (fd >= 0) {
-        close(fd);
-    }
-    out[n > 0 ? n : 0] = '\0';
+    (void)pv_small_read(path, out, size);
 }
 
 static bool has_word(const char *text, const char *word)

@@ -2,10 +2,10 @@
 /* provostd's side of the spawner: packets out, events in, and its orderly end. */
 #include "core/runner/spawner.h"
 
+#include "core/runner/small.h"
 #include "core/runner/spawner_proto.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -128,13 +128,8 @@ static pid_t parent_of(pid_t pid)
     char path[64];
     char text[512];
     snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd >= 0 ? read(fd, text, sizeof(text) - 1) : -1;
-    if (fd >= 0) {
-        close(fd);
-    }
-    text[n > 0 ? n : 0] = '\0';
-    const char *after = strrchr(text, ')'); /* its name may hold anything */
+    bool found = pv_small_read(path, text, sizeof(text));
+    const char *after = found ? strrchr(text, ')') : NULL; /* its name may hold anything */
     int parent = 0;
     return after != NULL && sscanf(after + 1, " %*c %d", &parent) == 1 ? parent : 0;
 }

@@ -3,8 +3,9 @@
  * counted: its heartbeat tells about that one. */
 #include "core/runner/usage.h"
 
+#include "core/runner/small.h"
+
 #include <dirent.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,19 +21,6 @@ struct walk {
     struct pv_usage *usage;
 };
 
-/* The file's text, cut off at `size`; false when there is none. */
-static bool read_text(const char *path, char *out, size_t size)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
-        return false;
-    }
-    ssize_t n = read(fd, out, size - 1);
-    close(fd);
-    out[n > 0 ? n : 0] = '\0';
-    return n > 0;
-}
-
 /* Resident bytes, and those of them that no file or other process shares. */
 static uint64_t read_memory(int pid, uint64_t *ret_private)
 {
@@ -42,7 +30,7 @@ static uint64_t read_memory(int pid, uint64_t *ret_private)
     unsigned long long shared = 0;
     snprintf(path, sizeof(path), "/proc/%d/statm", pid);
     *ret_private = 0;
-    if (!read_text(path, text, sizeof(text)) ||
+    if (!pv_small_read(path, text, sizeof(text)) ||
         sscanf(text, "%*u %llu %llu", &resident, &shared) != 2) {
         return 0;
     }
@@ -67,7 +55,7 @@ struct times {
 static bool read_times(const char *path, struct times *ret)
 {
     char text[1024];
-    if (!read_text(path, text, sizeof(text))) {
+    if (!pv_small_read(path, text, sizeof(text))) {
         return false;
     }
     const char *name = strchr(text, '(');
@@ -94,7 +82,7 @@ static void add_children(struct walk *walk, int pid, long thread)
     char path[80];
     char text[4096];
     snprintf(path, sizeof(path), "/proc/%d/task/%ld/children", pid, thread);
-    if (!read_text(path, text, sizeof(text))) {
+    if (!pv_small_read(path, text, sizeof(text))) {
         return;
     }
     char *at = text;
