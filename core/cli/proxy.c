@@ -242,9 +242,9 @@ const char *pv_proxy_path_of(const char *url)
         const char *authority = strchr(url, '/') + 2;
         return authority + strcspn(authority, "/?#");
     }
-    if (strncmp(url, "unix:/", 6) == 0) {
-        const char *colon = strstr(url + 6, ":/");
-        return colon != NULL ? colon + 1 : url + strlen(url);
+    if (strncmp(url, "unix:/", 6) == 0) { /* the host, too, takes the first colon */
+        const char *end = url + 6 + strcspn(url + 6, ":");
+        return end[0] == '\0' ? end : end[1] == '/' ? end + 1 : NULL;
     }
     return NULL;
 }

@@ -227,6 +227,17 @@ def test_a_socket_that_is_not_granted_is_refused_as_by_the_daemon(check, tmp_pat
     assert f"http: {tmp_path}/backend.sock is not among grants.unix_sockets" in done.stderr, done.stdout + done.stderr
 
 
+def test_what_is_granted_is_no_beginning_of_a_socket(check, tmp_path, socket_backend):
+    """The host takes the colon for the end of the socket's path, and what follows for no path of a request."""
+    (tmp_path / "granted:backend.sock").symlink_to("backend.sock")
+    (tmp_path / "check.yaml").write_text(json.dumps({
+        "settings": {"url": f"unix:{tmp_path}/granted:backend.sock", "token": "the-token-of-the-tests"}}))
+    done = check("sockets", "--json", "--only", "life", "--grant", f"unix_sockets={tmp_path}/granted",
+                 file=tmp_path / "check.yaml")
+    assert verdicts(done, "pass") == [], done.stdout + done.stderr
+    assert "unix:/path/to.sock:/request/path" in done.stdout + done.stderr
+
+
 def test_unconfined_reaches_every_socket(check, tmp_path, socket_backend):
     (tmp_path / "check.yaml").write_text(json.dumps({
         "settings": {"url": socket_backend, "token": "the-token-of-the-tests"}}))
