@@ -177,57 +177,55 @@ static int check_socket(const struct pv_reach *reach, const char *url, struct pv
                       PV_STR_ARG(socket));
 }
 
-/* What a text becomes that leads to a backend; NULL: it stays as it is, or *ret_status says why. */
-static json_t *through(const struct pv_reach *reach, struct pv_proxy *proxy, const json_t *value,
-                       int *ret_status, struct pv_err *err)
+struct leading {
+    const struct pv_reach *reach;
+    struct pv_proxy *proxy;
+    bool any;
+    struct pv_err *err;
+};
+
+/* Puts an address of the proxy in place of a text that leads to a backend. */
+static int lead(struct leading *l, json_t *object, const char *key, size_t key_len)
 {
-    const char *text = json_string_value(value);
+    const char *text = json_string_value(json_object_getn(object, key, key_len));
     const char *ours = NULL;
-    if (*ret_status != 0 || text == NULL || pv_proxy_path_of(text) == NULL) {
-        return NULL;
+    if (text == NULL || pv_proxy_path_of(text) == NULL) {
+        return 0;
     }
-    *ret_status = check_socket(reach, text, err);
-    *ret_status = *ret_status == 0 ? pv_proxy_add(proxy, text, &ours, err) : *ret_status;
-    json_t *made = *ret_status == 0 ? json_string(ours) : NULL;
-    if (*ret_status == 0 && made == NULL) {
-        *ret_status = pv_err_set(err, PV_ENOMEM, "out of memory");
+    int status = check_socket(l->reach, text, l->err);
+    status = status == 0 ? pv_proxy_add(l->proxy, text, &ours, l->err) : status;
+    if (status == 0 && json_object_setn_new(object, key, key_len, json_string(ours)) != 0) {
+        status = pv_err_set(l->err, PV_ENOMEM, "out of memory");
     }
-    return made;
+    l->any = true;
+    return status;
 }
 
 int pv_job_stand_before(struct pv_job *job, struct pv_proxy *proxy, bool *ret_any,
                         struct pv_err *err)
 {
     const struct pv_fields *fields = &job->plugin->settings;
+    struct leading l = {.reach = &job->reach, .proxy = proxy, .err = err};
     int status = 0;
-    bool any = false;
-    for (size_t i = 0; i < fields->count; i++) {
+    for (size_t i = 0; i < fields->count && status == 0; i++) {
         const struct pv_field *field = &fields->items[i];
-        json_t *value = json_object_getn(job->settings, field->name.ptr, field->name.len);
+        json_t *map = NULL;
         const char *key = NULL;
         json_t *member = NULL;
-        json_t *ours =
-            field->type == PV_T_URL ? through(&job->reach, proxy, value, &status, err) : NULL;
-        if (ours != NULL) {
-            any = true;
-            json_object_setn_new(job->settings, field->name.ptr, field->name.len, ours);
+        if (field->type == PV_T_URL) {
+            status = lead(&l, job->settings, field->name.ptr, field->name.len);
+        } else if (field->type == PV_T_MAP) {
+            map = json_object_getn(job->settings, field->name.ptr, field->name.len);
         }
-        if (field->type != PV_T_MAP) {
-            continue;
-        }
-        json_object_foreach(value, key, member)
+        json_object_foreach(map, key, member)
         {
-            ours = through(&job->reach, proxy, member, &status, err);
-            if (ours != NULL) {
-                any = true;
-                json_object_set_new(value, key, ours);
-            }
+            status = status == 0 ? lead(&l, map, key, strlen(key)) : status;
         }
     }
     pv_buf_clear(&job->settings_text);
     status = status == 0 ? pv_json_put(&job->settings_text, job->settings) : status;
     status = status == 0 ? pv_proxy_start(proxy, err) : status;
-    *ret_any = any;
+    *ret_any = l.any;
     return status;
 }
 
