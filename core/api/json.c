@@ -48,6 +48,7 @@ static int add_value(struct parser *p, enum pv_json_type type, size_t start, uin
     struct pv_json_doc *doc = p->doc;
     if (doc->count == doc->size) {
         if (doc->count >= PV_JSON_MAX_VALUES) {
+            _Static_assert(PV_JSON_MAX_VALUES == 131072, "as the sentence says");
             return fail(p, start, PV_ETOOBIG, "more than 131072 keys and values in one document");
         }
         size_t size = doc->size > 0 ? doc->size * 2 : 32;

@@ -197,23 +197,21 @@ void pv_url_server_done(struct pv_url_server *server)
     *server = (struct pv_url_server){0};
 }
 
+#define ALNUM "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+
 /* How long scheme and authority are, of a URL that can be put together again from them and what
  * follows: names, numbers and slashes that libcurl takes as they stand. 0: it is another one. */
 static size_t plain_begin(const char *text)
 {
-    static const char alnum[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
-    char set[sizeof(alnum) + 16];
-    snprintf(set, sizeof(set), "%s+-.", alnum);
-    size_t len = strspn(text, set);
+    size_t len = strspn(text, ALNUM "+-.");
     if (len == 0 || strncmp(text + len, "://", 3) != 0) {
         return 0;
     }
-    snprintf(set, sizeof(set), "%s.-:", alnum);
     len += 3;
-    len += strspn(text + len, set);
+    len += strspn(text + len, ALNUM ".-:");
     const char *path = text + len;
-    snprintf(set, sizeof(set), "%s/_~.-=&?,:+", alnum);
-    bool plain = path[0] == '/' && path[strspn(path, set)] == '\0' && strstr(path, "/.") == NULL;
+    bool plain = path[0] == '/' && path[strspn(path, ALNUM "/_~.-=&?,:+")] == '\0' &&
+                 strstr(path, "/.") == NULL;
     return plain ? len : 0;
 }
 

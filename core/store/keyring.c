@@ -20,11 +20,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define KEY_BYTES PV_SEALING_KEY
-#define MAX_KEYS PV_MAX_KEYS
 #define MAX_FILE 16384
 
-_Static_assert(KEY_BYTES == 32, "a line of the file holds 32 bytes");
+_Static_assert(PV_SEALING_KEY == 32, "a line of the file holds 32 bytes");
 
 static struct pv_keyring *keyring_new(void)
 {
@@ -53,7 +51,7 @@ int pv_keyring_fixed(const uint8_t bytes[64], struct pv_keyring **ret_keyring)
     }
     keyring->count = 1;
     keyring->keys[0].id = 1;
-    memcpy(keyring->keys[0].bytes, bytes, KEY_BYTES);
+    memcpy(keyring->keys[0].bytes, bytes, PV_SEALING_KEY);
     memcpy(keyring->mac, bytes + 32, sizeof(keyring->mac));
     keyring->has_mac = true;
     *ret_keyring = keyring;
@@ -110,7 +108,7 @@ static int parse_line(struct pv_keyring *keyring, struct pv_str line)
         keyring->has_mac = true;
         return pv_unhex(word(&line), keyring->mac, sizeof(keyring->mac));
     }
-    if (!pv_str_eq_c(kind, "key") || keyring->count == MAX_KEYS) {
+    if (!pv_str_eq_c(kind, "key") || keyring->count == PV_MAX_KEYS) {
         return PV_ESYNTAX;
     }
     int64_t id = 0;
@@ -315,13 +313,13 @@ static int read_again(const struct pv_keyring *keyring, const char *path, char t
         for (size_t i = 0; i < found->count; i++) {
             highest = found->keys[i].id > highest ? found->keys[i].id : highest;
         }
-        if (theirs->id != last->id || memcmp(theirs->bytes, last->bytes, KEY_BYTES) != 0 ||
+        if (theirs->id != last->id || memcmp(theirs->bytes, last->bytes, PV_SEALING_KEY) != 0 ||
             memcmp(found->mac, keyring->mac, sizeof(keyring->mac)) != 0) {
             status = changed(path, err);
         }
     }
-    if (!status && (count == MAX_KEYS || found->count == MAX_KEYS || *ret_len > MAX_FILE - 128 ||
-                    highest == UINT32_MAX)) {
+    if (!status && (count == PV_MAX_KEYS || found->count == PV_MAX_KEYS ||
+                    *ret_len > MAX_FILE - 128 || highest == UINT32_MAX)) {
         status = pv_err_set(err, PV_ETOOBIG,
                             "keys file %s: there is no room for one key more: take out the lines "
                             "of keys that nothing is sealed with any more (provost key list) and "
@@ -422,7 +420,7 @@ int pv_keyring_rotate(struct pv_keyring *keyring, const char *path, uint32_t *re
                       struct pv_err *err)
 {
     char text[MAX_FILE];
-    char hex[2 * KEY_BYTES + 1];
+    char hex[2 * PV_SEALING_KEY + 1];
     size_t len = 0;
     struct pv_key key;
     int status = read_again(keyring, path, text, &len, &key.id, err);
