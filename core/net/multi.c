@@ -99,8 +99,9 @@ static void on_readiness(uv_poll_t *handle, int status, int events)
     if (status < 0) {
         poll->events = 0; /* libuv has stopped it */
     }
-    int what = status < 0 ? CURL_CSELECT_ERR : 0;
-    what |= (events & UV_READABLE) != 0 ? CURL_CSELECT_IN : 0;
+    /* 0, after an error: libcurl looks itself. Merely told of it, it would not send again what a
+     * connection that was kept has lost. */
+    int what = (events & UV_READABLE) != 0 ? CURL_CSELECT_IN : 0;
     what |= (events & UV_WRITABLE) != 0 ? CURL_CSELECT_OUT : 0;
     int running = 0;
     curl_multi_socket_action(multi->curl, poll->fd, what, &running);

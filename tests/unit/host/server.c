@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* /ok 200, kept alive   /echo the request as text   /429 /503 /500 /401 /409 as they say
  * /hang reads the request and never answers   /drop reads it and closes   /second answers the first
- * request of a connection and drops the next   /truncated promises more than it sends
+ * request of a connection and drops the next   /unread answers, and resets the connection when the
+ * next request comes   /truncated promises more than it sends
  * /huge 100 MiB with a length   /endless chunks for ever   /bigheader 200 KiB of headers
  * /to-ok /to-self /away redirects   /garbage no HTTP at all */
 #include "tests/unit/host/server.h"
@@ -10,6 +11,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -135,6 +137,12 @@ static bool serve_one(struct connection *c, const char *path)
         answer(fd, "200 OK", "", "{}");
         return false;
     }
+    if (strcmp(path, "/unread") == 0) {
+        struct pollfd next = {.fd = fd, .events = POLLIN};
+        answer(fd, "200 OK", "", "{}");
+        (void)poll(&next, 1, -1); /* closed with something unread, it is reset */
+        return false;
+    }
     if (strcmp(path, "/echo") == 0) {
         answer(fd, "200 OK", "", c->request);
         return true;
@@ -189,7 +197,6 @@ static void *serve(void *arg)
         more = serve_one(c, path);
     }
     close(c->fd);
-    atomic_fetch_add(&c->server->closed, more ? 0 : 1);
     free(c);
     return NULL;
 }

@@ -10,7 +10,6 @@
 struct server {
     int port;
     atomic_int connections;
-    atomic_int closed; /* of these, by the server */
     atomic_int requests;
     atomic_long sent; /* bytes of the last huge answer */
     int listener;
