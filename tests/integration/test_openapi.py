@@ -124,6 +124,25 @@ def test_every_route_is_described(document, root):
     assert found == described
 
 
+def test_every_route_says_which_scope_it_needs(document, root):
+    """As the tables of core/api have it; and the scopes that there are stand in docs/api.md and here."""
+    header = (root / "core/api/auth.h").read_text()
+    scopes = re.findall(r'X\("([a-z:]+)", \d+\)', header)
+    assert len(scopes) > 10 and document["components"]["schemas"]["Scope"]["enum"] == scopes
+    assert re.findall(r"^\| `([a-z]+:[a-z]+|admin)` \|", (root / "docs/api.md").read_text(), re.M) == scopes
+    by_path = {re.sub(r"\{[a-z]+\}", "*", path): item for path, item in document["paths"].items()}
+    routes = [route for source in sorted((root / "core/api").glob("*.c")) for route in re.findall(
+        r'\{"([A-Z]+)",\s+"(/[^"]*)",\s+PV_SCOPE_(\w+)', source.read_text())]
+    assert len(routes) > 30
+    for method, path, scope in routes:
+        item = by_path[path]
+        said = item[method.lower()].get("description") or item.get("get", {}).get("description", "")
+        if scope == "ADMIN":
+            assert item[method.lower()]["tags"] == ["admin"], (method, path)
+        else:
+            assert scope.lower().replace("_", ":") in said, (method, path, scope, said)
+
+
 def service_routes(call, token):
     api = {"token": token}
     wait = {"headers": {"Prefer": "wait=30"}}

@@ -2,6 +2,7 @@
 /* The Paymenter back end's routes, with the very bodies that its extensions send. */
 #include "tests/unit/api/rig.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -298,6 +299,57 @@ static void says_still_running_without_a_key(void **state)
     reply_free(r);
 }
 
+/* Begins a call, and turns until it has been accepted or has joined another. */
+static struct client *begin_waiting(struct rig *rig, const char *path, const char *body)
+{
+    struct pv_engine_counters before;
+    struct pv_engine_counters now;
+    pv_engine_counters(rig->engine, &before);
+    struct client *c = rig_begin(rig, "POST", path, NULL, body);
+    do {
+        rig_turn(rig);
+        pv_engine_counters(rig->engine, &now);
+    } while (now.accepted + now.duplicates == before.accepted + before.duplicates);
+    for (int i = 0; i < 20; i++) {
+        rig_turn(rig);
+    }
+    return c;
+}
+
+/* A call of what is held waits so long, and is then answered as pending. Whoever comes later has
+ * the deadlines looked at. */
+static void waits(struct rig *rig, const char *path, const char *body, int64_t ms)
+{
+    rig->frozen_ms = pv_mono_ms(&pv_clock_system);
+    struct client *c = begin_waiting(rig, path, body);
+    rig->frozen_ms += ms - 1;
+    struct client *second = begin_waiting(rig, path, body);
+    assert_int_equal(pthread_tryjoin_np(c->thread, NULL), EBUSY);
+    rig->frozen_ms += 2;
+    struct client *third = begin_waiting(rig, path, body);
+    struct reply *r = rig_end(rig, c);
+    reply_expect(r, 200);
+    assert_true(json_is_true(reply_at(r, "pending")));
+    reply_free(r);
+    rig_release(rig);
+    reply_free(rig_end(rig, second));
+    reply_free(rig_end(rig, third));
+    rig->frozen_ms = 0;
+}
+
+/* They give up after 25 and 10 seconds. */
+static void answers_before_the_extensions_give_up(void **state)
+{
+    struct rig *rig = *state;
+    succeeds(rig, "/customdomain/add/zone", "{\"service_id\":\"1\",\"zone\":\"a.example\"}");
+    snprintf(rig->token, sizeof(rig->token), "%s", token);
+    rig->hold = "zadd";
+    waits(rig, "/customdomain/add/zone", "{\"service_id\":\"1\",\"zone\":\"b.example\"}", 9000);
+    rig->hold = "make";
+    reply_free(post(rig, "/create-site", SITE));
+    waits(rig, "/suspend", ID, 24000);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, open_rig, rig_close)
@@ -312,6 +364,7 @@ int main(void)
         T(suspended_services_refuse_actions),
         T(says_pending_when_it_takes_long),
         T(says_still_running_without_a_key),
+        T(answers_before_the_extensions_give_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -78,6 +78,32 @@ static void waits_no_longer_than_asked(void **state)
     reply_free(r);
 }
 
+static void waits_no_longer_than_a_minute(void **state)
+{
+    struct rig *rig = *state;
+    rig->hold = "make";
+    rig->frozen_ms = pv_mono_ms(&pv_clock_system);
+    struct client *c =
+        rig_begin(rig, "POST", "/v1/events", "Prefer: wait=9999\r\n", CREATE("e1", "1"));
+    while (rig->step_count == 0) {
+        rig_turn(rig);
+    }
+    for (int i = 0; i < 20; i++) {
+        rig_turn(rig);
+    }
+    rig->frozen_ms += 60 * 1000 + 1;
+    /* who comes next has the deadlines looked at */
+    struct client *next =
+        rig_begin(rig, "POST", "/v1/events", "Prefer: wait=1\r\n", CREATE("e2", "2"));
+    struct reply *r = rig_end(rig, c);
+    reply_expect(r, 202);
+    assert_non_null(strstr(r->head, "Preference-Applied: wait"));
+    reply_free(r);
+    rig_release(rig);
+    reply_free(rig_end(rig, next));
+    rig->frozen_ms = 0;
+}
+
 static void ends_waits_when_it_closes(void **state)
 {
     struct rig *rig = *state;
@@ -238,11 +264,17 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, rig_open, rig_close)
     const struct CMUnitTest tests[] = {
-        T(accepts_an_event),           T(waits_for_the_outcome),
-        T(waits_no_longer_than_asked), T(ends_waits_when_it_closes),
-        T(accepts_arrays_whole),       T(lists_every_problem_of_an_array),
-        T(refuses_what_is_malformed),  T(says_that_the_store_is_down),
-        T(refuses_over_the_backlog),   T(the_admin_names_the_source),
+        T(accepts_an_event),
+        T(waits_for_the_outcome),
+        T(waits_no_longer_than_asked),
+        T(waits_no_longer_than_a_minute),
+        T(ends_waits_when_it_closes),
+        T(accepts_arrays_whole),
+        T(lists_every_problem_of_an_array),
+        T(refuses_what_is_malformed),
+        T(says_that_the_store_is_down),
+        T(refuses_over_the_backlog),
+        T(the_admin_names_the_source),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
