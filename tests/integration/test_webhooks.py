@@ -229,6 +229,7 @@ def test_gone_disables_until_it_is_enabled(subscribed, receiver):
     await_record(one, "webhook.disabled")
     assert state_of(one)["state"] == "disabled"
     assert state_of(one)["waiting"] == 1 and "410" in state_of(one)["reason"]
+    assert one.metrics()["provost_webhooks_disabled_total"] == 1
     create(one, "s2")
     assert state_of(one)["waiting"] == 1
     receiver.answer = lambda _r: 204
@@ -237,6 +238,9 @@ def test_gone_disables_until_it_is_enabled(subscribed, receiver):
     create(one, "s3")
     receiver.wait(lambda got: len(receiver.taken()) == 2)
     assert [r["json"]["data"]["service"]["external_id"] for r in receiver.taken()] == ["s1", "s3"]
+    end = time.monotonic() + 60 * SLOW
+    while one.metrics()["provost_webhooks_delivered_total"] < 2:  # once the answer is written down
+        assert time.monotonic() < end, one.metrics()
     assert one.stop() == 0
     assert invariants.check(one.database) == []
 
