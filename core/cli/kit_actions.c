@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The check of a plugin's actions: each is played on an active service as it is, with its success
- * forgotten, with requests refused, with answers lost or without sense, canceled, and with its
- * host killed. */
+ * forgotten, with requests refused, with answers lost or without sense, canceled, undone, and with
+ * its host killed. */
 #include "core/cli/kit.h"
 
 #include "core/json/json.h"
@@ -199,6 +199,106 @@ static void spoil(struct pv_kit *kit, struct pv_finding *finding,
     }
 }
 
+/* ---- undo ---- */
+
+static size_t undoable(const struct pv_plugin_action *action)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < action->steps.count; i++) {
+        count += (action->steps.items[i].flags & PV_STEP_UNDO) != 0 ? 1 : 0;
+    }
+    return count;
+}
+
+/* One step of the action alone. False: it did not end done, which the finding says. */
+static bool play_step(struct pv_kit *kit, struct pv_finding *finding,
+                      struct pv_kit_service *service, const struct pv_scene *as, int kind,
+                      const char *what)
+{
+    struct pv_scene scene = *as;
+    scene.kind = kind;
+    finding->played++;
+    bool done = pv_kit_play(kit, finding, service, PV_OP_ACTION, &scene);
+    if (done && scene.result.end != PV_PLAY_DONE) {
+        pv_kit_fail_end(finding, what, &scene);
+        done = false;
+    }
+    pv_scene_done(&scene);
+    return done;
+}
+
+/* The first steps of the action, one after the other; then undo from the step after them, of which
+ * nobody knows that it was not called, or from the last, to the first. */
+static void undo_from(struct pv_kit *kit, struct pv_finding *finding,
+                      const struct pv_plugin_action *action, const json_t *form, size_t done)
+{
+    const size_t count = action->steps.count;
+    struct pv_kit_service service;
+    struct pv_scene as;
+    char what[300] = "";
+    bool complete = true;
+    pv_scene_init(&as);
+    as.action = action;
+    as.form = form;
+    bool ready =
+        pv_kit_service_init(kit, &service) == 0 && pv_kit_do(kit, finding, &service, PV_OP_CREATE);
+    for (size_t n = 0; ready && n < done + (done < count ? done + 1 : count); n++) {
+        const bool forward = n < done;
+        const size_t at = forward ? n : (done < count ? done : count - 1) - (n - done);
+        const struct pv_plugin_step *step = &action->steps.items[at];
+        char name[128];
+        bool undone = (step->flags & PV_STEP_UNDO) != 0;
+        complete = complete && (!forward || undone);
+        if ((!forward && !undone) || pv_str_to_c(step->name, name, sizeof(name)) != 0) {
+            continue;
+        }
+        snprintf(what, sizeof(what), "action %.*s, %s of %s%s", PV_STR_ARG(action->name),
+                 forward ? "run" : "undo", name, !forward && at == done ? ", not called" : "");
+        as.step = name;
+        ready = play_step(kit, finding, &service, &as, forward ? -1 : PV_CALL_UNDO, what);
+        as.again = true;
+    }
+    if (ready && complete) {
+        (void)pv_kit_expect(kit, finding, &service, PV_OP_CREATE, what);
+    }
+    pv_kit_service_done(&service);
+}
+
+/* Refused for good at the nth call: what was done before is undone, or waits for a person. */
+static void give_up(struct pv_kit *kit, struct pv_finding *finding,
+                    const struct pv_plugin_action *action, const json_t *form, size_t nth)
+{
+    struct pv_scene scene;
+    char what[300];
+    snprintf(what, sizeof(what), "action %.*s, given up at call %zu", PV_STR_ARG(action->name),
+             nth);
+    pv_scene_init(&scene);
+    scene.action = action;
+    scene.form = form;
+    scene.moment = PV_MOMENT_CALL;
+    scene.meddling = PV_REFUSE;
+    scene.nth = nth;
+    play_scene(kit, finding, &scene,
+               PV_MAY_FAIL | (undoable(action) < action->steps.count ? PV_MAY_PARK : 0), NULL,
+               what);
+}
+
+static void undo(struct pv_kit *kit, struct pv_finding *finding,
+                 const struct pv_plugin_action *action, const json_t *form)
+{
+    if (undoable(action) == 0) {
+        return;
+    }
+    for (size_t done = 0; done <= action->steps.count && !pv_play_interrupted(); done++) {
+        undo_from(kit, finding, action, form, done);
+    }
+    for (size_t i = 2; i <= kit->life[PV_OP_ACTION].calls && !pv_play_interrupted(); i++) {
+        give_up(kit, finding, action, form, i);
+    }
+}
+
+/* ---- kill ---- */
+
 static void kill_host(struct pv_kit *kit, struct pv_finding *finding,
                       const struct pv_plugin_action *action, const json_t *form)
 {
@@ -229,6 +329,7 @@ void pv_check_actions(struct pv_kit *kit, struct pv_finding *finding)
                 play_again(kit, finding, action, form);
             }
             spoil(kit, finding, action, form);
+            undo(kit, finding, action, form);
             kill_host(kit, finding, action, form);
         }
         json_decref(form);

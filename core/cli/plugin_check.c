@@ -91,9 +91,9 @@ static const struct check checks[] = {
      .hint = "undo looks for the ref and deletes what it finds; nothing there is PROVOST_OK",
      .run = pv_check_undo},
     {.name = "actions",
-     .meaning =
-         "an action that is called again, refused, canceled or killed, or whose answer is lost "
-         "or nonsense, does its work once",
+     .meaning = "an action that is called again, refused, canceled, undone or killed, or whose "
+                "answer is lost "
+                "or nonsense, does its work once",
      .hint = "a step of an action is repeated as those of operations are: let it set a state, send "
              "an Idempotency-Key, or give it a `lookup`; leave refusals to provost_classify_http, "
              "and check what you read",

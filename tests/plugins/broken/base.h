@@ -304,6 +304,9 @@ static inline int inventory(struct provost_call *call)
 #ifndef BROKEN_ACTION
 #define BROKEN_ACTION good_disable
 #endif
+#ifndef BROKEN_ACTION_UNDO
+#define BROKEN_ACTION_UNDO NULL
+#endif
 #ifndef BROKEN_TOKEN_FLAGS
 #define BROKEN_TOKEN_FLAGS (PROVOST_F_REQUIRED | PROVOST_F_SECRET)
 #endif
@@ -346,7 +349,15 @@ static const struct provost_step terminate_steps[] = {
     {0},
 };
 static const struct provost_step action_steps[] = {
-    {.name = "act", .run = BROKEN_ACTION, .flags = PROVOST_S_REPEATABLE}, {0}};
+    {.name = "act",
+     .run = BROKEN_ACTION,
+     .undo = BROKEN_ACTION_UNDO,
+     .flags = PROVOST_S_REPEATABLE},
+#ifdef BROKEN_ACTION_NEXT
+    {.name = "next", .run = BROKEN_ACTION_NEXT, .flags = PROVOST_S_REPEATABLE},
+#endif
+    {0},
+};
 static const struct provost_field action_form[] = {
     {.name = "how",
      .type = PROVOST_T_SELECT,
