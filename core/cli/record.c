@@ -275,31 +275,33 @@ static json_t *response_of(const struct pv_record *record, const json_t *entry)
     return response;
 }
 
+/* The case's own backend in place of a text that leads to one. */
+static bool put_backend(json_t *to, const char *key, size_t key_len, const json_t *value)
+{
+    const char *text = json_string_value(value);
+    const char *path = text != NULL ? pv_proxy_path_of(text) : NULL;
+    return path != NULL &&
+           json_object_setn_new(to, key, key_len, json_sprintf("{{backend}}%s", path)) == 0;
+}
+
 static json_t *settings_of(const struct pv_record *record, const struct pv_run *run)
 {
     json_t *settings = clean(record, run->settings, false);
     const struct pv_fields *fields = &run->job.plugin->settings;
     for (size_t i = 0; i < fields->count; i++) {
         const struct pv_field *field = &fields->items[i];
-        const json_t *value = json_object_getn(run->settings, field->name.ptr, field->name.len);
+        json_t *value = json_object_getn(run->settings, field->name.ptr, field->name.len);
         const char *text = json_string_value(value);
-        const char *path = text != NULL ? pv_proxy_path_of(text) : NULL;
         const char *key = NULL;
         json_t *member = NULL;
-        json_object_foreach(field->type == PV_T_MAP ? (json_t *)(uintptr_t)value : NULL, key,
-                            member)
+        json_object_foreach(field->type == PV_T_MAP ? value : NULL, key, member)
         {
-            const char *inner =
-                json_is_string(member) ? pv_proxy_path_of(json_string_value(member)) : NULL;
-            if (inner != NULL) {
-                json_object_set_new(json_object_getn(settings, field->name.ptr, field->name.len),
-                                    key, json_sprintf("{{backend}}%s", inner));
-            }
+            (void)put_backend(json_object_getn(settings, field->name.ptr, field->name.len), key,
+                              strlen(key), member);
         }
-        if (field->type == PV_T_URL && path != NULL) {
-            json_object_setn_new(settings, field->name.ptr, field->name.len,
-                                 json_sprintf("{{backend}}%s", path));
-        } else if ((field->flags & PV_F_SECRET) != 0 && text != NULL && strlen(text) < SHORTEST) {
+        bool led = field->type == PV_T_URL &&
+                   put_backend(settings, field->name.ptr, field->name.len, value);
+        if (!led && (field->flags & PV_F_SECRET) != 0 && text != NULL && strlen(text) < SHORTEST) {
             json_object_setn_new(settings, field->name.ptr, field->name.len,
                                  json_string("recorded-secret"));
         }
