@@ -11,8 +11,8 @@ const struct pv_option pv_http_options[] = {
      .fallback = "1MiB",
      .min = 1024,
      .max = 64 << 20,
-     .doc = "The largest body of a request; a larger one is answered 413. One event of an array "
-            "holds 1 MiB at most."},
+     .doc = "The largest body of a request; a larger one is answered 413. One event holds 1 MiB "
+            "at most."},
     {.name = "max_connections",
      .kind = PV_T_INT,
      AT(pv_raw_http, max_connections),
