@@ -253,7 +253,7 @@ static void end_found(struct pv_req *req)
         pv_call_fail_status(call, req->status, &req->err, "service");
         return;
     }
-    int64_t ended_ms = call->r.token.token.revoked_ms;
+    int64_t ended_ms = call->r.sessions.ret_ended_ms;
     pv_session_ends_put(call, call->session->service, ended_ms);
     pv_call_req_done(call);
     go_on(call, ended_ms);
@@ -267,10 +267,8 @@ static void find_end(struct pv_call *call)
         go_on(call, ended_ms);
         return;
     }
-    pv_call_req(call, PV_REQ_TOKEN, end_found);
-    call->r.token.what = PV_TOKEN_SESSIONS;
-    call->r.token.token.id = service;
-    call->r.token.now_ms = pv_wall_ms(&call->api->o.clock);
+    pv_call_req(call, PV_REQ_SESSIONS, end_found);
+    call->r.sessions.service = service;
     pv_call_submit(call);
 }
 

@@ -119,6 +119,7 @@ struct pv_call {
         struct pv_get get;
         struct pv_list_req list;
         struct pv_token_req token;
+        struct pv_sessions sessions;
         struct pv_intervene intervene;
         struct pv_signal signal;
         struct pv_pause pause;

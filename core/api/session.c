@@ -306,16 +306,16 @@ static void post_session(struct pv_call *call)
 static void sessions_ended(struct pv_req *req)
 {
     struct pv_call *call = pv_call_of(req);
-    const struct pv_token_row *row = &call->r.token.token;
+    const struct pv_sessions *in = &call->r.sessions;
     if (req->status != 0) {
         pv_call_fail_status(call, req->status, &req->err, "service");
         return;
     }
-    pv_session_ends_put(call, row->id, row->revoked_ms);
-    pv_streams_end_sessions(call->api, row->id, row->revoked_ms);
+    pv_session_ends_put(call, in->service, in->ret_ended_ms);
+    pv_streams_end_sessions(call->api, in->service, in->ret_ended_ms);
     pv_buf_char(&call->out, '{');
-    pv_show_id(&call->out, "service", "svc", row->id);
-    pv_show_time(&call->out, "ended", row->revoked_ms);
+    pv_show_id(&call->out, "service", "svc", in->service);
+    pv_show_time(&call->out, "ended", in->ret_ended_ms);
     pv_buf_char(&call->out, '}');
     pv_call_send(call, 200);
 }
@@ -326,14 +326,13 @@ static void delete_sessions(struct pv_call *call)
     if (!pv_call_id(call, 0, "svc", &service)) {
         return;
     }
-    pv_call_req(call, PV_REQ_TOKEN, sessions_ended);
-    call->r.token.what = PV_TOKEN_SESSIONS_END;
-    call->r.token.token.id = service;
-    call->r.token.token.source =
-        pv_call_is_admin(call) ? (struct pv_str){NULL, 0} : call->who.source;
-    call->r.token.now_ms = pv_wall_ms(&call->api->o.clock);
-    call->r.token.audit =
-        (struct pv_audit){.actor = pv_str(call->who.actor), .what = PV_STR("session.end")};
+    pv_call_req(call, PV_REQ_SESSIONS, sessions_ended);
+    struct pv_sessions *in = &call->r.sessions;
+    in->service = service;
+    in->source = pv_call_is_admin(call) ? (struct pv_str){NULL, 0} : call->who.source;
+    in->end = true;
+    in->now_ms = pv_wall_ms(&call->api->o.clock);
+    in->audit = (struct pv_audit){.actor = pv_str(call->who.actor), .what = PV_STR("session.end")};
     pv_call_submit(call);
 }
 

@@ -33,6 +33,7 @@ enum pv_req_kind {
     PV_REQ_FEED,       /* struct pv_feed of outbox.h */
     PV_REQ_STATS,      /* struct pv_stats */
     PV_REQ_RESEAL,     /* struct pv_reseal */
+    PV_REQ_SESSIONS,   /* struct pv_sessions */
 };
 
 struct pv_req {
@@ -496,16 +497,7 @@ struct pv_token_row {
     int64_t burst; /* with a rate: at once; 0: those of two seconds */
 };
 
-enum pv_token_do {
-    PV_TOKEN_ADD,
-    PV_TOKEN_REVOKE,
-    PV_TOKEN_FIND,
-    /* Of the service token.id (of token.source, if that is given): tokens of customers' sessions
-     * that were made until token.revoked_ms have ended (0: none has). END: until now_ms, audited.
-     */
-    PV_TOKEN_SESSIONS,
-    PV_TOKEN_SESSIONS_END,
-};
+enum pv_token_do { PV_TOKEN_ADD, PV_TOKEN_REVOKE, PV_TOKEN_FIND };
 
 struct pv_token_req {
     struct pv_req req;
@@ -513,6 +505,17 @@ struct pv_token_req {
     struct pv_token_row token; /* ADD: in; REVOKE: id; FIND: secret_hash in, the rest out */
     int64_t now_ms;
     struct pv_audit audit;
+};
+
+/* Until when customers' sessions of a service have ended: those that were made by then. */
+struct pv_sessions {
+    struct pv_req req;
+    struct pv_id service;
+    struct pv_str source; /* the service's; none: whichever it is */
+    bool end;             /* first those that were made until now_ms are ended, audited */
+    int64_t now_ms;
+    struct pv_audit audit;
+    int64_t ret_ended_ms; /* 0: none ever was */
 };
 
 /* One pool: what it still has. */

@@ -29,8 +29,9 @@ bool pv_logic_writes(const struct pv_req *req)
     case PV_REQ_FEED:
         return false;
     case PV_REQ_TOKEN:
-        return PV_CONTAINER(req, const struct pv_token_req, req)->what != PV_TOKEN_FIND &&
-               PV_CONTAINER(req, const struct pv_token_req, req)->what != PV_TOKEN_SESSIONS;
+        return PV_CONTAINER(req, const struct pv_token_req, req)->what != PV_TOKEN_FIND;
+    case PV_REQ_SESSIONS:
+        return PV_CONTAINER(req, const struct pv_sessions, req)->end;
     case PV_REQ_OUTBOX:
         return writes_outbox(PV_CONTAINER(req, const struct pv_outbox_req, req));
     default:
@@ -149,6 +150,8 @@ static int dispatch(struct pv_logic *logic, struct pv_req *req)
         return pv_logic_stats(logic, PV_CONTAINER(req, struct pv_stats, req));
     case PV_REQ_RESEAL:
         return logic->rows->ops->reseal(logic->rows, PV_CONTAINER(req, struct pv_reseal, req));
+    case PV_REQ_SESSIONS:
+        return pv_logic_sessions(logic, PV_CONTAINER(req, struct pv_sessions, req));
     }
     return pv_logic_refuse(req, PV_EINVAL, "the store knows no request %d", (int)req->kind);
 }
@@ -352,10 +355,6 @@ int pv_logic_token(struct pv_logic *logic, struct pv_token_req *in)
         return status;
     case PV_TOKEN_REVOKE:
         return token_revoke(logic, in);
-    case PV_TOKEN_SESSIONS:
-        return pv_logic_sessions(logic, in);
-    case PV_TOKEN_SESSIONS_END:
-        return pv_logic_sessions_end(logic, in);
     case PV_TOKEN_ADD:
         status = logic->rows->ops->token_by_id(logic->rows, in->token.id, &logic->scratch, &row);
         if (status == PV_ENOTFOUND) {

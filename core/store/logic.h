@@ -64,8 +64,7 @@ int pv_logic_note(struct pv_logic *logic, struct pv_note *in);
 int pv_logic_get(struct pv_logic *logic, struct pv_get *in);
 int pv_logic_list(struct pv_logic *logic, struct pv_list_req *in);
 int pv_logic_token(struct pv_logic *logic, struct pv_token_req *in);
-int pv_logic_sessions(struct pv_logic *logic, struct pv_token_req *in);
-int pv_logic_sessions_end(struct pv_logic *logic, struct pv_token_req *in);
+int pv_logic_sessions(struct pv_logic *logic, struct pv_sessions *in);
 /* What a pool still has. */
 int pv_logic_pool_left(struct pv_logic *logic, struct pv_pool_left *pool, int64_t now_ms);
 int pv_logic_outbox(struct pv_logic *logic, struct pv_outbox_req *in);

@@ -176,16 +176,15 @@ static void an_operation_is_shown_with_its_history(void **state)
     one_done(&one);
 }
 
-static int sessions(struct fix *f, enum pv_token_do what, struct pv_id service,
-                    struct pv_str source, int64_t *ret_ended_ms)
+static int sessions(struct fix *f, bool end, struct pv_id service, struct pv_str source,
+                    int64_t *ret_ended_ms)
 {
-    struct pv_token_req req = {.what = what, .now_ms = f->now_ms};
-    pv_req_init(&req.req, PV_REQ_TOKEN, NULL, NULL);
-    req.token.id = service;
-    req.token.source = source;
+    struct pv_sessions req = {
+        .service = service, .source = source, .end = end, .now_ms = f->now_ms};
+    pv_req_init(&req.req, PV_REQ_SESSIONS, NULL, NULL);
     req.audit = (struct pv_audit){.actor = PV_STR("uid:0"), .what = PV_STR("session.end")};
     int status = fix_run(f, &req.req);
-    *ret_ended_ms = req.token.revoked_ms;
+    *ret_ended_ms = req.ret_ended_ms;
     pv_req_done(&req.req);
     return status;
 }
@@ -199,22 +198,21 @@ static void the_end_of_sessions_is_kept(void **state)
     struct pv_id two = pv_service_id(f->deployment, SHOP, PV_STR("2"));
     struct pv_str any = {NULL, 0};
     int64_t ended_ms = 1;
-    assert_int_equal(sessions(f, PV_TOKEN_SESSIONS, one, any, &ended_ms), 0);
+    assert_int_equal(sessions(f, false, one, any, &ended_ms), 0);
     assert_int_equal(ended_ms, 0);
-    assert_int_equal(sessions(f, PV_TOKEN_SESSIONS_END, one, PV_STR("panel"), &ended_ms),
-                     PV_ENOTFOUND);
+    assert_int_equal(sessions(f, true, one, PV_STR("panel"), &ended_ms), PV_ENOTFOUND);
     for (int i = 0; i < 2; i++) {
         f->now_ms += 1000;
-        assert_int_equal(sessions(f, PV_TOKEN_SESSIONS_END, one, SHOP, &ended_ms), 0);
+        assert_int_equal(sessions(f, true, one, SHOP, &ended_ms), 0);
         assert_int_equal(ended_ms, f->now_ms);
         fix_restart(f);
-        assert_int_equal(sessions(f, PV_TOKEN_SESSIONS, one, any, &ended_ms), 0);
+        assert_int_equal(sessions(f, false, one, any, &ended_ms), 0);
         assert_int_equal(ended_ms, f->now_ms);
     }
-    assert_int_equal(sessions(f, PV_TOKEN_SESSIONS, two, any, &ended_ms), 0);
+    assert_int_equal(sessions(f, false, two, any, &ended_ms), 0);
     assert_int_equal(ended_ms, 0);
-    assert_int_equal(sessions(f, PV_TOKEN_SESSIONS_END, fix_id(f), any, &ended_ms), PV_ENOTFOUND);
-    assert_int_equal(sessions(f, PV_TOKEN_SESSIONS, fix_id(f), any, &ended_ms), PV_ENOTFOUND);
+    assert_int_equal(sessions(f, true, fix_id(f), any, &ended_ms), PV_ENOTFOUND);
+    assert_int_equal(sessions(f, false, fix_id(f), any, &ended_ms), PV_ENOTFOUND);
 }
 
 /* Also when the clock was set back, and for a session made behind an end of this millisecond. */
@@ -229,9 +227,9 @@ static void each_end_of_sessions_is_later(void **state)
     for (size_t i = 0; i < PV_COUNT(steps_ms); i++) {
         int64_t ended_ms = 0;
         f->now_ms += steps_ms[i];
-        assert_int_equal(sessions(f, PV_TOKEN_SESSIONS_END, service, SHOP, &ended_ms), 0);
+        assert_int_equal(sessions(f, true, service, SHOP, &ended_ms), 0);
         assert_int_equal(ended_ms, first_ms + ends_ms[i]);
-        assert_int_equal(sessions(f, PV_TOKEN_SESSIONS, service, SHOP, &ended_ms), 0);
+        assert_int_equal(sessions(f, false, service, SHOP, &ended_ms), 0);
         assert_int_equal(ended_ms, first_ms + ends_ms[i]);
     }
 }
@@ -244,7 +242,7 @@ static void the_end_of_sessions_outlasts_the_service(void **state)
     struct pv_id service = pv_service_id(f->deployment, SHOP, PV_STR("1"));
     int64_t ended_ms = 0;
     int64_t kept_ms = 0;
-    assert_int_equal(sessions(f, PV_TOKEN_SESSIONS_END, service, SHOP, &ended_ms), 0);
+    assert_int_equal(sessions(f, true, service, SHOP, &ended_ms), 0);
     struct one one;
     struct pv_claimed *k = accept_run(f, &one, "1", PV_OP_TERMINATE);
     struct pv_progress p = finish_of(f, k);
@@ -255,7 +253,7 @@ static void the_end_of_sessions_outlasts_the_service(void **state)
     assert_int_equal(get_service(f, &get, "1"), 0);
     assert_int_equal(get.ret_service.observed, PV_SVC_TERMINATED);
     pv_req_done(&get.req);
-    assert_int_equal(sessions(f, PV_TOKEN_SESSIONS, service, SHOP, &kept_ms), 0);
+    assert_int_equal(sessions(f, false, service, SHOP, &kept_ms), 0);
     assert_int_equal(kept_ms, ended_ms);
 }
 
