@@ -272,6 +272,46 @@ static bool change_plan(struct pv_kit *kit, struct pv_finding *finding,
     return played;
 }
 
+/* An upgrade of a new service, and the undo of each of its steps, from the last to the first. What
+ * the backend cannot take back may wait for a person; things are as they were. */
+static void take_plan_back(struct pv_kit *kit, struct pv_finding *finding, const char *to)
+{
+    const struct pv_plugin_steps *steps = &kit->job.plugin->operations[PV_OP_UPGRADE];
+    struct pv_kit_service service;
+    char what[400];
+    bool ready = pv_kit_service_init(kit, &service) == 0 &&
+                 pv_kit_do(kit, finding, &service, PV_OP_CREATE) &&
+                 change_plan(kit, finding, &service, service.plan, to);
+    for (size_t i = steps->count; ready && i-- > 0;) {
+        struct pv_scene scene;
+        char name[128];
+        if ((steps->items[i].flags & PV_STEP_UNDO) == 0 ||
+            pv_str_to_c(steps->items[i].name, name, sizeof(name)) != 0) {
+            continue;
+        }
+        snprintf(what, sizeof(what), "upgrade from plan “%s” to “%s”, undo of %s", service.plan, to,
+                 name);
+        pv_scene_init(&scene);
+        scene.plan_name = to;
+        scene.values = json_object_get(kit->plans, to);
+        scene.previous = json_object_get(kit->plans, service.plan);
+        scene.step = name;
+        scene.kind = PV_CALL_UNDO;
+        scene.again = true;
+        finding->played++;
+        ready = pv_kit_play(kit, finding, &service, PV_OP_UPGRADE, &scene);
+        if (ready && scene.lost) {
+            pv_kit_fail_end(finding, what, &scene);
+        }
+        ready = ready && !scene.lost && pv_kit_expect(kit, finding, &service, PV_OP_CREATE, what);
+        pv_scene_done(&scene);
+    }
+    if (ready && kit->life[PV_OP_TERMINATE].declared) {
+        (void)pv_kit_do(kit, finding, &service, PV_OP_TERMINATE);
+    }
+    pv_kit_service_done(&service);
+}
+
 void pv_check_upgrade(struct pv_kit *kit, struct pv_finding *finding)
 {
     if (!kit->life[PV_OP_UPGRADE].declared || json_object_size(kit->plans) < 2) {
@@ -291,6 +331,7 @@ void pv_check_upgrade(struct pv_kit *kit, struct pv_finding *finding)
                 change_plan(kit, finding, &service, first, plan);
                 change_plan(kit, finding, &service, first, plan);
                 change_plan(kit, finding, &service, plan, first);
+                take_plan_back(kit, finding, plan);
             }
         }
         if (finding->verdict != PV_FAIL &&

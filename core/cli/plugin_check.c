@@ -79,7 +79,8 @@ static const struct check checks[] = {
      .hint = "take what a plan means from `values`, never from its name",
      .run = pv_check_unknown_plan},
     {.name = "upgrade",
-     .meaning = "upgrades to every plan and back end done or are refused for good",
+     .meaning = "upgrades to every plan and back end done or are refused for good, and their undo "
+                "leaves what is there",
      .hint = "set the plan's values; what is so already is PROVOST_OK",
      .run = pv_check_upgrade},
     {.name = "ref",

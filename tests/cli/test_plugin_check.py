@@ -17,9 +17,9 @@ SOURCES = Path(__file__).resolve().parents[1] / "plugins" / "broken"
 BROKEN = {
     "absent": "terminate-absent", "again": "actions", "blind": "lost-answer", "brittle": "garbage",
     "chatty": "secrets", "curt": "actions", "deaf": "cancel", "fleeting": "actions", "forgetful": "kill",
-    "gone": "terminate-twice", "halfway": "actions", "hoarder": "state-size", "impatient": "rate-limit",
-    "keepsake": "actions", "leftover": "undo", "litter": "life", "mulish": "actions", "named": "ref",
-    "open": "declared", "outage": "server-error", "planned": "unknown-plan", "regret": "actions",
+    "gone": "terminate-twice", "halfway": "actions", "hasty": "upgrade", "hoarder": "state-size",
+    "impatient": "rate-limit", "keepsake": "actions", "leftover": "undo", "litter": "life", "mulish": "actions",
+    "named": "ref", "open": "declared", "outage": "server-error", "planned": "unknown-plan", "regret": "actions",
     "rekey": "idempotency-key", "sated": "actions", "shrink": "upgrade", "stern": "suspend-twice",
     "sullen": "actions", "swallow": "denied", "tokenurl": "secrets", "torn": "actions", "twice": "double-create",
 }
@@ -30,6 +30,7 @@ EVIDENCE = {
     "keepsake": "undo of act: 2 of kind", "mulish": "the canceled call said “permanent”",
     "regret": "undo of act, not called: the operation", "sated": "was answered with 100 MiB",
     "sullen": "answered 401: the outcome was “temporary”", "torn": "cut off in the middle: the host was lost",
+    "hasty": "undo of resize: nothing bears", "shrink": "upgrade from plan",
     "chatty": "what the plugin logs, reports or gives as a reason", "tokenurl": "the URL of a request",
 }
 # Played besides the check that is meant for a plugin: what takes little time, and needs no more than a few plays.

@@ -292,6 +292,9 @@ static inline int inventory(struct provost_call *call)
 #ifndef BROKEN_RESIZE
 #define BROKEN_RESIZE good_resize
 #endif
+#ifndef BROKEN_RESIZE_UNDO
+#define BROKEN_RESIZE_UNDO resize_back
+#endif
 #ifndef BROKEN_DELETE
 #define BROKEN_DELETE good_delete
 #endif
@@ -338,9 +341,11 @@ static const struct provost_step suspend_steps[] = {
 };
 static const struct provost_step unsuspend_steps[] = {
     {.name = "enable", .run = good_enable, .flags = PROVOST_S_REPEATABLE}, {0}};
-static const struct provost_step upgrade_steps[] = {
-    {.name = "resize", .run = BROKEN_RESIZE, .undo = resize_back, .flags = PROVOST_S_REPEATABLE},
-    {0}};
+static const struct provost_step upgrade_steps[] = {{.name = "resize",
+                                                     .run = BROKEN_RESIZE,
+                                                     .undo = BROKEN_RESIZE_UNDO,
+                                                     .flags = PROVOST_S_REPEATABLE},
+                                                    {0}};
 static const struct provost_step terminate_steps[] = {
     {.name = "delete",
      .run = BROKEN_DELETE,
