@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* GET /v1/stream: what happens, as server-sent events. An event's id is its place in the audit
- * trail
- * ("4711.0": record 4711; ".1": the change of state that record tells of), so that a client goes on
- * where it was, also at another time and after a restart.
+ * trail ("4711.0": record 4711; ".1": the change of state that record tells of), so that a client
+ * goes on where it was, also at another time and after a restart.
  *
  *   opened ──reads by itself──▶ as far as the hub ──▶ LIVE: the hub reads once for all of them
  *               ▲                                        │

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Exchanges of a run as a case. What differs from run to run gets its name ({{ref}}, {{backend}})
- * or
- * {{any}}; each secret gets a text that stands for it wherever it was. */
+ * or {{any}}; each secret gets a text that stands for it wherever it was. */
 #include "core/cli/record.h"
 
 #include "core/base/alloc.h"

@@ -2,8 +2,7 @@
 /* Operations that this node holds: taking over a claim and pinning its plan. Every decision ends in
  * a commit (commit.c), after which the next step is called.
  *
- *   claim --> (pin) --> call --> outcome --> commit --> call … --> commit that ends, rests or parks
- * it
+ *   claim --> (pin) --> call --> outcome --> commit --> call … --> commit: ended, resting or parked
  */
 #include "core/engine/internal.h"
 

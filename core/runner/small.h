@@ -7,8 +7,7 @@
 #include <stddef.h>
 
 /* The text of a file in one read, cut off at `size` with its NUL. false: there is none, and `out`
- * is
- * "". */
+ * is empty. */
 bool pv_small_read(const char *path, char *out, size_t size);
 
 #endif
