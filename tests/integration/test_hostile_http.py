@@ -188,7 +188,6 @@ def test_a_thousand_requests_at_once(one):
 def test_a_client_that_does_not_read(one, sanitized):
     """Its answers pile up until its deadline, not beyond what the kernel takes."""
     with dial(one) as plain:
-        plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         plain.setblocking(False)
         with contextlib.suppress(BlockingIOError, ConnectionError):
             while True:
