@@ -18,7 +18,7 @@ def misbehaving(make_provost, backend):  # noqa: F811
     plans = {how: {"how": how} for how in (
         "well", "wait", "crash", "crash_after_send", "loop", "number", "garbage", "overflow", "exit",
         "deaf", "grow", "spin")}
-    instance = {"module": "misbehave", "settings": {"url": backend.url}, "stuck_after": f"{2 * SLOW}s",
+    instance = {"module": "misbehave", "settings": {"url": backend.url}, "stuck_after": "2s",
                 "memory": "400MiB", "cpu_time": "500ms"}
     products = {name: {"components": [{"name": "thing", "plugin": name}], "plans": plans,
                        "retry": {"initial": "100ms", "cap": "1s"}}
