@@ -66,7 +66,7 @@ def test_the_good_plugin_passes_all(check):
 
 @pytest.fixture(scope="module")
 def refusals(build, tmp_path_factory):
-    """What comes of each broken plugin; as many are played at a time as there are processors."""
+    """What will come of each broken plugin; as many are played at a time as there are processors."""
 
     def play(name):
         module = build / "tests" / "plugins" / f"broken-{name}.so"
@@ -74,13 +74,14 @@ def refusals(build, tmp_path_factory):
         return subprocess.run([build / "provost", "plugin", "check", module, "--file", SOURCES / "check.yaml", "--json",
                                *only], capture_output=True, text=True, timeout=900, cwd=tmp_path_factory.mktemp(name))
 
-    with ThreadPoolExecutor(os.cpu_count()) as workers:
-        return dict(zip(BROKEN, workers.map(play, BROKEN)))
+    workers = ThreadPoolExecutor(os.cpu_count())
+    yield {name: workers.submit(play, name) for name in BROKEN}
+    workers.shutdown(cancel_futures=True)
 
 
 @pytest.mark.parametrize("name, wanted", BROKEN.items())
 def test_a_broken_plugin_is_refused_for_its_own_reason(refusals, name, wanted):
-    done = refusals[name]
+    done = refusals[name].result()
     assert done.returncode == 1, done.stdout + done.stderr
     assert verdicts(done, "fail") == [wanted], done.stdout
     found = next(c for c in json.loads(done.stdout)["checks"] if c["check"] == wanted)
