@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """A PowerDNS of its own on free ports of the loopback, with its data in a folder of the test."""
 
+import contextlib
 import json
 import shutil
 import subprocess
 import time
-import urllib.error
 import urllib.request
 
 from daemon import SLOW, free_port
@@ -44,32 +44,28 @@ class PowerDNS:
             f"socket-dir={self.folder}\n"
             "daemon=no\nguardian=no\ncache-ttl=0\nquery-cache-ttl=0\nnegquery-cache-ttl=0\n"
             "zone-cache-refresh-interval=0\nsecurity-poll-suffix=\n", encoding="utf-8")
-        with open(self.folder / "log", "ab") as log:
+        with open(self.folder / "log", "wb") as log:
             self.process = subprocess.Popen(
                 [shutil.which("pdns_server", path="/usr/sbin:/usr/bin"),
                  f"--config-dir={self.folder}"], stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         deadline = time.monotonic() + 60 * SLOW
-        while not self.answers():
+        while not self.listens():
             log = (self.folder / "log").read_text()
-            assert time.monotonic() < deadline, log
-            if self.process.poll() is not None:
-                # Another process took a port between our look and its start.
-                assert "ddress already in use" in log, log
-                (self.folder / "log").unlink()
+            if "ddress already in use" in log:
+                # Another process took a port between our look and its start; without that of its web
+                # server it goes on.
+                self.stop()
                 self.dns_port = None
                 return self.start()
+            assert self.process.poll() is None and time.monotonic() < deadline, log
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(0.05)
+        self.api("GET", "")
         return None
 
-    def answers(self):
-        try:
-            self.api("GET", "")
-            return True
-        except (urllib.error.URLError, ConnectionError):
-            try:
-                self.process.wait(0.05)  # a refused connection comes back at once: not too often
-            except subprocess.TimeoutExpired:
-                pass
-            return False
+    def listens(self):
+        """Its own word, since another may answer at a port that it did not get."""
+        return "Listening for HTTP requests" in (self.folder / "log").read_text()
 
     def stop(self):
         if self.process is not None:
