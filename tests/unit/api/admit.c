@@ -93,15 +93,10 @@ static void refuses_tokens_that_were_revoked(void **state)
 {
     struct rig *rig = *state;
     char token[100];
-    char id[100];
-    struct reply *r = rig_admin(rig, "POST", "/v1/tokens", NULL,
-                                "{\"source\":\"shop\",\"scopes\":[\"events:write\"]}");
-    reply_expect(r, 201);
-    snprintf(token, sizeof(token), "%s", reply_text(r, "token"));
-    snprintf(id, sizeof(id), "/v1/tokens/%s", reply_text(r, "id"));
-    reply_free(r);
+    char id[40];
+    rig_token_id(rig, "shop", "\"events:write\"", token, sizeof(token), id);
     let_in(post(rig, "/v1/events", bearer(token), EVENT), "HTTP/1.1 202 ");
-    reply_free(rig_admin(rig, "DELETE", id, NULL, NULL));
+    rig_revoke(rig, id);
     refused(post(rig, "/v1/events", bearer(token), EVENT), "HTTP/1.1 401 ", "was revoked");
 }
 

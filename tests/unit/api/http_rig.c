@@ -112,17 +112,31 @@ int http_rig_open(void **state, struct pv_httpd_options options)
     return 0;
 }
 
-void http_rig_closed(void *user)
+static void on_closed(void *user)
 {
     struct fixture *f = user;
     f->closed = true;
+}
+
+void http_rig_close_waiting(struct fixture *f, void (*answer)(struct fixture *f))
+{
+    pv_httpd_close(f->httpd, on_closed, f);
+    f->httpd = NULL;
+    for (int i = 0; i < 20; i++) {
+        uv_run(&f->loop, UV_RUN_ONCE);
+    }
+    assert_false(f->closed);
+    answer(f);
+    while (!f->closed) {
+        uv_run(&f->loop, UV_RUN_ONCE);
+    }
 }
 
 int http_rig_close(void **state)
 {
     struct fixture *f = *state;
     if (f->httpd != NULL) {
-        pv_httpd_close(f->httpd, http_rig_closed, f);
+        pv_httpd_close(f->httpd, on_closed, f);
     }
     while (!f->closed) {
         uv_run(&f->loop, UV_RUN_ONCE);

@@ -39,7 +39,8 @@ int http_rig_open(void **state, struct pv_httpd_options options);
 int http_rig_close(void **state);
 /* Answers the requests that wait. */
 void http_rig_answer(struct fixture *f);
-void http_rig_closed(void *user); /* sets `closed` */
+/* Closes it while somebody waits, which lasts until `answer` has answered. */
+void http_rig_close_waiting(struct fixture *f, void (*answer)(struct fixture *f));
 /* A connection of the test's own, from which this has been sent. */
 int http_rig_dial(struct fixture *f, bool local, const char *send);
 /* Closes it so that the other end is told of a reset, where it is by TCP. */

@@ -231,6 +231,12 @@ static void forgets_who_went_meanwhile(void **state)
     assert_int_equal(f->handled, 0);
 }
 
+static void decide_asked(struct fixture *f)
+{
+    (void)f;
+    decide(asked);
+}
+
 static void closes_when_everything_is_decided(void **state)
 {
     struct fixture *f = *state;
@@ -240,16 +246,7 @@ static void closes_when_everything_is_decided(void **state)
     while (asked == NULL) {
         uv_run(&f->loop, UV_RUN_ONCE);
     }
-    pv_httpd_close(f->httpd, http_rig_closed, f);
-    f->httpd = NULL;
-    for (int i = 0; i < 20; i++) {
-        uv_run(&f->loop, UV_RUN_ONCE);
-    }
-    assert_false(f->closed); /* somebody still waits */
-    decide(asked);
-    while (!f->closed) {
-        uv_run(&f->loop, UV_RUN_ONCE);
-    }
+    http_rig_close_waiting(f, decide_asked);
     pthread_join(c->thread, NULL);
     assert_int_equal(strncmp(c->got, "HTTP/1.1 503 ", 13), 0);
     free(c);

@@ -420,16 +420,7 @@ static void closes_when_everything_is_answered(void **state)
     while (f->waiting_count == 0) {
         uv_run(&f->loop, UV_RUN_ONCE);
     }
-    pv_httpd_close(f->httpd, http_rig_closed, f);
-    f->httpd = NULL;
-    for (int i = 0; i < 20; i++) {
-        uv_run(&f->loop, UV_RUN_ONCE);
-    }
-    assert_false(f->closed); /* somebody still waits */
-    http_rig_answer(f);
-    while (!f->closed) {
-        uv_run(&f->loop, UV_RUN_ONCE);
-    }
+    http_rig_close_waiting(f, http_rig_answer);
     pthread_join(c->thread, NULL);
     assert_non_null(strstr(c->got, "{\"late\":true}"));
     assert_non_null(strstr(c->got, "Connection: close"));

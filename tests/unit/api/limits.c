@@ -271,21 +271,14 @@ static void counts_keys_and_ended_tokens(void **state)
     rig->more_yaml = "limits: {auth_failures_per_minute: 2}\n";
     rig_reload(rig);
     char token[128];
-    char id[64];
-    struct reply *r = rig_admin(rig, "POST", "/v1/tokens", NULL,
-                                "{\"source\":\"shop\",\"scopes\":[\"services:read\"]}");
-    reply_expect(r, 201);
-    snprintf(token, sizeof(token), "%s", reply_text(r, "token"));
-    snprintf(id, sizeof(id), "%s", reply_text(r, "id"));
-    reply_free(r);
+    char id[40];
+    rig_token_id(rig, "shop", "\"services:read\"", token, sizeof(token), id);
     rig->frozen_ms = 5000000;
     rig_expect(rig, token, "GET", "/v1/services", NULL, 200);
-    r = rig_admin(rig, "DELETE", path_of("/v1/tokens/%s", id), NULL, NULL);
-    reply_expect(r, 200);
-    reply_free(r);
+    rig_revoke(rig, id);
     reply_refused(get(rig, token), 401, "unauthorized");
     reply_refused(rig_call_as(rig, NULL, "POST", signal, NULL, "{}"), 404, "not_found");
-    r = rig_call_as(rig, NULL, "POST", signal, NULL, "{}");
+    struct reply *r = rig_call_as(rig, NULL, "POST", signal, NULL, "{}");
     assert_non_null(strstr(r->head, "Retry-After: 30"));
     reply_refused(r, 429, "rate_limited");
     reply_refused(get(rig, token), 429, "rate_limited");

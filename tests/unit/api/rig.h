@@ -111,5 +111,9 @@ void rig_make(struct rig *rig, const char *external_id, const char *product, con
 const char *path_of(const char *fmt, const char *id);
 /* Makes a token. scopes: "\"a\",\"b\"". */
 void rig_token(struct rig *rig, const char *source, const char *scopes, char *out, size_t size);
+/* The same, with what rig_revoke takes. */
+void rig_token_id(struct rig *rig, const char *source, const char *scopes, char *out, size_t size,
+                  char id[40]);
+void rig_revoke(struct rig *rig, const char *id);
 
 #endif

@@ -188,7 +188,25 @@ const char *path_of(const char *fmt, const char *id)
 
 void rig_token(struct rig *rig, const char *source, const char *scopes, char *out, size_t size)
 {
+    char id[40];
+    rig_token_id(rig, source, scopes, out, size, id);
+}
+
+void rig_token_id(struct rig *rig, const char *source, const char *scopes, char *out, size_t size,
+                  char id[40])
+{
     char body[300];
     snprintf(body, sizeof(body), "{\"source\":\"%s\",\"scopes\":[%s]}", source, scopes);
-    reply_take(rig_admin(rig, "POST", "/v1/tokens", NULL, body), 201, "token", out, size);
+    struct reply *r = rig_admin(rig, "POST", "/v1/tokens", NULL, body);
+    reply_expect(r, 201);
+    snprintf(out, size, "%s", reply_text(r, "token"));
+    snprintf(id, 40, "%s", reply_text(r, "id"));
+    reply_free(r);
+}
+
+void rig_revoke(struct rig *rig, const char *id)
+{
+    struct reply *r = rig_admin(rig, "DELETE", path_of("/v1/tokens/%s", id), NULL, NULL);
+    reply_expect(r, 200);
+    reply_free(r);
 }

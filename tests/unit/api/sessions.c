@@ -135,22 +135,15 @@ static void ends_with_its_maker(void **state)
     struct rig *rig = *state;
     char svc[40];
     char maker[128];
-    char id[64];
+    char id[40];
     char token[SESSION];
     rig_make(rig, "1", "site", "basic", svc);
-    struct reply *r = rig_admin(rig, "POST", "/v1/tokens", NULL,
-                                "{\"source\":\"shop\",\"scopes\":[\"services:read\"]}");
-    reply_expect(r, 201);
-    snprintf(maker, sizeof(maker), "%s", reply_text(r, "token"));
-    snprintf(id, sizeof(id), "%s", reply_text(r, "id"));
-    reply_free(r);
+    rig_token_id(rig, "shop", "\"services:read\"", maker, sizeof(maker), id);
     reply_take(rig_call_as(rig, maker, "POST", path_of("/v1/services/%s/sessions", svc), NULL,
                            "{\"customer\":\"7\"}"),
                201, "token", token, sizeof(token));
     rig_expect(rig, token, "GET", path_of("/v1/services/%s", svc), NULL, 200);
-    r = rig_admin(rig, "DELETE", path_of("/v1/tokens/%s", id), NULL, NULL);
-    reply_expect(r, 200);
-    reply_free(r);
+    rig_revoke(rig, id);
     reply_refused(rig_call_as(rig, token, "GET", path_of("/v1/services/%s", svc), NULL, NULL), 401,
                   "unauthorized");
 }
