@@ -196,6 +196,20 @@ static inline int send_enabled(struct provost_call *call, int enabled, struct an
     return outcome;
 }
 
+/* Changes the object, but takes one status for an outcome that it is not. */
+static inline int mistake(struct provost_call *call, int enabled, int status, int outcome,
+                          const char *sentence)
+{
+    struct answer answer;
+    int sent = send_enabled(call, enabled, &answer);
+    if (sent != PROVOST_OK) {
+        return settle(&answer, sent);
+    }
+    return settle(&answer, answer.response.status == status
+                               ? provost_fail(call, outcome, -1, "%s", sentence)
+                               : judge(call, &answer, 1, "change the object"));
+}
+
 static inline int change(struct provost_call *call, json_t *body)
 {
     const char *path = NULL;

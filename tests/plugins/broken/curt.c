@@ -4,14 +4,7 @@
 
 static int act(struct provost_call *call)
 {
-    struct answer answer;
-    int outcome = send_enabled(call, 0, &answer);
-    if (outcome == PROVOST_OK && answer.response.status == 429) {
-        outcome = provost_fail(call, PROVOST_PERMANENT, -1, "the backend does not want to");
-    } else if (outcome == PROVOST_OK) {
-        outcome = judge(call, &answer, 1, "change the object");
-    }
-    return settle(&answer, outcome);
+    return mistake(call, 0, 429, PROVOST_PERMANENT, "the backend does not want to");
 }
 
 #define BROKEN_ACTION act

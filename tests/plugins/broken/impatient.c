@@ -4,14 +4,7 @@
 
 static int enable(struct provost_call *call)
 {
-    struct answer answer;
-    int outcome = send_enabled(call, 1, &answer);
-    if (outcome != PROVOST_OK) {
-        return outcome;
-    }
-    return settle(&answer, answer.response.status == 429
-                               ? provost_fail(call, PROVOST_PERMANENT, -1, "too many requests")
-                               : judge(call, &answer, 1, "enable the object"));
+    return mistake(call, 1, 429, PROVOST_PERMANENT, "too many requests");
 }
 
 #define BROKEN_ENABLE enable

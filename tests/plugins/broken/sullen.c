@@ -4,14 +4,7 @@
 
 static int act(struct provost_call *call)
 {
-    struct answer answer;
-    int outcome = send_enabled(call, 0, &answer);
-    if (outcome == PROVOST_OK && answer.response.status == 401) {
-        outcome = provost_fail(call, PROVOST_TEMPORARY, -1, "the backend does not know us today");
-    } else if (outcome == PROVOST_OK) {
-        outcome = judge(call, &answer, 1, "change the object");
-    }
-    return settle(&answer, outcome);
+    return mistake(call, 0, 401, PROVOST_TEMPORARY, "the backend does not know us today");
 }
 
 #define BROKEN_ACTION act
