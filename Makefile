@@ -23,12 +23,12 @@ test: ## everything that is tested; ends in "N passed, N failed"
 
 bench: ## what it does a second, and the gates on cost and memory
 	tools/install-packages test
-	tools/build build-bench --buildtype=release
+	tools/build build-bench --buildtype=release -Dtests=false -Dbench=true
 	tests/bench/run --build build-bench
 
 bench-big: ## its gates behind a million finished operations, and 100,000 that wait
 	tools/install-packages test
-	tools/build build-bench --buildtype=release
+	tools/build build-bench --buildtype=release -Dtests=false -Dbench=true
 	tests/bench/run --build build-bench --loaded 1000000 --waiting 100000
 
 install: ## a release build into PREFIX (/usr/local), under DESTDIR

@@ -14,6 +14,8 @@ sys.path[:0] = [str(Path(__file__).resolve().parent)]
 
 import steps  # noqa: E402
 
+pytestmark = pytest.mark.long
+
 RUN = Path(__file__).resolve().parent / "run"
 GATES = {"flat": "flat", "flat-cost": "flat-cost", "idle": "idle", "growth": "growth", "ready": "ready",
          "ready-loaded": "ready", "ready-waiting": "ready-waiting", "array": "array", "http": "http",

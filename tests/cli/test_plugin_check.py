@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.long
+
 SOURCES = Path(__file__).resolve().parents[1] / "plugins" / "broken"
 BROKEN = {
     "absent": "terminate-absent", "again": "actions", "blind": "lost-answer", "brittle": "garbage",

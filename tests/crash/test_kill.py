@@ -16,6 +16,8 @@ import pytest
 import routes
 from daemon import SLOW
 
+pytestmark = pytest.mark.long
+
 KILLS = int(os.environ.get("PROVOST_KILLS", "330" if SLOW == 1 else "120"))
 SEED = int(os.environ.get("PROVOST_SEED", "1"))
 

@@ -8,6 +8,8 @@ import subprocess
 
 import pytest
 
+pytestmark = pytest.mark.long
+
 MESON = """project('small', 'c')
 test('good', executable('good', 'good.c'))
 test('other', executable('other', 'other.c'))

@@ -5,6 +5,8 @@ neighbours are done."""
 
 import pytest
 
+pytestmark = pytest.mark.long
+
 WAYS = ["crash", "loop", "garbage", "overflow", "exit", "deaf", "grow", "spin"]
 
 

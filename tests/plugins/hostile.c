@@ -34,6 +34,9 @@ static int opened(const char *path, int flags)
     int fd = open(path, flags | O_CLOEXEC, 0600);
     if (fd >= 0) {
         close(fd);
+        if (flags & O_CREAT) {
+            unlink(path);
+        }
     }
     return fd;
 }
