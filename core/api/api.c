@@ -472,6 +472,7 @@ static void httpd_closed(void *user)
     struct pv_api *api = user;
     uv_close((uv_handle_t *)&api->timer, timer_closed);
     uv_close((uv_handle_t *)&api->streams.beat, timer_closed);
+    uv_close((uv_handle_t *)&api->streams.expiry, timer_closed);
 }
 
 void pv_api_close(struct pv_api *api, void (*closed)(void *user), void *user)
@@ -479,7 +480,7 @@ void pv_api_close(struct pv_api *api, void (*closed)(void *user), void *user)
     api->closing = true;
     api->closed = closed;
     api->closed_user = user;
-    api->parts = 2 + (api->streams.reading ? 1 : 0); /* timers */
+    api->parts = 3 + (api->streams.reading ? 1 : 0); /* timers */
     pv_api_end_waits(api);
     pv_streams_end(api, "provostd is stopping; connect again");
     pv_httpd_close(api->httpd, httpd_closed, api);
@@ -541,6 +542,8 @@ int pv_api_new(const struct pv_api_options *options, struct pv_api **ret_api, st
     pv_httpd_set_tls(api->httpd, options->tls);
     uv_timer_init(options->loop, &api->streams.beat);
     api->streams.beat.data = api;
+    uv_timer_init(options->loop, &api->streams.expiry);
+    api->streams.expiry.data = api;
     status = listen_all(api, err);
     if (status != 0) {
         pv_api_close(api, NULL, NULL); /* goes with the next turns of the loop */

@@ -41,6 +41,7 @@ struct pv_streams {
     bool reading;
     bool dirty; /* there is more */
     uv_timer_t beat;
+    uv_timer_t expiry; /* of the token or session that is over first */
 };
 
 /* Until when sessions of services were ended: pv_session_ends_… */

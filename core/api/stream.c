@@ -68,6 +68,7 @@ static void hub_rest(struct pv_api *api)
     if (pv_list_empty(&hub->all)) {
         pv_engine_unwatch(&hub->watch);
         uv_timer_stop(&hub->beat);
+        uv_timer_stop(&hub->expiry);
         hub->known = false;
     }
 }
@@ -363,20 +364,39 @@ static void on_changed(struct pv_watch *watch, struct pv_id op, int state, struc
     }
 }
 
-static void on_beat(uv_timer_t *timer)
+/* Ends the streams whose token or session is over, and waits for the next one's time. */
+static void on_expiry(uv_timer_t *timer)
 {
     struct pv_api *api = timer->data;
     struct pv_streams *hub = &api->streams;
     int64_t now = pv_wall_ms(&api->o.clock);
+    int64_t soonest = 0;
     struct pv_link *next = NULL;
     for (struct pv_link *l = hub->all.next; l != &hub->all; l = next) {
         struct stream *s = stream_of(l);
         next = l->next;
+        int64_t expires = s->call->who.expires_ms;
+        if (expires != 0 && expires <= now) {
+            stream_end(s, "the token has expired");
+        } else if (expires != 0 && (soonest == 0 || expires < soonest)) {
+            soonest = expires;
+        }
+    }
+    if (soonest != 0) {
+        uv_timer_start(timer, on_expiry, (uint64_t)(soonest - now), 0);
+    }
+}
+
+static void on_beat(uv_timer_t *timer)
+{
+    struct pv_api *api = timer->data;
+    struct pv_streams *hub = &api->streams;
+    on_expiry(&hub->expiry); /* the wall clock may have been set */
+    for (struct pv_link *l = hub->all.next; l != &hub->all; l = l->next) {
+        struct stream *s = stream_of(l);
         char text[80];
         int len = snprintf(text, sizeof(text), ": \nid: %" PRIu64 ".%u\n\n", s->at.n, s->at.k);
-        if (s->call->who.expires_ms != 0 && s->call->who.expires_ms <= now) {
-            stream_end(s, "the token has expired");
-        } else if (s->live && pv_http_stream_pending(s->call->http) == 0) {
+        if (s->live && pv_http_stream_pending(s->call->http) == 0) {
             (void)!pv_http_stream_put(s->call->http, (struct pv_str){text, (size_t)len});
         }
     }
@@ -484,6 +504,9 @@ static void get_stream(struct pv_call *call)
     }
     pv_list_push(&hub->all, &s->link);
     hub->count++;
+    if (call->who.expires_ms != 0) {
+        uv_timer_start(&hub->expiry, on_expiry, 0, 0); /* which may end this one too */
+    }
     stream_read(s);
 }
 

@@ -307,8 +307,13 @@ def test_ends_with_its_token_and_so_do_its_sessions(one):
 def test_ends_when_the_token_of_its_session_expires(one):
     service = one.operation(create(one, "s1"))["service"]
     made = one.admin("POST", "/v1/tokens", {"source": "shop", "scopes": ["services:read", "operations:read"],
-                                            "expires_in": "10s"})
+                                            "expires_in": "3s"})
     assert made.status == 201, made
+    others = [Stream(one), customer(one, service)]
     stream = customer(one, service, made.json["token"])
-    assert stream.frame().get("event") == "stream.end"  # the first beat, after 15 seconds
+    frame = stream.frame()  # nothing else comes before the first beat
+    assert (frame.get("event"), json.loads(frame.get("data", "null"))) == (
+        "stream.end", {"message": "the token has expired"}), frame
     assert stream.next() is None
+    one.await_operation("suspend", "s1")
+    assert [names([other.next()]) for other in others] == [[(COMPLETED, "s1")]] * 2
