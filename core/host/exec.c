@@ -36,13 +36,14 @@ struct program {
     struct pv_buf errors;
     struct pv_timer timer;
     bool watched; /* `ended` is initialised */
-    bool exited;
+    bool exited;  /* until it is reaped, its pid holds the group's number for kill_group */
     bool finished;
     int exit_status; /* -1 when a signal ended it */
     int signal;
-    int result;       /* PROVOST_E_TIMEOUT or _TOO_BIG once that is clear */
-    int streams_open; /* of out and err */
-    int handles;      /* not closed yet */
+    int result;         /* PROVOST_E_TIMEOUT or _TOO_BIG once that is clear */
+    int64_t kill_at_ms; /* what ends the group's time to end by itself; once result is set */
+    int streams_open;   /* of out and err */
+    int handles;        /* not closed yet */
     char chunk[16384];
 };
 
@@ -78,6 +79,26 @@ static void close_handle(uv_handle_t *handle)
     }
 }
 
+static void kill_group(struct program *p, int number)
+{
+    if (p->child.pid > 0) {
+        kill(-p->child.pid, number);
+    }
+}
+
+/* Once it has ended, or is about to. What is left of its group ends too, unless it came to its end
+ * in time: then what it leaves behind is its own affair. */
+static void reap(struct program *p)
+{
+    if (p->child.pid > 0) {
+        if (p->result != 0) {
+            kill_group(p, SIGKILL);
+        }
+        pv_spawn_reap(&p->child, &p->exit_status, &p->signal);
+        p->child.pid = 0;
+    }
+}
+
 /* Everything is known: closes what is left and wakes the call. */
 static void finish(struct program *p)
 {
@@ -85,6 +106,7 @@ static void finish(struct program *p)
         return;
     }
     p->finished = true;
+    reap(p);
     pv_list_remove(&p->link);
     pv_timer_stop(p->host, &p->timer);
     if (p->watched) {
@@ -105,13 +127,6 @@ static void finish_if_over(struct program *p)
     }
 }
 
-static void kill_group(struct program *p, int number)
-{
-    if (!p->exited && p->child.pid > 0) {
-        kill(-p->child.pid, number);
-    }
-}
-
 static void on_kill_time(struct pv_timer *timer)
 {
     struct program *p = PV_CONTAINER(timer, struct program, timer);
@@ -127,16 +142,23 @@ static void end_program(struct program *p, int result)
 {
     p->result = p->result != 0 ? p->result : result;
     kill_group(p, SIGTERM);
+    p->kill_at_ms = pv_host_now(p->host) + KILL_AFTER_MS;
     p->timer.fire = on_kill_time;
-    if (pv_timer_start(p->host, &p->timer, pv_host_now(p->host) + KILL_AFTER_MS) != 0) {
+    if (pv_timer_start(p->host, &p->timer, p->kill_at_ms) != 0) {
         kill_group(p, SIGKILL);
     }
 }
 
 void pv_exec_close(struct pv_host *host)
 {
-    for (struct pv_link *l = host->programs.next; l != &host->programs; l = l->next) {
-        kill_group(PV_CONTAINER(l, struct program, link), SIGKILL);
+    struct pv_link *next = NULL;
+    for (struct pv_link *l = host->programs.next; l != &host->programs; l = next) {
+        next = l->next;
+        struct program *p = PV_CONTAINER(l, struct program, link);
+        kill_group(p, SIGKILL);
+        if (p->exited) {
+            finish(p); /* nothing else would: there are no timers any more */
+        }
     }
 }
 
@@ -151,14 +173,14 @@ static void on_ended(uv_poll_t *poll, int status, int events)
     (void)events;
     struct program *p = poll->data;
     uv_poll_stop(poll);
-    pv_spawn_reap(&p->child, &p->exit_status, &p->signal);
     p->exited = true;
     finish_if_over(p);
     if (!p->finished && p->host->closed != NULL) {
         finish(p); /* there are no timers any more */
     } else if (!p->finished) {
+        int64_t drained_ms = pv_host_now(p->host) + DRAIN_MS;
         p->timer.fire = on_kill_time;
-        if (pv_timer_start(p->host, &p->timer, pv_host_now(p->host) + DRAIN_MS) != 0) {
+        if (pv_timer_start(p->host, &p->timer, p->result != 0 ? p->kill_at_ms : drained_ms) != 0) {
             p->result = p->result != 0 ? p->result : PROVOST_E_LOST;
             finish(p);
         }
@@ -275,8 +297,7 @@ static int spawn(struct program *p, const struct provost_exec_request *req)
     int failed = attach(p);
     if (failed != 0) {
         kill_group(p, SIGKILL);
-        pv_spawn_reap(&p->child, &p->exit_status, &p->signal);
-        p->exited = true;
+        reap(p);
         return failed;
     }
     pv_list_push(&p->host->programs, &p->link);

@@ -5,10 +5,13 @@
 #include "core/base/hash.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static struct kit kit;
@@ -141,6 +144,98 @@ static void a_time_out_ends_the_group(void **state)
     assert_int_equal(code, PROVOST_E_TIMEOUT);
 }
 
+/* A pipe with a name in `folder`, as $1 of a script. It hangs up when nobody has it open. */
+static char fifo[64];
+
+static int open_fifo(void)
+{
+    snprintf(fifo, sizeof(fifo), "%s/fifo", folder);
+    assert_return_code(mkfifo(fifo, 0600), errno);
+    int fd = open(fifo, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    assert_return_code(fd, errno);
+    return fd;
+}
+
+static const struct kit_outcome *sh_with_fifo(const char *script)
+{
+    const char *const argv[] = {"/bin/sh", "-c", script, "sh", fifo, NULL};
+    request.argv = argv;
+    const struct kit_outcome *o = kit_run(&kit, "exec", NULL);
+    request.argv = NULL;
+    return o;
+}
+
+static void assert_hangs_up(int fd)
+{
+    char bytes[100];
+    struct pollfd polled = {.fd = fd};
+    assert_int_equal(poll(&polled, 1, 30000), 1);
+    assert_true((polled.revents & POLLHUP) != 0);
+    while (read(fd, bytes, sizeof(bytes)) > 0) {}
+}
+
+/* The shell ends at TERM, what it started does not. */
+static void a_child_that_ignores_the_end_is_killed(void **state)
+{
+    (void)state;
+    static const char *const scripts[] = {
+        "exec 9>\"$1\"; trap '' TERM; sleep 600 & trap - TERM; wait",
+        "exec 9>\"$1\"; trap '' TERM; sleep 600 >&9 2>&9 & trap - TERM; wait",
+    };
+    int fd = open_fifo();
+    request.timeout_ms = 500;
+    for (size_t i = 0; i < 2; i++) {
+        /* Should the time be over before the script has opened it, it hangs up all the same. */
+        int held = open(fifo, O_WRONLY | O_CLOEXEC);
+        assert_return_code(held, errno);
+        sh_with_fifo(scripts[i]);
+        assert_int_equal(code, PROVOST_E_TIMEOUT);
+        close(held);
+        assert_hangs_up(fd);
+    }
+    request.timeout_ms = 0;
+    request.max_output_bytes = 1000;
+    sh_with_fifo("exec 9>\"$1\"; trap '' TERM; sleep 600 >&9 2>&9 & trap - TERM; "
+                 "while :; do echo more and more and more; done");
+    assert_int_equal(code, PROVOST_E_TOO_BIG);
+    assert_hangs_up(fd);
+    close(fd);
+    unlink(fifo);
+}
+
+/* Although the shell has ended: a child has its two seconds to put things in order. */
+static void a_child_that_ends_by_itself_is_given_time(void **state)
+{
+    (void)state;
+    int fd = open_fifo();
+    const char *const argv[] = {"/bin/sh",
+                                "-c",
+                                "exec 9>\"$1\"; (trap 'sleep 0.1; printf b >&9; exit' TERM; "
+                                "printf a >&9; while :; do sleep 60; done) & wait",
+                                "sh",
+                                fifo,
+                                NULL};
+    request.argv = argv;
+    struct pv_wire_step frame = kit_step("exec", NULL);
+    kit_send(&kit, 1, &frame);
+    char got = '\0';
+    while (read(fd, &got, 1) != 1) {
+        kit_turn(&kit); /* until the child is there */
+    }
+    assert_int_equal(got, 'a');
+    kit_cancel(&kit, 1);
+    assert_int_equal(kit_wait(&kit, 1)->code, PV_OUT_CANCELED);
+    ssize_t read_now = -1;
+    while (read_now != 1) {
+        kit_turn(&kit);
+        read_now = read(fd, &got, 1);
+        assert_int_not_equal(read_now, 0); /* killed before it was done */
+    }
+    assert_int_equal(got, 'b');
+    close(fd);
+    unlink(fifo);
+}
+
 /* A child that keeps the pipes open does not hold the call up. */
 static void a_leftover_child_is_not_awaited(void **state)
 {
@@ -186,10 +281,16 @@ static void it_must_be_declared(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        WITH_HOST(output_and_status_come_back),     WITH_HOST(input_and_environment_are_given),
-        WITH_HOST(nothing_goes_through_a_shell),    WITH_HOST(wrong_requests_are_refused),
-        WITH_HOST(too_much_output_ends_it),         WITH_HOST(a_time_out_ends_the_group),
-        WITH_HOST(a_leftover_child_is_not_awaited), WITH_HOST(cancel_ends_it),
+        WITH_HOST(output_and_status_come_back),
+        WITH_HOST(input_and_environment_are_given),
+        WITH_HOST(nothing_goes_through_a_shell),
+        WITH_HOST(wrong_requests_are_refused),
+        WITH_HOST(too_much_output_ends_it),
+        WITH_HOST(a_time_out_ends_the_group),
+        WITH_HOST(a_leftover_child_is_not_awaited),
+        WITH_HOST(cancel_ends_it),
+        WITH_HOST(a_child_that_ignores_the_end_is_killed),
+        WITH_HOST(a_child_that_ends_by_itself_is_given_time),
         cmocka_unit_test(it_must_be_declared),
     };
     if (pv_base_init() != 0 || mkdtemp(folder) == NULL) {
