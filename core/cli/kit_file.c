@@ -5,6 +5,7 @@
 
 #include "core/base/alloc.h"
 #include "core/cli/match.h"
+#include "core/cli/secretive.h"
 #include "core/config/check.h"
 #include "core/config/node.h"
 #include "core/json/json.h"
@@ -288,13 +289,8 @@ static int check_settings(struct pv_kit *kit, struct pv_err *err)
 
 static int stand_before(struct pv_kit *kit, struct pv_err *err)
 {
-    const struct pv_fields *fields = &kit->job.plugin->settings;
-    for (size_t i = 0; i < fields->count; i++) {
-        const struct pv_field *field = &fields->items[i];
-        json_t *value = json_object_getn(kit->job.settings, field->name.ptr, field->name.len);
-        if ((field->flags & PV_F_SECRET) != 0 && json_is_string(value)) {
-            json_array_append(kit->secrets, value);
-        }
+    if (pv_find_secret_settings(&kit->job.plugin->settings, kit->job.settings, kit->secrets) != 0) {
+        return pv_err_set(err, PV_ENOMEM, "out of memory");
     }
     return pv_job_stand_before(&kit->job, kit->proxy, &kit->proxied, err);
 }

@@ -5,6 +5,7 @@
 
 #include "core/cli/child.h"
 #include "core/cli/play_call.h"
+#include "core/cli/secretive.h"
 #include "core/engine/decide.h"
 
 #include <errno.h>
@@ -265,24 +266,24 @@ void pv_play_remove_dir(const char *path)
     }
 }
 
-int pv_play_init(struct pv_play *play, const json_t *settings)
+static void mask_all(struct pv_play *play, const json_t *secrets)
 {
-    pv_mask_init(&play->mask);
-    for (size_t i = 0; i < play->plugin->settings.count; i++) {
-        const struct pv_field *field = &play->plugin->settings.items[i];
-        const json_t *value = json_object_getn(settings, field->name.ptr, field->name.len);
-        if ((field->flags & PV_F_SECRET) != 0 && json_is_string(value)) {
-            pv_mask_add(&play->mask,
-                        (struct pv_str){json_string_value(value), json_string_length(value)});
-        }
-    }
-    const json_t *kept = pv_local_secrets(play->local);
-    for (size_t i = 0; i < json_array_size(kept); i++) {
-        const json_t *value = json_array_get(kept, i);
+    for (size_t i = 0; i < json_array_size(secrets); i++) {
+        const json_t *value = json_array_get(secrets, i);
         pv_mask_add(&play->mask,
                     (struct pv_str){json_string_value(value), json_string_length(value)});
     }
-    return play->mask.blind ? PV_ENOMEM : 0;
+}
+
+int pv_play_init(struct pv_play *play, const json_t *settings)
+{
+    pv_mask_init(&play->mask);
+    json_t *found = json_array();
+    int status = pv_find_secret_settings(&play->plugin->settings, settings, found);
+    mask_all(play, found);
+    mask_all(play, pv_local_secrets(play->local));
+    json_decref(found);
+    return play->mask.blind ? PV_ENOMEM : status;
 }
 
 void pv_play_done(struct pv_play *play)

@@ -24,15 +24,29 @@ static void stand_for(struct pv_record *record, const char *text, const char *wi
     }
 }
 
+/* The same for a form of a secret: longer ones come first, since they may hold shorter ones. */
+static void stand_for_secret(struct pv_record *record, const char *form, const char *with)
+{
+    size_t at = 0;
+    size_t len = strlen(form);
+    while (at < json_array_size(record->texts) &&
+           json_string_length(json_array_get(json_array_get(record->texts, at), 0)) >= len) {
+        at++;
+    }
+    if (len >= SHORTEST) {
+        json_array_insert_new(record->texts, at, json_pack("[ss]", form, with));
+    }
+}
+
 /* A secret that stays the same in a replay: in every form a text that stands for it. */
 static void hide(struct pv_record *record, const char *secret)
 {
     char form[PV_SECRET_FORM_SIZE];
     char with[64];
     snprintf(with, sizeof(with), "recorded-secret-%zu", json_array_size(record->texts) + 1);
-    stand_for(record, secret, with);
+    stand_for_secret(record, secret, with);
     if (pv_secret_form(secret, 1, form) != NULL && strcmp(form, secret) != 0) {
-        stand_for(record, form, with);
+        stand_for_secret(record, form, with);
     }
     for (int i = 2; strlen(secret) >= SHORTEST && pv_secret_form(secret, i, form) != NULL; i++) {
         json_array_append_new(record->varying, json_string(form));
@@ -67,17 +81,13 @@ static json_t *secrets_in(const json_t *value)
     return found;
 }
 
-static void learn_settings(struct pv_record *record, const struct pv_run *run)
+static int learn_settings(struct pv_record *record, const struct pv_run *run)
 {
-    const struct pv_fields *fields = &run->job.plugin->settings;
-    for (size_t i = 0; i < fields->count; i++) {
-        const struct pv_field *field = &fields->items[i];
-        json_t *value = json_object_getn(run->settings, field->name.ptr, field->name.len);
-        if ((field->flags & PV_F_SECRET) != 0 && json_is_string(value)) {
-            hide(record, json_string_value(value));
-        }
-    }
+    json_t *found = json_array();
+    int status = pv_find_secret_settings(&run->job.plugin->settings, run->settings, found);
+    hide_all(record, found);
     hide_all(record, secrets_in(run->settings));
+    return status;
 }
 
 static void learn_exchanges(struct pv_record *record, const json_t *ledger)
@@ -101,7 +111,7 @@ static void learn_exchanges(struct pv_record *record, const json_t *ledger)
     }
 }
 
-static void learn(struct pv_record *record, const struct pv_run *run, const json_t *ledger)
+static int learn(struct pv_record *record, const struct pv_run *run, const json_t *ledger)
 {
     char op[PV_ID_TEXT];
     const json_t *made = pv_local_secrets(&run->local);
@@ -115,11 +125,12 @@ static void learn(struct pv_record *record, const struct pv_run *run, const json
     }
     pv_id_format("op", run->play.op, op);
     vary(record, op);
-    learn_settings(record, run);
+    int status = learn_settings(record, run);
     hide_all(record, secrets_in(record->state));
     learn_exchanges(record, ledger);
     stand_for(record, pv_local_service(&run->local, "ref"), "{{ref}}");
     stand_for(record, pv_local_service(&run->local, "id"), "{{service}}");
+    return status;
 }
 
 /* ---- Replacing ---- */
@@ -283,6 +294,31 @@ static bool put_backend(json_t *to, const char *key, size_t key_len, const json_
            json_object_setn_new(to, key, key_len, json_sprintf("{{backend}}%s", path)) == 0;
 }
 
+/* What is below a secret setting, as it is cleaned: texts of any length, and numbers. */
+static json_t *cover(const struct pv_record *record, const json_t *value)
+{
+    const char *key = NULL;
+    json_t *member = NULL;
+    if (json_is_string(value) && json_string_length(value) < SHORTEST) {
+        return json_string("recorded-secret");
+    }
+    if (json_is_number(value)) {
+        return json_integer(0);
+    }
+    if (!json_is_object(value) && !json_is_array(value)) {
+        return clean(record, value, false);
+    }
+    json_t *made = json_is_object(value) ? json_object() : json_array();
+    json_object_foreach((json_t *)(uintptr_t)value, key, member)
+    {
+        json_object_set_new(made, key, cover(record, member));
+    }
+    for (size_t i = 0; i < json_array_size(value); i++) {
+        json_array_append_new(made, cover(record, json_array_get(value, i)));
+    }
+    return made;
+}
+
 static json_t *settings_of(const struct pv_record *record, const struct pv_run *run)
 {
     json_t *settings = clean(record, run->settings, false);
@@ -290,19 +326,18 @@ static json_t *settings_of(const struct pv_record *record, const struct pv_run *
     for (size_t i = 0; i < fields->count; i++) {
         const struct pv_field *field = &fields->items[i];
         json_t *value = json_object_getn(run->settings, field->name.ptr, field->name.len);
-        const char *text = json_string_value(value);
         const char *key = NULL;
         json_t *member = NULL;
+        if ((field->flags & PV_F_SECRET) != 0 && value != NULL) {
+            json_object_setn_new(settings, field->name.ptr, field->name.len, cover(record, value));
+        }
         json_object_foreach(field->type == PV_T_MAP ? value : NULL, key, member)
         {
             (void)put_backend(json_object_getn(settings, field->name.ptr, field->name.len), key,
                               strlen(key), member);
         }
-        bool led = field->type == PV_T_URL &&
-                   put_backend(settings, field->name.ptr, field->name.len, value);
-        if (!led && (field->flags & PV_F_SECRET) != 0 && text != NULL && strlen(text) < SHORTEST) {
-            json_object_setn_new(settings, field->name.ptr, field->name.len,
-                                 json_string("recorded-secret"));
+        if (field->type == PV_T_URL) {
+            (void)put_backend(settings, field->name.ptr, field->name.len, value);
         }
     }
     return settings;
@@ -420,11 +455,13 @@ int pv_record_save(struct pv_record *record, const struct pv_run *run,
                    const struct pv_play_result *result, const char *path, struct pv_err *err)
 {
     json_t *ledger = pv_proxy_ledger(record->proxy);
-    learn(record, run, ledger);
-    json_t *whole = case_of(record, run, result, ledger);
-    int status = whole != NULL && json_dump_file(whole, path, JSON_INDENT(2)) == 0
-                     ? 0
-                     : pv_err_set(err, PV_EIO, "%s: the case cannot be written", path);
+    int status = learn(record, run, ledger);
+    json_t *whole = status == 0 ? case_of(record, run, result, ledger) : NULL;
+    if (status != 0) {
+        pv_err_set(err, status, "%s: out of memory", path);
+    } else if (whole == NULL || json_dump_file(whole, path, JSON_INDENT(2)) != 0) {
+        status = pv_err_set(err, PV_EIO, "%s: the case cannot be written", path);
+    }
     json_decref(whole);
     json_decref(ledger);
     return status;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Members that sound like secrets. Plugins register theirs with their host, which this program
- * cannot see. */
+/* Settings that are flagged as secrets, and members that sound like one: what plugins register with
+ * their host this program cannot see. */
 #include "core/cli/secretive.h"
 
 #include "core/base/hash.h"
@@ -56,6 +56,43 @@ void pv_find_secrets(const json_t *value, json_t *found)
     for (size_t i = 0; i < json_array_size(value); i++) {
         pv_find_secrets(json_array_get(value, i), found);
     }
+}
+
+static bool find_all(const json_t *value, json_t *found)
+{
+    const char *key = NULL;
+    json_t *member = NULL;
+    bool all = true;
+    if (json_is_string(value)) {
+        return json_array_append(found, (json_t *)(uintptr_t)value) == 0;
+    }
+    if (json_is_number(value)) {
+        char text[64];
+        size_t len = json_dumpb(value, text, sizeof(text), JSON_ENCODE_ANY);
+        return len > 0 && len <= sizeof(text) &&
+               json_array_append_new(found, json_stringn(text, len)) == 0;
+    }
+    json_object_foreach((json_t *)(uintptr_t)value, key, member)
+    {
+        all = find_all(member, found) && all;
+    }
+    for (size_t i = 0; i < json_array_size(value); i++) {
+        all = find_all(json_array_get(value, i), found) && all;
+    }
+    return all;
+}
+
+int pv_find_secret_settings(const struct pv_fields *fields, const json_t *settings, json_t *found)
+{
+    bool all = found != NULL;
+    for (size_t i = 0; i < fields->count; i++) {
+        const struct pv_field *field = &fields->items[i];
+        if ((field->flags & PV_F_SECRET) != 0) {
+            json_t *value = json_object_getn(settings, field->name.ptr, field->name.len);
+            all = find_all(value, found) && all;
+        }
+    }
+    return all ? 0 : PV_ENOMEM;
 }
 
 static void url_encode(const char *text, char *out)

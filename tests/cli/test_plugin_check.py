@@ -195,6 +195,27 @@ def test_urls_within_maps_are_led_through_the_proxy(run, build, tmp_path):
     assert verdicts(done, "pass") == ["life", "lost-answer"], done.stdout + done.stderr
 
 
+KEEPS_ITS_SECRET = """#!/usr/bin/python3
+import json, sys
+given = json.load(sys.stdin)
+print(json.dumps({"state": {"panel": given["secrets"]["panel"]} if sys.argv[1] == "create" else {}}))
+"""
+
+
+def test_secrets_within_maps_are_looked_for(run, build, tmp_path):
+    program = tmp_path / "program.py"
+    program.write_text(KEEPS_ITS_SECRET)
+    program.chmod(0o755)
+    (tmp_path / "check.yaml").write_text(json.dumps({
+        "settings": {"path": str(program), "secrets": {"panel": "hunter2-of-the-panel"}, "repeatable": "true",
+                     "operations": ["create", "terminate"]},
+        "grants": {"exec": [".", "/usr/bin"], "read": [], "write": [], "unix_sockets": []}}))
+    done = run("plugin", "check", build / "plugins/script.so", "--file", "check.yaml", "--json", "--only", "secrets")
+    assert verdicts(done, "fail") == ["secrets"], done.stdout + done.stderr
+    found = next(c for c in json.loads(done.stdout)["checks"] if c["check"] == "secrets")
+    assert any("the state document holds a secret of 20 characters in clear" in e for e in found["evidence"]), found
+
+
 @pytest.fixture
 def socket_backend(tmp_path):
     """backend.py of the broken plugins, on a Unix socket."""

@@ -355,6 +355,41 @@ def test_secrets_of_settings_and_answers_are_not_recorded(run, build, files):
     assert done.returncode == 0, done.stdout
 
 
+KEEPS_ITS_SECRET = """#!/usr/bin/python3
+import json, sys, urllib.request
+given = json.load(sys.stdin)
+panel = given["secrets"]["panel"]
+request = urllib.request.Request(given["options"]["url"] + "/login", data=json.dumps({"login": panel}).encode())
+urllib.request.urlopen(request)
+print(json.dumps({"state": {"login": panel, "pin": given["secrets"]["longer"]}}))
+"""
+
+
+def test_secrets_within_a_map_are_neither_recorded_nor_shown(run, build, files, backend):
+    """Under names that say nothing of a secret; one of them begins as another does, one is short."""
+    program = files / "program.py"
+    program.write_text(KEEPS_ITS_SECRET)
+    program.chmod(0o755)
+    (files / "settings.json").write_text(json.dumps({
+        "path": str(program), "options": {"url": f"http://127.0.0.1:{backend.server_port}"},
+        "secrets": {"panel": "hunter2", "longer": "hunter2-and-some", "pin": "q7"}, "operations": ["create"]}))
+    grants = [word for one in ("exec=.", "exec=/usr/bin", "read=", "write=", "unix_sockets=")
+              for word in ("--grant", one)]
+    done = run("plugin", "run", build / "plugins/script.so", "create", "--settings", "settings.json", "--record",
+               "case.json", *grants)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert backend.seen == [("/login", {"login": "hunter2"})]
+    text = (files / "case.json").read_text()
+    for secret in ("hunter2", "and-some", "q7"):
+        assert secret not in text and secret not in done.stdout
+    case = json.loads(text)
+    sent = case["exchanges"][0]["request"]["json"]["login"]
+    assert sent == case["settings"]["secrets"]["panel"] != case["settings"]["secrets"]["longer"]
+    assert sent.startswith("recorded-secret-")
+    done = run("plugin", "test", build / "plugins/script.so", "case.json")
+    assert done.returncode == 0, done.stdout
+
+
 def test_a_record_that_cannot_be_written(play):
     done = ledger(play, "create", "--record", "no/such/folder/case.json")
     assert done.returncode == 1 and "no/such/folder/case.json" in done.stderr
