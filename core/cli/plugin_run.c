@@ -203,6 +203,16 @@ static void on_signal(int number)
     pv_play_interrupt();
 }
 
+/* What was made must be found by the next run, whatever else goes wrong. */
+static int save_state(struct pv_run *run)
+{
+    struct pv_err err = {0};
+    const char *path = pv_cli_text(run->cli, "state");
+    return path == NULL || pv_local_save(&run->local, path, &err) == 0
+               ? PV_EXIT_OK
+               : pv_cli_fail_err(run->cli, &err);
+}
+
 static int play(struct pv_run *run, struct pv_record *record)
 {
     struct pv_err err = {0};
@@ -210,7 +220,9 @@ static int play(struct pv_run *run, struct pv_record *record)
     const struct sigaction interrupt = {.sa_handler = on_signal};
     sigaction(SIGINT, &interrupt, NULL);
     sigaction(SIGTERM, &interrupt, NULL);
-    if (pv_play_run(&run->play, &result, &err) != 0) {
+    int played = pv_play_run(&run->play, &result, &err);
+    int saved = played == 0 || run->play.calls > 0 ? save_state(run) : PV_EXIT_OK;
+    if (played != 0) {
         return pv_cli_fail_err(run->cli, &err);
     }
     pv_run_print_end(run, &result);
@@ -220,11 +232,7 @@ static int play(struct pv_run *run, struct pv_record *record)
     if (recorded != 0) {
         return pv_cli_fail_err(run->cli, &err);
     }
-    const char *path = pv_cli_text(run->cli, "state");
-    if (path != NULL && pv_local_save(&run->local, path, &err) != 0) {
-        return pv_cli_fail_err(run->cli, &err);
-    }
-    return exit_of(result.end);
+    return saved != PV_EXIT_OK ? saved : exit_of(result.end);
 }
 
 static int start_recording(struct pv_run *run, struct pv_record *record)

@@ -2,6 +2,7 @@
 """`provost plugin run`: real modules in real hosts, against a backend of the test."""
 
 import json
+import os
 import signal
 import subprocess
 import threading
@@ -393,3 +394,33 @@ def test_secrets_within_a_map_are_neither_recorded_nor_shown(run, build, files, 
 def test_a_record_that_cannot_be_written(play):
     done = ledger(play, "create", "--record", "no/such/folder/case.json")
     assert done.returncode == 1 and "no/such/folder/case.json" in done.stderr
+
+
+def test_what_was_made_is_kept_where_the_record_cannot_be_written(play, backend, files):
+    ledger(play, "create", "--record", "no/such/folder/case.json")
+    state = json.loads((files / "state.json").read_text())
+    assert (state["state"]["number"], state["service"]["ref"]) == ("100", backend.seen[0][1]["ref"])
+
+
+def test_what_was_made_is_kept_where_no_host_can_be_started(build, files, backend):
+    """The program of the host goes away while a step is under way, and then the host."""
+    host = files / "host"
+    host.write_text(f'#!/bin/sh\necho $$ > "{files}/host.pid"\nexec "{build}/provost-host" "$@"\n')
+    host.chmod(0o755)
+    backend.plan = ["hold"]
+    process = subprocess.Popen(
+        [build / "provost", "plugin", "run", build / "tests/plugins/ledger.so", "create", "--settings",
+         "settings.json", "--pool", "numbers=100-101", "--state", "state.json"], env={**os.environ, "PROVOST_HOST": str(host)},
+        cwd=files, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert backend.heard.wait(60 * SLOW)
+    host.unlink()
+    os.kill(int((files / "host.pid").read_text()), signal.SIGKILL)
+    output, _ = process.communicate(timeout=60 * SLOW)
+    assert process.returncode == 1 and "\nprovost: " in output, output
+    state = json.loads((files / "state.json").read_text())
+    assert (state["state"]["number"], state["service"]["ref"]) == ("100", backend.seen[0][1]["ref"])
+
+
+def test_a_run_that_calls_nothing_leaves_no_state(play, files):
+    assert ledger(play, "create", "--step", "jump").returncode != 0
+    assert not (files / "state.json").exists()
