@@ -10,6 +10,9 @@
 int pv_active_set_doc(struct pv_active *active, struct pv_str component, struct pv_str json,
                       struct pv_active_doc **ret_doc)
 {
+    if (json.len > PV_MAX_STATE_DOC) {
+        return PV_ETOOBIG;
+    }
     char *copy = pv_strndup(json.ptr, json.len);
     if (!copy) {
         return PV_ENOMEM;
@@ -148,6 +151,10 @@ void pv_engine_outcome(struct pv_engine *engine, uint64_t call,
     }
     if (status) {
         /* What it did cannot be kept: the same as if its answer had been lost. */
+        pv_log(PV_WARN,
+               (pv_lf_op(active->c.op), pv_lf_svc(active->c.service), pv_lf("component", component),
+                pv_lf("step", step->name)),
+               "what the plugin answered cannot be kept: %s", pv_status_text(status));
         in.code = PV_OUT_UNKNOWN;
         in.touched = true;
     }

@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#define STALL_SILENT_MS 60000
+
 void pv_active_prepare(struct pv_active *active)
 {
     memset(&active->progress, 0, sizeof(active->progress));
@@ -135,6 +137,20 @@ void pv_active_resubmit(struct pv_active *active)
     }
 }
 
+/* It may go on for long and for many: what is said is one of them, once in a while. */
+static void log_stall(struct pv_active *active, const struct pv_req *req)
+{
+    struct pv_engine *engine = active->engine;
+    int64_t mono = pv_engine_mono(engine);
+    if (mono < engine->stall_silent_ms) {
+        return;
+    }
+    engine->stall_silent_ms = mono + STALL_SILENT_MS;
+    pv_log(PV_WARN, (pv_lf_op(active->c.op), pv_lf_svc(active->c.service)),
+           "the store did not take what has become of an operation, it is asked again: %s",
+           req->err.text[0] ? req->err.text : pv_status_text(req->status));
+}
+
 static void stall(struct pv_active *active)
 {
     struct pv_engine *engine = active->engine;
@@ -244,6 +260,7 @@ static void progress_done(struct pv_req *req)
         pv_req_done(req);
         pv_active_drop(active);
     } else if (req->status) {
+        log_stall(active, req);
         pv_req_done(req);
         stall(active);
     } else if (p->next == PV_NEXT_HOLD) {

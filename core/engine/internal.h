@@ -103,6 +103,7 @@ struct pv_engine {
     uint64_t backlog;
     struct pv_link stalled;
     int64_t stalled_until_ms; /* mono */
+    int64_t stall_silent_ms;  /* mono: until then no word about it */
     bool unread;              /* what an earlier run left has not been read yet */
     struct pv_link watchers;  /* of every operation */
     struct pv_link watch[PV_WATCH_BUCKETS];

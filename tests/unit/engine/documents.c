@@ -79,6 +79,34 @@ static void what_is_no_outcome_changes_nothing(void **state)
     assert_string_equal(world_only(&w)->state, BEFORE);
 }
 
+/* More than is kept cannot be what the next call starts from: nobody knows then what was done. And
+ * it holds up neither this operation nor another. */
+static void one_that_is_too_long_is_an_answer_lost(void **state)
+{
+    (void)state;
+    static char doc[PV_MAX_STATE_DOC + 1];
+    memset(doc, ' ', sizeof(doc));
+    doc[0] = '{';
+    doc[sizeof(doc) - 1] = '}';
+    create("1", "two");
+    answer_doc(world_find(&w, "site", "allocate"), PV_OUT_OK, PV_STR(BEFORE));
+    answer_doc(world_find(&w, "site", "clone"), PV_OUT_OK, (struct pv_str){doc, sizeof(doc)});
+    expect_doc(BEFORE);
+    if (world_open_calls(&w) == 0) {
+        world_run(&w, 600000);
+    }
+    assert_string_equal(w.last_started, "site.clone 2");
+    assert_string_equal(world_only(&w)->state, BEFORE);
+    size_t other = create("2", "one");
+    world_answer(&w, world_find(&w, "site", "make"), PV_OUT_OK);
+    assert_int_equal(world_op_state(&w, other), PV_OPS_DONE);
+    answer_doc(world_only(&w), PV_OUT_OK, (struct pv_str){doc, sizeof(doc) - 1});
+    struct pv_get row;
+    assert_int_equal(world_get_service(&w, "1", &row), 0);
+    assert_int_equal(row.ret_docs[0].json.len, PV_MAX_STATE_DOC);
+    pv_req_done(&row.req);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, open_world, close_world)
 
 int main(void)
@@ -87,6 +115,7 @@ int main(void)
         T(every_outcome_of_a_plugin_keeps_it),
         T(what_no_plugin_said_changes_nothing),
         T(what_is_no_outcome_changes_nothing),
+        T(one_that_is_too_long_is_an_answer_lost),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,7 +3,11 @@
  * gone; hosts, nodes and stores that fail; reservations. */
 #include "tests/unit/engine/life.h"
 
+#include "core/base/log.h"
+
 #include <stdio.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 /* ---- instances ---- */
 
@@ -279,6 +283,44 @@ static void a_store_that_is_full_loses_nothing(void **state)
     assert_int_equal(w.started, 4);
 }
 
+/* How often a word is among the log lines written to the file. */
+static int count_in(int fd, const char *word)
+{
+    static char text[64 * 1024];
+    ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
+    assert_true(n >= 0);
+    text[n] = '\0';
+    int count = 0;
+    for (const char *at = strstr(text, word); at; at = strstr(at + 1, word)) {
+        count++;
+    }
+    return count;
+}
+
+static void what_the_store_refuses_is_said_now_and_then(void **state)
+{
+    (void)state;
+    int lines = memfd_create("log", MFD_CLOEXEC);
+    assert_true(lines >= 0);
+    pv_log_setup(lines, 0, PV_WARN, NULL);
+    create("1", "two");
+    pv_mem_store_fail(w.store, PV_ENOSPACE);
+    world_answer(&w, world_only(&w), PV_OUT_OK);
+    assert_int_equal(count_in(lines, "the store did not take"), 1);
+    assert_int_equal(count_in(lines, pv_status_text(PV_ENOSPACE)), 1);
+    for (int second = 0; second < 59; second++) { /* a hundred times refused */
+        world_run(&w, 1000);
+    }
+    assert_int_equal(count_in(lines, "the store did not take"), 1);
+    for (int second = 0; second < 5; second++) {
+        world_run(&w, 1000);
+    }
+    assert_int_equal(count_in(lines, "the store did not take"), 2);
+    pv_mem_store_fail(w.store, 0);
+    pv_log_setup(2, 0, PV_INFO, NULL);
+    close(lines);
+}
+
 /* ---- reservations ---- */
 
 static void reservations_are_the_same_in_every_attempt(void **state)
@@ -384,6 +426,7 @@ int main(void)
         T(a_zombie_can_write_nothing),
         T(stopping_hands_everything_back),
         T(a_store_that_is_full_loses_nothing),
+        T(what_the_store_refuses_is_said_now_and_then),
         T(reservations_are_the_same_in_every_attempt),
         T(state_save_survives_the_node),
         T(an_actions_quota_is_reserved_when_it_is_accepted),
