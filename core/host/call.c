@@ -102,7 +102,7 @@ int pv_call_check_send(struct pv_call *call)
         return code;
     }
     struct pv_host *host = call->host;
-    if (host->lease_ms != 0 && pv_host_now(host) > host->lease_ms) {
+    if (!call->is_query && host->lease_ms != 0 && pv_host_now(host) > host->lease_ms) {
         call->fenced = true;
         return pv_call_fail(call, PROVOST_E_FENCED,
                             "this host no longer holds the operation: nothing was sent");

@@ -144,8 +144,8 @@ struct pv_call *pv_call_of(struct provost_call *pub);
 int pv_call_fail(struct pv_call *call, int code, const char *fmt, ...) PV_PRINTF(3, 4);
 /* 0, or PROVOST_E_CANCELED when the call was canceled: the first line of whatever waits. */
 int pv_call_check(struct pv_call *call);
-/* As pv_call_check, and PROVOST_E_FENCED when the lease has run out: the first line of whatever
- * reaches a backend. */
+/* As pv_call_check, and PROVOST_E_FENCED when the lease, which binds steps, has run out: the first
+ * line of whatever reaches a backend. */
 int pv_call_check_send(struct pv_call *call);
 /* Notes on the status page that something is about to be sent. */
 void pv_call_touch(struct pv_call *call);

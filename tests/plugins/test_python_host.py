@@ -7,6 +7,7 @@ import socket
 import struct
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -76,9 +77,9 @@ import provost_host as host
 from provost_host import End
 def note(word): print(word, flush=True)
 %s
-host.serve({{"name": "played", "settings": []}}, {{("create", "one", "run"): function}})
+host.serve({{"name": "played", "settings": []}}, {{("create", "one", "run"): function, ("", "one", "query"): function}})
 """
-HELLO, STEP, ANSWER, STOP, READY, FAULT, OUTCOME, ASK, LOG = 1, 2, 5, 7, 64, 65, 66, 67, 69
+HELLO, STEP, QUERY, ANSWER, LEASE, STOP, READY, FAULT, OUTCOME, ASK, LOG = 1, 2, 3, 5, 6, 7, 64, 65, 66, 67, 69
 OK, TEMPORARY, UNKNOWN, CANCELED = 0, 2, 5, 6
 
 
@@ -107,6 +108,9 @@ class Played:
     def step(self, call, timeout_ms=0):
         self.send(STEP, call, struct.pack("<IBBHIIII16s16s", 0, 0, 0, 0, timeout_ms, 1, 1, 1, b"", b""), "create", "", "one", "",
                   "", "{}", '{"kept": 1}', "", "")
+
+    def query(self, call):
+        self.send(QUERY, call, struct.pack("<IIII16s", 0, 0, 1, 1, b""), "one", "", "", "", "{}", "{}")
 
     def take(self):
         """kind, call, payload of a frame; kind is None at the end."""
@@ -218,6 +222,16 @@ def test_a_call_whose_time_is_over_ends_itself(played, body, code):
         assert host.take()[:2] == (ASK, 1)
     said = host.outcome()
     assert said[0] == code and said[3] == ("" if code == OK else "TimeoutError: it took too long"), said
+
+
+def test_the_lease_binds_steps_alone(played):
+    host = played("def function(call): call.touch()\n")
+    host.send(LEASE, 0, struct.pack("<q", int(time.monotonic() * 1000) - 1))
+    host.step(1)
+    said = host.outcome()
+    assert said[:2] == (CANCELED, 0) and "the lease is over" in said[3], said
+    host.query(2)
+    assert host.outcome()[:2] == (OK, 1)
 
 
 def test_a_late_answer_is_left_alone(played):

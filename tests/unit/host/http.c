@@ -41,8 +41,9 @@ static int step(struct provost_call *call)
 }
 
 static const struct provost_step create[] = {{.name = "http", .run = step}, {0}};
+static const struct provost_query queries[] = {{.name = "http", .run = step}, {0}};
 static const struct provost_plugin plugin = {PROVOST_PLUGIN_HEAD, .name = "caller",
-                                             .create = create};
+                                             .create = create, .service_queries = queries};
 
 static char url[300];
 
@@ -356,6 +357,12 @@ static void nothing_is_sent_after_the_lease(void **state)
     assert_int_equal(code, PROVOST_E_FENCED);
     assert_false(o->touched);
     assert_int_equal(server.connections, 0);
+    snprintf(url, sizeof(url), "http://127.0.0.1:%d/ok", server.port);
+    request = REQUEST(.struct_size = sizeof(request), .url = url);
+    kit_query(&kit, 2, true, "http", NULL); /* the lease binds steps alone */
+    assert_true(kit_wait(&kit, 2)->touched);
+    assert_int_equal(code, 0);
+    assert_int_equal(seen.status, 200);
 }
 
 static void wrong_requests_are_refused(void **state)

@@ -66,9 +66,9 @@ class Call:
         self.answers.put((0, 0, ""))
 
     def touch(self, outside=True):
-        """Before whatever reaches out: in time, not canceled, within the lease; from here on it may have happened."""
-        late = time.monotonic() >= self.until
-        if late or self.canceled or time.monotonic() * 1000 >= lease[0]:
+        """Before whatever reaches out: in time, not canceled, a step within its lease; from here on it may have been."""
+        late, over = time.monotonic() >= self.until, self.kind != "query" and time.monotonic() * 1000 >= lease[0]
+        if late or over or self.canceled:
             raise TimeoutError("it took too long") if late else End("canceled", "canceled, or the lease is over")
         self.touched = self.touched or outside
 
