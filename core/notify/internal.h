@@ -21,6 +21,8 @@ struct pv_sub {
     bool again; /* poked while taking */
     bool disabling;
     bool expiring;
+    bool told_unwritten;    /* that the store cannot be written */
+    int64_t settle_mono_ms; /* when to write again what could not be written; INT64_MAX: nothing */
     int64_t expire_mono_ms; /* when to look for what was given up long ago */
     struct pv_outbox_req take;
     struct pv_outbox_req expire;
@@ -29,15 +31,21 @@ struct pv_sub {
     char name[];
 };
 
-/* One notification under way, or whose outcome is being written. */
+enum pv_delivery_state {
+    PV_DELIVERY_SENT,
+    PV_DELIVERY_SETTLING,  /* its outcome is being written */
+    PV_DELIVERY_UNWRITTEN, /* could not be, and will be at the subscriber's settle_mono_ms */
+};
+
+/* One notification under way, until its outcome is written: it is not sent again before. */
 struct pv_delivery {
     struct pv_link link;
     struct pv_sub *sub;
+    enum pv_delivery_state state;
     struct pv_notify_post post;
     struct pv_outbox_row row;
     struct pv_outbox_req settle;
     struct pv_notify_judgement judgement;
-    bool settling;
     char *body;
 };
 

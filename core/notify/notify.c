@@ -23,6 +23,7 @@ static int64_t mono(const struct pv_notifier *n)
 }
 
 static void pump(struct pv_sub *sub);
+static void settle_again(struct pv_sub *sub);
 
 /* ---- the end ---- */
 
@@ -67,8 +68,10 @@ void pv_sub_remove(struct pv_sub *sub)
     for (struct pv_link *l = sub->deliveries.next; l != &sub->deliveries; l = next) {
         struct pv_delivery *d = PV_CONTAINER(l, struct pv_delivery, link);
         next = l->next;
-        if (!d->settling) {
+        if (d->state == PV_DELIVERY_SENT) {
             sub->notifier->o.transport.cancel(sub->notifier->o.transport.ctx, &d->post);
+        }
+        if (d->state != PV_DELIVERY_SETTLING) {
             delivery_free(d);
         }
     }
@@ -83,6 +86,7 @@ void pv_notifier_arm(struct pv_notifier *n)
     for (struct pv_link *l = n->subs.next; l != &n->subs; l = l->next) {
         const struct pv_sub *sub = pv_sub_of(l);
         first = sub->config != NULL && sub->due_mono_ms < first ? sub->due_mono_ms : first;
+        first = sub->config != NULL && sub->settle_mono_ms < first ? sub->settle_mono_ms : first;
         bool rests = sub->config != NULL && !sub->expiring && sub->expire_mono_ms < first;
         first = rests ? sub->expire_mono_ms : first;
     }
@@ -108,6 +112,7 @@ void pv_notifier_tick(struct pv_notifier *n)
         struct pv_sub *sub = pv_sub_of(l);
         next = l->next;
         pv_sub_expire(sub);
+        settle_again(sub);
         if (sub->due_mono_ms <= now) {
             sub->due_mono_ms = INT64_MAX;
             pump(sub);
@@ -152,23 +157,55 @@ static void disable(struct pv_sub *sub, const char *reason)
     pv_log(PV_WARN, (pv_lf_c("subscriber", sub->name)), "disabled: %s", reason);
 }
 
+/* The store refuses: it is left alone for a while, and so is the subscriber; longer, where the
+ * subscriber is to be left alone longer. */
+static void pause_for_store(struct pv_sub *sub)
+{
+    int64_t until = mono(sub->notifier) + PV_NOTIFY_STORE_PAUSE_MS;
+    sub->hold_mono_ms = until > sub->hold_mono_ms ? until : sub->hold_mono_ms;
+}
+
+static void tell_once(struct pv_sub *sub, bool *told, const char *what, int status)
+{
+    if (!*told) {
+        pv_log(PV_ERROR, (pv_lf_c("subscriber", sub->name)), "%s, and is tried again: %s", what,
+               pv_status_text(status));
+    }
+    *told = true;
+}
+
+/* It is kept until it is written, for it would be sent again otherwise. */
+static void keep_unwritten(struct pv_delivery *d, int status)
+{
+    struct pv_sub *sub = d->sub;
+    d->state = PV_DELIVERY_UNWRITTEN;
+    tell_once(sub, &sub->told_unwritten, "what became of a notification cannot be written", status);
+    pause_for_store(sub);
+    int64_t again = mono(sub->notifier) + PV_NOTIFY_STORE_PAUSE_MS;
+    sub->settle_mono_ms = again < sub->settle_mono_ms ? again : sub->settle_mono_ms;
+    pv_notifier_arm(sub->notifier);
+}
+
 static void settled(struct pv_req *req)
 {
     struct pv_delivery *d = req->user;
     struct pv_sub *sub = d->sub;
-    /* What could not be written is met again, and sent again. */
-    bool refused = req->status != 0 && req->status != PV_ENOTFOUND;
+    int status = req->status;
     pv_req_done(req);
-    delivery_free(d);
-    if (refused) {
-        sub->hold_mono_ms = mono(sub->notifier) + PV_NOTIFY_STORE_PAUSE_MS;
+    if (status != 0 && status != PV_ENOTFOUND && sub->config != NULL) {
+        keep_unwritten(d, status);
+        pump(sub);
+        return;
     }
+    sub->told_unwritten = sub->told_unwritten && status != 0;
+    delivery_free(d);
     if (sub->config != NULL) {
         pump(sub);
     }
     pv_sub_release(sub);
 }
 
+/* Writes what became of it. */
 static void settle(struct pv_delivery *d)
 {
     struct pv_sub *sub = d->sub;
@@ -185,14 +222,28 @@ static void settle(struct pv_delivery *d)
         .n = d->row.n,
         .now_ms = pv_wall_ms(&n->o.clock),
         .due_ms = d->judgement.due_ms,
-        .attempts = d->row.attempts + 1,
+        .attempts = d->row.attempts,
         .error = pv_str(d->judgement.error),
     };
     pv_req_init(&d->settle.req, PV_REQ_OUTBOX, settled, d);
-    d->settling = true;
-    if (pv_store_submit(n->o.store, &d->settle.req) != 0) {
-        delivery_free(d);
-        pv_sub_release(sub);
+    d->state = PV_DELIVERY_SETTLING;
+    int status = pv_store_submit(n->o.store, &d->settle.req);
+    if (status != 0) {
+        keep_unwritten(d, status);
+    }
+}
+
+static void settle_again(struct pv_sub *sub)
+{
+    if (sub->config == NULL || sub->settle_mono_ms > mono(sub->notifier)) {
+        return;
+    }
+    sub->settle_mono_ms = INT64_MAX;
+    for (struct pv_link *l = sub->deliveries.next; l != &sub->deliveries; l = l->next) {
+        struct pv_delivery *d = PV_CONTAINER(l, struct pv_delivery, link);
+        if (d->state == PV_DELIVERY_UNWRITTEN) {
+            settle(d);
+        }
     }
 }
 
@@ -221,22 +272,23 @@ static void answered(struct pv_notify_post *post, int status, int64_t retry_afte
     struct pv_sub *sub = d->sub;
     struct pv_notifier *n = sub->notifier;
     struct pv_notify_judgement *j = &d->judgement;
-    pv_notify_judge(sub->config, &d->row, d->row.attempts + 1, status, retry_after_ms, error,
+    d->row.attempts++;
+    pv_notify_judge(sub->config, &d->row, d->row.attempts, status, retry_after_ms, error,
                     pv_wall_ms(&n->o.clock), &n->o.rng, j);
     note_outcome(sub, j);
     enum pv_level level = j->verdict == PV_NOTIFY_DELIVERED ? PV_DEBUG : PV_WARN;
     pv_log(level,
            (pv_lf_c("subscriber", sub->name), pv_lf_op(d->row.op), pv_lf_svc(d->row.service),
-            pv_lf_c("webhook", d->post.id), pv_lf_i64("attempt", d->row.attempts + 1)),
+            pv_lf_c("webhook", d->post.id), pv_lf_i64("attempt", d->row.attempts)),
            "%s %s%s%s", pv_notice_name(d->row.type),
            j->verdict == PV_NOTIFY_DELIVERED     ? "delivered"
            : j->verdict == PV_NOTIFY_UNDELIVERED ? "given up"
                                                  : "not delivered",
            j->error[0] != '\0' ? ": " : "", j->error);
-    settle(d);
     if (j->verdict == PV_NOTIFY_GONE) {
         disable(sub, j->error);
     }
+    settle(d);
 }
 
 /* ---- an attempt ---- */
@@ -263,20 +315,32 @@ static int sign(struct pv_delivery *d)
     return status;
 }
 
-/* false: there is no memory; later. */
-static bool deliver(struct pv_sub *sub, const struct pv_outbox_row *row)
+static struct pv_delivery *delivery_new(struct pv_sub *sub, const struct pv_outbox_row *row)
 {
-    struct pv_notifier *n = sub->notifier;
-    const struct pv_notify_subscriber *config = sub->config;
     struct pv_delivery *d = pv_calloc(1, sizeof(*d));
     if (d == NULL) {
-        return false;
+        return NULL;
     }
     d->sub = sub;
     d->row = *row;
     d->row.subscriber = (struct pv_str){NULL, 0};
     d->row.error = (struct pv_str){NULL, 0};
     d->row.body = (struct pv_str){NULL, 0};
+    pv_list_push(&sub->deliveries, &d->link);
+    sub->in_flight++;
+    sub->notifier->counters.in_flight++;
+    return d;
+}
+
+/* false: there is no memory; later. */
+static bool deliver(struct pv_sub *sub, const struct pv_outbox_row *row)
+{
+    struct pv_notifier *n = sub->notifier;
+    const struct pv_notify_subscriber *config = sub->config;
+    struct pv_delivery *d = delivery_new(sub, row);
+    if (d == NULL) {
+        return false;
+    }
     d->body = pv_strndup(row->body.ptr, row->body.len);
     d->post = (struct pv_notify_post){
         .url = pv_strndup(config->url.ptr, config->url.len),
@@ -286,9 +350,6 @@ static bool deliver(struct pv_sub *sub, const struct pv_outbox_row *row)
         .timeout_ms = config->timeout_ms,
         .done = answered,
     };
-    pv_list_push(&sub->deliveries, &d->link);
-    sub->in_flight++;
-    n->counters.in_flight++;
     bool whole = d->body != NULL && d->post.url != NULL &&
                  (config->ca_file.len == 0 || d->post.ca_file != NULL);
     if (!whole || sign(d) != 0 || n->o.transport.post(n->o.transport.ctx, &d->post) != 0) {
@@ -315,15 +376,12 @@ static size_t room(const struct pv_sub *sub)
     return most > sub->in_flight ? most - sub->in_flight : 0;
 }
 
-static void taken(struct pv_req *req)
+/* false: there is no memory for all of it. */
+static bool deliver_due(struct pv_sub *sub, const struct pv_outbox_req *take)
 {
-    struct pv_sub *sub = req->user;
     struct pv_notifier *n = sub->notifier;
-    const struct pv_outbox_req *take = &sub->take;
     int64_t now_ms = pv_wall_ms(&n->o.clock);
-    bool starved = req->status != 0 && req->status != PV_ENOTFOUND;
-    sub->taking = false;
-    for (size_t i = 0; req->status == 0 && sub->config != NULL && i < take->ret_count; i++) {
+    for (size_t i = 0; i < take->ret_count; i++) {
         const struct pv_outbox_row *row = &take->ret_rows[i];
         if (under_way(sub, row->n)) {
             continue;
@@ -336,17 +394,26 @@ static void taken(struct pv_req *req)
             break; /* the next one that ends looks again */
         }
         if (!deliver(sub, row)) {
-            starved = true;
-            break;
+            return false;
         }
     }
-    pv_req_done(req);
+    return true;
+}
+
+static void taken(struct pv_req *req)
+{
+    struct pv_sub *sub = req->user;
+    int status = req->status == PV_ENOTFOUND ? 0 : req->status;
+    sub->taking = false;
     if (sub->config == NULL) {
+        pv_req_done(req);
         pv_sub_release(sub);
         return;
     }
+    bool starved = status != 0 || !deliver_due(sub, &sub->take);
+    pv_req_done(req);
     if (starved) {
-        sub->hold_mono_ms = mono(n) + PV_NOTIFY_STORE_PAUSE_MS;
+        pause_for_store(sub);
         look_again(sub, sub->hold_mono_ms);
     }
     if (sub->again) {

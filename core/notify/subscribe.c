@@ -106,6 +106,7 @@ static int add_sub(struct pv_notifier *n, const struct pv_notify_subscriber *con
     sub->notifier = n;
     sub->config = config;
     sub->due_mono_ms = INT64_MAX;
+    sub->settle_mono_ms = INT64_MAX;
     memcpy(sub->name, name.ptr, name.len);
     pv_list_init(&sub->deliveries);
     pv_list_push(&n->subs, &sub->link);
