@@ -46,7 +46,7 @@ struct pv_outbox_row {
     uint32_t attempts;
     bool undelivered;    /* given up */
     struct pv_str error; /* of the last attempt; none: none failed */
-    struct pv_str body;  /* TAKE only */
+    struct pv_str body;  /* TAKE only, when it is due; none: it cannot be opened */
 };
 
 enum pv_outbox_do {

@@ -21,7 +21,8 @@ struct pv_sub {
     bool again; /* poked while taking */
     bool disabling;
     bool expiring;
-    bool told_unwritten;    /* that the store cannot be written */
+    bool told_unread;       /* that the store cannot be read */
+    bool told_unwritten;    /* or written */
     int64_t settle_mono_ms; /* when to write again what could not be written; INT64_MAX: nothing */
     int64_t expire_mono_ms; /* when to look for what was given up long ago */
     struct pv_outbox_req take;

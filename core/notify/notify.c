@@ -2,8 +2,9 @@
 /* Subscribers and the notifications under way to them.
  *
  *   due in the store ──TAKE──▶ under way ──2xx──▶ DELIVERED (deleted)
- *                                  ├──failed──▶ LATER (due again) or UNDELIVERED (its time is over)
- *                                  └──410─────▶ LATER, and the subscriber is disabled
+ *           │                      ├──failed──▶ LATER (due again) or UNDELIVERED (its time is over)
+ *           │                      └──410─────▶ LATER, and the subscriber is disabled
+ *           └──its body cannot be opened──▶ UNDELIVERED
  *
  * A subscriber has at most one TAKE and max_in_flight posts; the store gives the first notification
  * of each service only. */
@@ -332,6 +333,23 @@ static struct pv_delivery *delivery_new(struct pv_sub *sub, const struct pv_outb
     return d;
 }
 
+/* There is nothing that could be sent. false: there is no memory; later. */
+static bool give_up_unopened(struct pv_sub *sub, const struct pv_outbox_row *row)
+{
+    struct pv_delivery *d = delivery_new(sub, row);
+    if (d == NULL) {
+        return false;
+    }
+    d->judgement = (struct pv_notify_judgement){.verdict = PV_NOTIFY_UNDELIVERED};
+    snprintf(d->judgement.error, sizeof(d->judgement.error), "its body cannot be opened");
+    sub->notifier->counters.undelivered++;
+    pv_log(PV_ERROR, (pv_lf_c("subscriber", sub->name), pv_lf_op(row->op), pv_lf_svc(row->service)),
+           "%s given up: %s; `provost webhook retry` sends it once its key is in the keys file",
+           pv_notice_name(row->type), d->judgement.error);
+    settle(d);
+    return true;
+}
+
 /* false: there is no memory; later. */
 static bool deliver(struct pv_sub *sub, const struct pv_outbox_row *row)
 {
@@ -386,14 +404,14 @@ static bool deliver_due(struct pv_sub *sub, const struct pv_outbox_req *take)
         if (under_way(sub, row->n)) {
             continue;
         }
-        if (row->due_ms > now_ms || row->body.ptr == NULL) {
+        if (row->due_ms > now_ms || row->due_ms > take->now_ms) {
             look_again(sub, mono(n) + (row->due_ms > now_ms ? row->due_ms - now_ms : 1));
             break;
         }
         if (room(sub) == 0) {
             break; /* the next one that ends looks again */
         }
-        if (!deliver(sub, row)) {
+        if (row->body.ptr != NULL ? !deliver(sub, row) : !give_up_unopened(sub, row)) {
             return false;
         }
     }
@@ -412,6 +430,10 @@ static void taken(struct pv_req *req)
     }
     bool starved = status != 0 || !deliver_due(sub, &sub->take);
     pv_req_done(req);
+    if (status != 0) {
+        tell_once(sub, &sub->told_unread, "what is due cannot be read", status);
+    }
+    sub->told_unread = status != 0;
     if (starved) {
         pause_for_store(sub);
         look_again(sub, sub->hold_mono_ms);

@@ -272,7 +272,7 @@ struct pv_rows_ops {
     /* The oldest of a service that was not given up. */
     int (*outbox_head)(struct pv_rows *rows, struct pv_str subscriber, int64_t service_n,
                        struct pv_arena *arena, struct pv_outbox_row *ret);
-    /* Those with a due_ms, by it; bodies of those that are due. */
+    /* Those with a due_ms, by it; bodies of those that are due (none: it cannot be opened). */
     int (*outbox_take)(struct pv_rows *rows, struct pv_str subscriber, int64_t now_ms, size_t limit,
                        struct pv_arena *arena, struct pv_outbox_row **ret, size_t *ret_count);
     int (*outbox_list)(struct pv_rows *rows, struct pv_str subscriber, uint64_t after, size_t limit,

@@ -119,7 +119,7 @@ static int sql_outbox_head(struct pv_rows *rows, struct pv_str subscriber, int64
     return status;
 }
 
-/* Those due until then get their body. */
+/* Those due until then get their body, unless it cannot be opened. */
 static int read_due(struct pv_sqlite_db *db, sqlite3_stmt *stmt, const void *now_ms,
                     struct pv_arena *arena, void *ret)
 {
@@ -129,7 +129,7 @@ static int read_due(struct pv_sqlite_db *db, sqlite3_stmt *stmt, const void *now
         struct pv_identity identity = pv_identity_outbox(out->op, out->subscriber);
         pv_column_sealed(db, stmt, 13, pv_identity_str(&identity), arena, &out->body, &status);
     }
-    return status;
+    return status == PV_ECRYPTO ? PV_OK : status;
 }
 
 /* Runs a bound statement whose rows are an outbox's. */

@@ -4,8 +4,10 @@ does."""
 
 import json
 import re
+import sqlite3
 import subprocess
 import time
+from contextlib import closing
 from pathlib import Path
 
 import invariants
@@ -266,5 +268,36 @@ def test_what_was_given_up_is_seen_and_tried_again(subscribed, receiver):
     assert one.admin("POST", "/v1/webhooks/shop/retry", {"notification": "99"}).status == 404
     assert one.api("GET", "/v1/webhooks").status == 403
     assert "provost_webhooks_undelivered_total 1" in one.admin("GET", "/metrics").text
+    assert one.stop() == 0
+    assert invariants.check(one.database) == []
+
+
+def test_a_body_that_cannot_be_opened_blocks_nothing(subscribed, receiver):
+    receiver.answer = lambda _r: 500
+    change(subscribed, events=[COMPLETED])
+    one = subscribed.start()
+    create(one, "s1")
+    one.await_operation("suspend", "s1")
+    create(one, "s2")
+    receiver.wait(lambda got: of(got, "s1") and of(got, "s2"))
+    assert one.stop() == 0
+    with closing(sqlite3.connect(one.database)) as db, db:
+        db.execute("UPDATE outbox SET body_sealed = zeroblob(64) WHERE n = (SELECT min(n) FROM outbox)")
+    with receiver.lock:
+        receiver.got.clear()
+        receiver.answer = lambda _r: 204
+    one.start()
+    receiver.wait(lambda got: of(got, "s1") and of(got, "s2"))
+    assert {(r["json"]["data"]["service"]["external_id"], r["json"]["data"]["operation"]["type"])
+            for r in receiver.got} == {("s1", "suspend"), ("s2", "create")}
+    await_record(one, "webhook.undelivered")
+    assert state_of(one)["undelivered"] == 1
+    shown = one.admin("GET", "/v1/webhooks/shop/notifications").json["notifications"]
+    assert [(n["state"], n["error"]) for n in shown
+            if n["state"] == "undelivered"] == [("undelivered", "its body cannot be opened")]
+    row = next(line for line in cli(one, "webhook", "list").splitlines() if "shop" in line)
+    assert row.split()[3] == "1"  # undelivered
+    assert "its body cannot be opened" in cli(one, "webhook", "show", "shop")
+    assert one.log_text().count("its body cannot be opened") == 1
     assert one.stop() == 0
     assert invariants.check(one.database) == []

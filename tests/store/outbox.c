@@ -6,6 +6,7 @@
 #include "core/engine/notice.h"
 #include "core/engine/outbox.h"
 
+#include <sqlite3.h>
 #include <string.h>
 
 static struct pv_outbox_req box_of(const struct fix *f, enum pv_outbox_do what, const char *name)
@@ -226,6 +227,41 @@ static void a_failure_holds_only_its_own_service(void **state)
     assert_int_equal(sub.delivered_ms, f->now_ms);
 }
 
+/* The first one's body is damaged, and the third one's has moved to the second. */
+static void a_body_that_cannot_be_opened_hides_no_other(void **state)
+{
+    struct fix *f = fix_of(state);
+    const struct pv_subscriber list[] = {{PV_STR("a"), NULL, 0, 1u << PV_NOTICE_COMPLETED}};
+    subscribe(f, list, 1);
+    finish(f, "1", PV_OP_CREATE);
+    finish(f, "2", PV_OP_CREATE);
+    finish(f, "3", PV_OP_CREATE);
+    finish(f, "1", PV_OP_RENEW);
+    sqlite3 *db = NULL;
+    assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db,
+                                  "UPDATE outbox SET body_sealed=x'0000' WHERE n=1;"
+                                  "UPDATE outbox SET body_sealed="
+                                  "(SELECT body_sealed FROM outbox WHERE n=3) WHERE n=2",
+                                  NULL, NULL, NULL),
+                     SQLITE_OK);
+    sqlite3_close(db);
+    struct rows rows = rows_of(f, PV_OUTBOX_TAKE, "a");
+    assert_int_equal(rows.count, 3);
+    for (uint64_t n = 1; n <= 3; n++) {
+        assert_int_equal(rows.n[n - 1], n);
+        assert_true(rows.due[n - 1] <= f->now_ms);
+        assert_int_equal(rows.body[n - 1][0], n == 3 ? '{' : '\0');
+    }
+    assert_int_equal(on_row(f, PV_OUTBOX_UNDELIVERED, "a", 1, 0), 0);
+    assert_int_equal(status_of(f, "a").undelivered, 1);
+    assert_int_equal(rows_of(f, PV_OUTBOX_LIST, "a").count, 4);
+    rows = rows_of(f, PV_OUTBOX_TAKE, "a"); /* the renew */
+    assert_int_equal(rows.count, 3);
+    assert_int_equal(rows.n[2], 4);
+    assert_int_equal(rows.body[2][0], '{');
+}
+
 static void what_was_given_up_is_tried_again_in_its_place(void **state)
 {
     struct fix *f = fix_of(state);
@@ -396,6 +432,8 @@ int main(void)
         BOTH(an_end_is_one_row_for_each_who_wants_it),
         BOTH(operations_that_never_ran_are_told_of_too),
         BOTH(a_failure_holds_only_its_own_service),
+        {"sqlite: a_body_that_cannot_be_opened_hides_no_other",
+         a_body_that_cannot_be_opened_hides_no_other, setup_sqlite, teardown_store, NULL},
         BOTH(what_was_given_up_is_tried_again_in_its_place),
         BOTH(who_is_disabled_gets_nothing_more),
         BOTH(what_was_given_up_is_deleted_after_its_time),

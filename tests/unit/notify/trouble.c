@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the notifier does when the store refuses. */
+/* What the notifier does when the store refuses, or has a body that cannot be opened. */
 #include "tests/unit/notify/rig.h"
 
 #include "core/base/log.h"
@@ -21,6 +21,122 @@ static size_t logged(const char *what)
         count++;
     }
     return count;
+}
+
+/* The number of the subscriber's first row; its error and state. */
+static uint64_t first_row(struct rig *rig, char ret_error[PV_NOTIFY_ERROR], bool *ret_undelivered)
+{
+    struct pv_outbox_req req = {
+        .what = PV_OUTBOX_LIST, .subscriber = PV_STR("a"), .limit = 1, .now_ms = rig->now_ms};
+    ask(rig, &req);
+    assert_int_equal(req.ret_count, 1);
+    const struct pv_outbox_row *row = &req.ret_rows[0];
+    uint64_t n = row->n;
+    *ret_undelivered = row->undelivered;
+    assert_int_equal(pv_str_to_c(row->error, ret_error, PV_NOTIFY_ERROR), 0);
+    pv_req_done(&req.req);
+    return n;
+}
+
+static void a_body_that_cannot_be_opened_blocks_nothing(void **state)
+{
+    (void)state;
+    struct rig rig;
+    char error[PV_NOTIFY_ERROR];
+    bool undelivered = true;
+    set_up(&rig);
+    make_service(&rig, 1);
+    make_service(&rig, 2);
+    tell(&rig, 1, 1);
+    tell(&rig, 1, 2);
+    tell(&rig, 2, 1);
+    rig.damaged_n = first_row(&rig, error, &undelivered);
+    assert_false(undelivered);
+    int64_t begun_ms = rig.now_ms;
+    poke(&rig);
+    assert_int_equal(rig.post_count, 2); /* the one behind it, and the other service's */
+    assert_int_equal(counters(&rig).undelivered, 1);
+    assert_int_equal(counters(&rig).failed, 0); /* nobody was asked */
+    assert_int_equal(counters(&rig).in_flight, 2);
+    assert_int_equal(row_of(&rig).undelivered, 1);
+    assert_int_equal(first_row(&rig, error, &undelivered), rig.damaged_n);
+    assert_true(undelivered);
+    assert_string_equal(error, "its body cannot be opened");
+    answer(&rig, 204, -1);
+    assert_int_equal(row_of(&rig).delivered, 2);
+    assert_int_equal(rig.now_ms, begun_ms);
+    assert_int_equal(logged("its body cannot be opened"), 1);
+    /* When it can be opened again, an operator has it sent. */
+    uint64_t n = rig.damaged_n;
+    rig.damaged_n = 0;
+    struct pv_outbox_req req = {
+        .what = PV_OUTBOX_RETRY, .subscriber = PV_STR("a"), .n = n, .now_ms = rig.now_ms};
+    ask(&rig, &req);
+    pv_req_done(&req.req);
+    poke(&rig);
+    answer(&rig, 204, -1);
+    assert_int_equal(row_of(&rig).delivered, 3);
+    assert_int_equal(row_of(&rig).undelivered, 0);
+    tear_down(&rig);
+}
+
+/* More of them than may be under way at once, and the store cannot write that they are given up. */
+static void many_bodies_that_cannot_be_opened_are_given_up_once_each(void **state)
+{
+    (void)state;
+    struct rig rig;
+    set_up(&rig);
+    for (unsigned i = 1; i <= 10; i++) {
+        make_service(&rig, i);
+        tell(&rig, i, 1);
+    }
+    rig.damaged_n = UINT64_MAX; /* all of them */
+    pv_notifier_poke(rig.notifier);
+    assert_int_equal(pv_mem_store_turn(rig.store, 1), 1); /* the TAKE */
+    pv_mem_store_fail(rig.store, PV_ENOSPACE);
+    turn(&rig);
+    assert_int_equal(counters(&rig).undelivered, 4);
+    for (int i = 0; i < 5; i++) {
+        wake(&rig);
+    }
+    assert_int_equal(counters(&rig).undelivered, 4);
+    assert_int_equal(logged("its body cannot be opened"), 4);
+    pv_mem_store_fail(rig.store, 0);
+    while (row_of(&rig).undelivered < 10) {
+        assert_true(counters(&rig).undelivered <= 10);
+        wake(&rig);
+    }
+    assert_int_equal(counters(&rig).undelivered, 10);
+    assert_int_equal(counters(&rig).in_flight, 0);
+    assert_int_equal(logged("its body cannot be opened"), 6);
+    assert_int_equal(rig.attempts, 0);
+    tear_down(&rig);
+}
+
+static void that_nothing_can_be_read_is_logged_once(void **state)
+{
+    (void)state;
+    struct rig rig;
+    set_up(&rig);
+    make_service(&rig, 1);
+    tell(&rig, 1, 1);
+    for (int round = 0; round < 2; round++) {
+        pv_mem_store_fail(rig.store, PV_EIO);
+        poke(&rig);
+        for (int i = 0; i < 10; i++) {
+            wake(&rig);
+        }
+        assert_int_equal(rig.post_count, 0);
+        assert_int_equal(logged("what is due cannot be read"), 1);
+        pv_mem_store_fail(rig.store, 0);
+        while (rig.post_count == 0) {
+            wake(&rig);
+        }
+        answer(&rig, 204, -1);
+        tell(&rig, 1, 2 + (unsigned)round);
+    }
+    assert_int_equal(row_of(&rig).delivered, 2);
+    tear_down(&rig);
 }
 
 /* For an hour the answer cannot be written down. */
@@ -155,6 +271,9 @@ int main(void)
     assert_int_equal(pipe2(log_ends, O_NONBLOCK | O_CLOEXEC), 0);
     pv_log_setup(log_ends[1], 0, PV_ERROR, "test");
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_body_that_cannot_be_opened_blocks_nothing),
+        cmocka_unit_test(many_bodies_that_cannot_be_opened_are_given_up_once_each),
+        cmocka_unit_test(that_nothing_can_be_read_is_logged_once),
         cmocka_unit_test(what_could_not_be_noted_is_noted_later_and_not_sent_again),
         cmocka_unit_test(a_refusing_store_shortens_no_pause),
         cmocka_unit_test(a_failed_read_shortens_no_pause),
