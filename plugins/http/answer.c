@@ -109,12 +109,18 @@ static bool status_fits(const json_t *wanted, int status)
     return false;
 }
 
-bool http_match(const json_t *match, const struct http_answer *answer)
+static bool good_status(const struct http_answer *answer)
+{
+    return answer->status >= 200 && answer->status < 300;
+}
+
+/* good: an object without `status` fits no status but a 2xx. */
+static bool match_with(const json_t *match, const struct http_answer *answer, bool good)
 {
     if (json_is_array(match)) {
         for (size_t i = 0; i < json_array_size(match); i++) {
             const json_t *one = json_array_get(match, i);
-            if (!json_is_array(one) && http_match(one, answer)) {
+            if (!json_is_array(one) && match_with(one, answer, good)) {
                 return true;
             }
         }
@@ -125,10 +131,27 @@ bool http_match(const json_t *match, const struct http_answer *answer)
     }
     const json_t *status = json_object_get(match, "status");
     const json_t *body = json_object_get(match, "body");
-    if (status != NULL && !status_fits(status, answer->status)) {
+    if (status != NULL ? !status_fits(status, answer->status)
+                       : good && answer->status != 0 && !good_status(answer)) {
         return false;
     }
     return body == NULL || (answer->json != NULL && http_condition(body, answer->json));
+}
+
+bool http_match(const json_t *match, const struct http_answer *answer)
+{
+    return match_with(match, answer, false);
+}
+
+bool http_match_good(const json_t *match, const struct http_answer *answer)
+{
+    return match_with(match, answer, true);
+}
+
+bool http_success(const json_t *call, const struct http_answer *answer)
+{
+    const json_t *match = json_object_get(call, "success");
+    return match != NULL ? http_match_good(match, answer) : good_status(answer);
 }
 
 /* ---- conditions ---- */
@@ -142,13 +165,15 @@ static bool same(const json_t *a, const json_t *b)
     return json_equal((json_t *)(uintptr_t)a, (json_t *)(uintptr_t)b) == 1;
 }
 
+/* What is not there is null. */
 static bool one_of(const json_t *found, const json_t *expected)
 {
+    found = found != NULL ? found : json_null();
     if (!json_is_array(expected)) {
-        return found != NULL && same(found, expected);
+        return same(found, expected);
     }
     for (size_t i = 0; i < json_array_size(expected); i++) {
-        if (found != NULL && same(found, json_array_get(expected, i))) {
+        if (same(found, json_array_get(expected, i))) {
             return true;
         }
     }

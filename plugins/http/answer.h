@@ -25,9 +25,14 @@ bool http_pointer_valid(const char *pointer);
  * {"status": …, "body": CONDITION}, or an array of such of which one has to fit. NULL fits nothing.
  */
 bool http_match(const json_t *match, const struct http_answer *answer);
+/* The same for what an answer of the backend's own has to say (success, absent, done, failed): an
+ * object without "status" fits a 2xx only, for the JSON of an error lacks whatever is asked for. */
+bool http_match_good(const json_t *match, const struct http_answer *answer);
+/* Is it what the call names in `success`? Default: every 2xx. */
+bool http_success(const json_t *call, const struct http_answer *answer);
 /* Do all of these hold? An object of pointers and what is expected there: a scalar; an array of
- * scalars, one of which it is; {"not": scalar or array}; {"exists": true or false}. NULL and {}
- * always hold. */
+ * scalars, one of which it is; {"not": scalar or array}; {"exists": true or false}. What is not
+ * there is null. NULL and {} always hold. */
 bool http_condition(const json_t *condition, const json_t *json);
 /* The same with names of the scope in place of pointers. */
 bool http_condition_scope(const json_t *condition, const json_t *scope);

@@ -11,7 +11,6 @@ static int ask(struct http *http, const json_t *call, json_t *answers)
     struct http_reply reply = {.json = NULL};
     const json_t *condition = json_object_get(call, "if");
     const char *name = provost_text_at(call, "name", NULL);
-    const json_t *match = json_object_get(call, "success");
     char what[160];
     if (condition != NULL && !http_condition_scope(condition, http->scope)) {
         return PROVOST_OK;
@@ -21,15 +20,13 @@ static int ask(struct http *http, const json_t *call, json_t *answers)
     if (outcome != PROVOST_OK) {
         return outcome;
     }
-    bool good = match != NULL ? http_match(match, &reply.answer)
-                              : reply.answer.status >= 200 && reply.answer.status < 300;
-    if (good) {
+    if (http_success(call, &reply.answer)) {
         outcome = http_scope_answer(http, &reply.answer);
         if (outcome == PROVOST_OK && name != NULL && reply.json != NULL &&
             json_object_set(answers, name, reply.json) != 0) {
             outcome = kit_end_memory(&http->kit);
         }
-    } else if (http_match(json_object_get(call, "absent"), &reply.answer)) {
+    } else if (http_match_good(json_object_get(call, "absent"), &reply.answer)) {
         outcome = http_refuse(http, call, "not_found", what, &reply.answer);
     } else {
         outcome = http_end_status(http, call, true, what, &reply);

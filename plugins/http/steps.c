@@ -51,16 +51,14 @@ static int wait_for(struct doing *doing)
         poll != NULL ? "the backend is working on it" : "waiting for the backend's signal");
 }
 
-static bool success(const json_t *call, const struct http_answer *answer)
-{
-    const json_t *match = json_object_get(call, "success");
-    return match != NULL ? http_match(match, answer)
-                         : answer->status >= 200 && answer->status < 300;
-}
-
 static bool fits(const json_t *call, const char *member, const struct http_answer *answer)
 {
     return http_match(json_object_get(call, member), answer);
+}
+
+static bool says(const json_t *call, const char *member, const struct http_answer *answer)
+{
+    return http_match_good(json_object_get(call, member), answer);
 }
 
 static int after_success(struct doing *doing, const json_t *call, bool repeatable,
@@ -87,7 +85,7 @@ static int no_success(struct doing *doing, const json_t *call, bool repeatable,
     struct http *http = &doing->http;
     const struct http_answer *answer = &reply->answer;
     char said[HTTP_SAID_MAX];
-    if (fits(call, "absent", answer)) {
+    if (says(call, "absent", answer)) {
         return http->terminating ? PROVOST_OK
                                  : http_refuse(http, call, "not_found", doing->what, answer);
     }
@@ -141,7 +139,7 @@ int http_run(struct provost_call *call)
     bool repeatable = http_repeatable(doing.call);
     outcome = http_send(&doing.http, doing.call, repeatable, doing.what, &reply);
     if (outcome == PROVOST_OK) {
-        outcome = success(doing.call, &reply.answer)
+        outcome = http_success(doing.call, &reply.answer)
                       ? after_success(&doing, doing.call, repeatable, &reply.answer)
                       : no_success(&doing, doing.call, repeatable, &reply);
     }
@@ -180,13 +178,13 @@ static int finished(struct doing *doing, const json_t *from, const struct http_a
 static int judge_poll(struct doing *doing, const json_t *poll, const struct http_reply *reply)
 {
     const struct http_answer *answer = &reply->answer;
-    if (fits(poll, "failed", answer)) {
+    if (says(poll, "failed", answer)) {
         return http_refuse(&doing->http, poll, NULL, doing->what, answer);
     }
-    if (fits(poll, "done", answer)) {
+    if (says(poll, "done", answer)) {
         return finished(doing, poll, answer);
     }
-    if (!success(poll, answer)) {
+    if (!http_success(poll, answer)) {
         return http_end_status(&doing->http, poll, true, doing->what, reply);
     }
     show_progress(doing, poll, answer);
@@ -241,7 +239,7 @@ int http_poll(struct provost_call *call)
 static int judge_lookup(struct doing *doing, const json_t *lookup, const struct http_reply *reply)
 {
     const struct http_answer *answer = &reply->answer;
-    if (fits(lookup, "absent", answer)) {
+    if (says(lookup, "absent", answer)) {
         return kit_end(&doing->http.kit, PROVOST_ABSENT, "%s: it is not there", doing->what);
     }
     if (fits(lookup, "busy", answer)) {
@@ -251,7 +249,7 @@ static int judge_lookup(struct doing *doing, const json_t *lookup, const struct 
     if (fits(lookup, "conflict", answer)) {
         return http_refuse(&doing->http, lookup, "conflict", doing->what, answer);
     }
-    if (!success(lookup, answer)) {
+    if (!http_success(lookup, answer)) {
         return http_end_status(&doing->http, lookup, true, doing->what, reply);
     }
     return http_keep(&doing->http, json_object_get(lookup, "state"), true, doing->what, answer);
@@ -304,7 +302,7 @@ int http_undo(struct provost_call *call)
     name_request(&doing, undo);
     /* An undo is repeated until it is known to be done. */
     outcome = http_send(&doing.http, undo, true, doing.what, &reply);
-    if (outcome == PROVOST_OK && !success(undo, &reply.answer)) {
+    if (outcome == PROVOST_OK && !http_success(undo, &reply.answer)) {
         outcome = no_success(&doing, undo, true, &reply);
     }
     outcome = outcome == PROVOST_OK ? forget(&doing) : outcome;

@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The http plugin, call by call, against a backend that notes what comes."""
 
+import re
+from pathlib import Path
+
 import fake
 import pytest
+import yaml
 from recorder import Recorder, answer
 
+MANUAL = Path(__file__).resolve().parents[2] / "plugins/http/http.md"
 CREATE = {"method": "POST", "path": "/things/{{service.ref}}",
           "body": {"email": "{{customer.email}}", "memory": "{{plan.memory in MiB}}",
                    "note": "for {{customer.firstname | nobody}}", "region": "{{params.region?}}"},
@@ -149,6 +154,48 @@ def test_a_lost_answer_is_looked_up(play, backend):
     assert len(made) == 1
 
 
+BUSY = {"error": "busy"}
+
+
+@pytest.mark.parametrize("status, outcome", [
+    (400, "permanent"), (401, "instance_fault"), (404, "permanent"), (429, "temporary"), (500, "temporary"),
+    (502, "temporary"), (503, "temporary")])
+@pytest.mark.parametrize("absent", [{"body": {"/data/0": {"exists": False}}},
+                                    [410, {"body": {"/data": {"not": "there"}}}]])
+def test_a_look_up_that_fails_does_not_say_absent(play, backend, absent, status, outcome):
+    posts = [500, 201]
+    backend.handle = lambda request: answer(posts.pop(0) if request.method == "POST" else status, BUSY)
+    plugin = play(create=[{"path": "/x", "body": {}, "lookup": {"path": "/x", "absent": absent}}])
+    said = plugin.run("create", lookups=True)
+    assert [s["outcome"] for s in said["steps"]] == ["unknown", outcome]
+    assert [r.method for r in backend.take()] == ["POST", "GET"]
+
+
+@pytest.mark.parametrize("match, status, fits", [
+    ({"body": {"/error": {"exists": False}}}, 200, True), ({"body": {"/error": {"exists": False}}}, 500, False),
+    ([201, {"body": {"/error": {"exists": False}}}], 503, False),
+    ({"status": 500, "body": {"/error": {"exists": False}}}, 500, True), ({"status": "5xx"}, 500, True)])
+def test_a_mapping_without_a_status_fits_no_error(play, backend, match, status, fits):
+    plugin = play(create=[{"path": "/x", "body": {}, "success": match}],
+                  terminate=[{"method": "DELETE", "path": "/x", "success": 299, "absent": match}],
+                  renew=[{"path": "/x", "body": {}, "poll": {"path": "/t", "done": match}}],
+                  upgrade=[{"path": "/x", "body": {}, "poll": {"path": "/t", "done": 299, "failed": match}}])
+    backend.handle = lambda request: answer(status, {"data": 1})
+    assert (plugin.run("create")["outcome"] == "ok") == fits
+    assert (plugin.run("terminate")["outcome"] == "ok") == fits
+    backend.handle = lambda request: answer(202 if request.method == "POST" else status, {"data": 1})
+    assert plugin.run("renew", polls=1)["outcome"] == ("ok" if fits else "temporary")
+    assert plugin.run("upgrade", polls=1)["outcome"] == ("permanent" if fits else "temporary")
+
+
+def test_a_failure_is_one_with_any_status_that_is_no_success(play, backend):
+    by_code = {"body": {"/code": "busy"}}
+    backend.handle = lambda request: answer(500, {"code": "busy"})
+    for member, outcome in (("temporary", "temporary"), ("conflict", "permanent"), ("permanent", "permanent"),
+                            ("busy", "temporary")):
+        assert play(create=[{"path": "/x", "body": {}, member: by_code}]).run("create")["outcome"] == outcome
+
+
 def test_an_answer_without_what_is_needed_of_it(play, backend):
     call = {"path": "/x", "body": {}, "state": {"id": {"from": "/id", "type": "integer"},
                                                 "name": {"from": "/name", "optional": True},
@@ -191,6 +238,40 @@ def test_a_poll_goes_on_until_it_is_done(play, backend):
     states[:] = []
     backend.handle = lambda request: answer(202 if request.method == "POST" else 500, {"task": "1"})
     assert plugin.run("create", polls=5)["outcome"] == "temporary"
+
+
+def test_the_poll_of_the_manual(play, backend):
+    block, = re.findall(r"```yaml\n(poll:.*?)```", MANUAL.read_text(), re.S)
+    tasks = []
+
+    def handle(request):
+        if request.method == "POST":
+            return answer(202, {"task": 1})
+        return answer(200, tasks.pop(0))
+
+    backend.handle = handle
+    plugin = play(create=[{"path": "/x", "body": {}, "state": {"task": "/task"}} | yaml.safe_load(block)])
+    running = [{"status": "running", "percent": 3}, {"status": "running", "exitstatus": None}]
+    tasks[:] = running + [{"status": "stopped", "exitstatus": "OK"}]
+    said = plugin.ok("create", polls=5)
+    assert [s["outcome"] for s in said["steps"]] == ["pending", "pending", "pending", "ok"]
+    tasks[:] = running + [{"status": "stopped", "exitstatus": "clone failed"}]
+    assert plugin.refused("create", polls=5) == "clone failed"
+
+
+def test_null_is_what_is_not_there(play, backend):
+    plugin = play({"checkout": [{"name": "zone"}]}, create=[
+        {"path": "/x", "body": {}, "if": {"params.zone": None}, "success": {"body": {"/error": [None, "none"]}}}])
+
+    def outcome(body):
+        backend.handle = lambda request: answer(200, body)
+        return plugin.run("create")["outcome"]
+
+    assert outcome({}) == outcome({"error": None}) == outcome({"error": "none"}) == "ok"
+    assert outcome({"error": "some"}) == "permanent"
+    backend.take()
+    plugin.ok("create", input={"params": {"zone": "a.example"}})
+    assert backend.take() == []
 
 
 def test_an_undo_takes_back_and_forgets(play, backend):
