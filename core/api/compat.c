@@ -138,9 +138,9 @@ static bool set_service(struct pv_call *call, struct pv_compat_call *compat, str
     }
     char text[SERVICE_ID_MAX + 16];
     snprintf(text, sizeof(text), "%s/%.*s", family_names[compat->what->family], PV_STR_ARG(id));
-    compat->service_id = id;
+    compat->service_id = pv_arena_copy(&call->arena, id); /* the body is parsed anew */
     compat->external_id = pv_arena_copy(&call->arena, pv_str(text));
-    if (compat->external_id.ptr == NULL) {
+    if (compat->service_id.ptr == NULL || compat->external_id.ptr == NULL) {
         pv_call_fail_status(call, PV_ENOMEM, NULL, "");
         return false;
     }
