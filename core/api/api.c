@@ -351,18 +351,26 @@ static bool bears_key(struct pv_call *call)
            pv_call_param(call, "key").ptr != NULL;
 }
 
-/* A path at which the configuration has a query of an instance served. */
-static void match_alias(struct pv_call *call, struct match *match)
+/* A path at which the configuration has a query of an instance served. The arguments are copies: a
+ * reload may take that configuration away while the store looks for the caller's token. false: it
+ * has failed the call. */
+static bool match_alias(struct pv_call *call, struct match *match)
 {
     struct pv_str query;
     const struct pv_config_instance *instance =
         pv_config_alias(call->api->o.config, call->http->path, &query);
     bool method = pv_str_eq_c(call->http->method, "GET") || pv_str_eq_c(call->http->method, "POST");
-    if (instance != NULL && method) {
-        match->route = &pv_route_instance_query;
-        call->args[0] = instance->name;
-        call->args[1] = query;
+    if (instance == NULL || !method) {
+        return true;
     }
+    match->route = &pv_route_instance_query;
+    call->args[0] = pv_arena_copy(&call->arena, instance->name);
+    call->args[1] = pv_arena_copy(&call->arena, query);
+    if (call->args[0].ptr == NULL || call->args[1].ptr == NULL) {
+        pv_call_fail_status(call, PV_ENOMEM, NULL, "");
+        return false;
+    }
+    return true;
 }
 
 static void answer_without_call(struct pv_http_request *http, const char *code, unsigned status,
@@ -402,8 +410,8 @@ static void begin(struct pv_call *call)
     for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]) && match.route == NULL; i++) {
         match_table(tables[i], call->http, call->args, &match);
     }
-    if (match.route == NULL) {
-        match_alias(call, &match);
+    if (match.route == NULL && !match_alias(call, &match)) {
+        return;
     }
     call->route = match.route;
     if (pv_cors_preflight(call)) {

@@ -159,8 +159,13 @@ static void get_metrics(struct pv_call *call)
     }
     for (size_t i = 0; i < config->pool_count; i++) {
         const struct pv_config_pool *pool = &config->pools[i];
-        pools[i] = (struct pv_pool_left){.pool = pool->name,
+        /* A reload may take the configuration away while the store counts. */
+        pools[i] = (struct pv_pool_left){.pool = pv_arena_copy(&call->arena, pool->name),
                                          .range = {.first = pool->first, .last = pool->last}};
+        if (!pools[i].pool.ptr) {
+            pv_call_fail_status(call, PV_ENOMEM, NULL, "");
+            return;
+        }
     }
     pv_call_req(call, PV_REQ_STATS, metrics_collected);
     call->r.stats.now_ms = pv_wall_ms(&call->api->o.clock);

@@ -96,6 +96,11 @@ static void apply(struct mem_store *mem, struct pv_req *req)
     }
 }
 
+bool pv_mem_store_waits(struct pv_store *store)
+{
+    return !pv_list_empty(&mem_of(store)->queue);
+}
+
 size_t pv_mem_store_turn(struct pv_store *store, size_t max)
 {
     struct mem_store *mem = mem_of(store);

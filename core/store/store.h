@@ -45,6 +45,8 @@ int pv_mem_store_open(const struct pv_keyring *keyring, struct pv_id deployment,
                       struct pv_store **ret_store) PV_MUST_CHECK;
 /* Applies up to `max` submitted requests and calls back; the number applied. */
 size_t pv_mem_store_turn(struct pv_store *store, size_t max);
+/* Tests: whether there are requests that were not applied. */
+bool pv_mem_store_waits(struct pv_store *store);
 /* Tests: forgets the process (every claim and every request not applied), keeps the data: what a
  * restart of the node finds. Requests that were not applied call back with PV_ECLOSED, here. Raises
  * the epoch. */

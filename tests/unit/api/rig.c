@@ -127,7 +127,7 @@ static const char yaml[] =
     "plugin_dirs: [modules]\n"
     "store: sqlite:///var/lib/provost/provost.db\n"
     "plugins:\n"
-    "  web-1: {module: web, aliases: {/check: ping}}\n"
+    "  web-1: {module: web, aliases: {/check: ping, /probe: test}}\n"
     "  web-2: {module: web}\n"
     "  zones-1: {module: zones}\n"
     "products:\n"
@@ -459,8 +459,11 @@ int rig_close(void **state)
 void rig_turn(struct rig *rig)
 {
     uv_run(&rig->loop, UV_RUN_NOWAIT);
+    if (rig->reloads && (pv_mem_store_waits(rig->store) || rig->query_count > 0)) {
+        rig_reload(rig);
+    }
     if (rig->store != NULL) {
-        pv_mem_store_turn(rig->store, 1000);
+        pv_mem_store_turn(rig->store, rig->reloads ? 1 : 1000);
     }
     plugins_turn(rig);
     if (rig->tick_ms != 0 && pv_mono_ms(&rig->clock) >= rig->tick_ms) {

@@ -32,6 +32,7 @@ struct rig {
     int64_t frozen_ms;     /* not 0: monotonic time stands still there */
     const char *more_yaml; /* behind the rig's configuration, from the next rig_reload on */
     bool may_close;        /* a call may end without an answer: its status is 0 */
+    bool reloads;          /* between every request to the store and its answer, and every query */
     /* what plugins do */
     struct {
         uint64_t call;
