@@ -82,6 +82,7 @@ void pv_http_take_body(struct pv_http_request *request, size_t max_bytes)
     }
     pv_httpd_conn_poll(conn, UV_READABLE);
     if (!conn->in_process && conn->session != NULL && pv_http_session_pending(conn->session)) {
+        pv_list_remove(&conn->turn); /* it may be in it since the answer before */
         pv_list_push(&httpd->ready, &conn->turn);
     }
 }
