@@ -297,15 +297,18 @@ struct pv_accept_item *pv_action_item(struct pv_call *call, struct pv_str name, 
     item->type = PV_OP_ACTION;
     item->action = pv_arena_copy(&call->arena, name);
     item->body = pv_call_traced(call, body, pv_call_trace(call));
-    if (item->body.ptr == NULL) {
-        pv_call_fail_status(call, PV_ENOMEM, NULL, "");
-        return NULL;
-    }
     item->actor = pv_str(call->who.actor);
     if (found.quota.len > 0) {
         item->quota = (struct pv_quota_ask){.name = pv_arena_copy(&call->arena, found.quota),
                                             .delta = found.quota_delta,
                                             .limit = found.quota_limit};
+    }
+    bool whole = item->source.ptr != NULL && item->external_id.ptr != NULL &&
+                 item->action.ptr != NULL && item->body.ptr != NULL &&
+                 (found.quota.len == 0 || item->quota.name.ptr != NULL);
+    if (!whole) { /* without its name a quota would not count */
+        pv_call_fail_status(call, PV_ENOMEM, NULL, "");
+        return NULL;
     }
     return item;
 }

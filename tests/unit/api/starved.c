@@ -2,6 +2,7 @@
 /* Every route with the n-th allocation failing, for every n: a refusal or the right answer, never a
  * crash, never half of something, and the next call works. */
 #include "core/base/alloc.h"
+#include "core/base/arena.h"
 #include "tests/unit/api/rig.h"
 
 #include <stdio.h>
@@ -96,10 +97,55 @@ static void every_route(void **state)
     rig_settle(rig);
 }
 
+/* ---- copies ---- */
+
+static unsigned long copies; /* since copy_that_fails was set */
+static unsigned long copy_that_fails;
+
+/* In place of the library's, by the linker: an arena has room for most copies, so that hardly any
+ * fails for want of memory. */
+struct pv_str __real_pv_arena_copy(struct pv_arena *arena, struct pv_str s);
+struct pv_str __wrap_pv_arena_copy(struct pv_arena *arena, struct pv_str s);
+struct pv_str __wrap_pv_arena_copy(struct pv_arena *arena, struct pv_str s)
+{
+    copies++;
+    return copies == copy_that_fails ? (struct pv_str){NULL, 0} : __real_pv_arena_copy(arena, s);
+}
+
+/* An action whose quota is used up is refused for that, or for want of memory. */
+static void no_quota_is_passed_over(void **state)
+{
+    struct rig *rig = *state;
+    char svc[40];
+    char path[200];
+    rig_make(rig, "1", "site", "basic", svc);
+    snprintf(path, sizeof(path), "/v1/services/%s/actions/site.add_domain", svc);
+    const char *body = "{\"form\":{\"domain\":\"a.example\"}}";
+    for (int i = 0; i < 2; i++) {
+        rig_expect(rig, rig->token, "POST", path, body, 202);
+        rig_settle(rig);
+    }
+    int refusals = 0;
+    for (unsigned long n = 1; n == 1 || copy_that_fails != 0; n++) {
+        copies = 0;
+        copy_that_fails = n;
+        struct reply *r = rig_call(rig, "POST", path, NULL, body);
+        copy_that_fails = copies >= n ? n : 0; /* the last one had all of them */
+        if (r->status != 503 && r->status != 409) {
+            fail_msg("with copy %lu failing: %d %s", n, r->status, r->text);
+        }
+        refusals += r->status == 503 ? 1 : 0;
+        assert_true(r->status == 503 || strstr(r->text, "\"quota_exceeded\"") != NULL);
+        reply_free(r);
+    }
+    assert_true(refusals >= 4); /* source, service, action and quota */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(every_route, rig_open, rig_close),
+        cmocka_unit_test_setup_teardown(no_quota_is_passed_over, rig_open, rig_close),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
