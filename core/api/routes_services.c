@@ -313,15 +313,16 @@ struct pv_accept_item *pv_action_item(struct pv_call *call, struct pv_str name, 
     return item;
 }
 
-/* The key counts within the source; the service and the action belong to what must be equal. */
+/* The key counts within the source, a customer's within the service that the session is of; the
+ * service and the action belong to what must be equal. */
 static int action_identity(struct pv_call *call, struct action *action)
 {
     struct pv_str key = pv_http_header(call->http, "Idempotency-Key");
     if (key.ptr == NULL) {
         return 0;
     }
-    struct pv_str parts[] = {PV_STR("key"), action->item.source, key};
-    action->item.idem_key = pv_id_of_parts(parts, 3);
+    struct pv_str parts[] = {PV_STR("key"), action->item.source, key, action->item.external_id};
+    action->item.idem_key = pv_id_of_parts(parts, call->session != NULL ? 4 : 3);
     pv_buf_lstr(&call->scratch, action->item.external_id);
     pv_buf_lstr(&call->scratch, action->item.action);
     int status = pv_json_canonical(&call->body, &call->body.values[0], NULL, 0, &call->scratch);

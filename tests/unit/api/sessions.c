@@ -275,6 +275,42 @@ static void is_ended(void **state)
         404, "not_found");
 }
 
+static void act(struct rig *rig, const char *token, const char *svc, const char *key, char op[64])
+{
+    char header[64];
+    snprintf(header, sizeof(header), "Prefer: wait=30\r\nIdempotency-Key: %s\r\n", key);
+    reply_take(rig_call_as(rig, token, "POST", path_of("/v1/services/%s/actions/site.restart", svc),
+                           header, "{}"),
+               200, "operation", op, 64);
+}
+
+/* What one customer calls "1" is neither another's nor the billing system's. */
+static void has_keys_of_its_own(void **state)
+{
+    struct rig *rig = *state;
+    char own[40];
+    char other[40];
+    char token[SESSION];
+    char elsewhere[SESSION];
+    char ops[4][64];
+    make_both(rig, "{\"customer\":\"7\"}", own, token);
+    rig_make(rig, "2", "site", "basic", other);
+    make(rig, other, "{\"customer\":\"8\"}", elsewhere);
+    act(rig, token, own, "1", ops[0]);
+    act(rig, elsewhere, other, "1", ops[1]);
+    act(rig, rig->token, other, "1", ops[2]);
+    act(rig, token, own, "1", ops[3]);
+    assert_string_equal(ops[3], ops[0]); /* it was repeated */
+    assert_string_not_equal(ops[0], ops[1]);
+    assert_string_not_equal(ops[1], ops[2]);
+    make(rig, own, "{\"customer\":\"7\"}", token);
+    act(rig, token, own, "1", ops[3]);
+    assert_string_equal(ops[3], ops[0]); /* in another session, too */
+    reply_refused(rig_call(rig, "POST", path_of("/v1/services/%s/actions/site.restart", own),
+                           "Idempotency-Key: 1\r\n", "{}"),
+                  409, "id_conflict"); /* the source's own is one */
+}
+
 static void survives_without_memory(void **state)
 {
     struct rig *rig = *state;
@@ -391,6 +427,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(is_not_forged, rig_open, rig_close),
         cmocka_unit_test_setup_teardown(checks_what_it_is_asked_for, rig_open, rig_close),
         cmocka_unit_test_setup_teardown(is_ended, rig_open, rig_close),
+        cmocka_unit_test_setup_teardown(has_keys_of_its_own, rig_open, rig_close),
         cmocka_unit_test_setup_teardown(takes_no_room_of_tokens, rig_open, rig_close),
         cmocka_unit_test_setup_teardown(survives_without_memory, rig_open, rig_close),
         cmocka_unit_test_setup_teardown(lets_pages_of_known_origins_call, rig_open, rig_close),
