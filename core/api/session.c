@@ -171,6 +171,30 @@ static void noted(struct pv_req *req)
     pv_call_send(call, 201);
 }
 
+/* It is made behind the end of those before it: within the same millisecond, and where the clock
+ * was set back. */
+static void end_read(struct pv_req *req)
+{
+    struct pv_call *call = pv_call_of(req);
+    struct minting *minting = call->state;
+    struct pv_session *session = &minting->session;
+    if (req->status != 0) {
+        pv_call_fail_status(call, req->status, &req->err, "service");
+        return;
+    }
+    int64_t ended_ms = call->r.sessions.ret_ended_ms;
+    pv_session_ends_put(call, session->service, ended_ms);
+    session->made_ms = session->made_ms > ended_ms ? session->made_ms : ended_ms + 1;
+    pv_call_req(call, PV_REQ_NOTE, noted);
+    call->r.note.now_ms = pv_wall_ms(&call->api->o.clock);
+    call->r.note.audit = (struct pv_audit){.actor = pv_str(call->who.actor),
+                                           .what = PV_STR("session.create"),
+                                           .source = minting->session.source,
+                                           .detail = minting->note,
+                                           .service = minting->session.service};
+    pv_call_submit(call);
+}
+
 static void service_read(struct pv_req *req)
 {
     struct pv_call *call = pv_call_of(req);
@@ -184,13 +208,8 @@ static void service_read(struct pv_req *req)
         pv_call_fail_status(call, PV_ENOMEM, NULL, "");
         return;
     }
-    pv_call_req(call, PV_REQ_NOTE, noted);
-    call->r.note.now_ms = pv_wall_ms(&call->api->o.clock);
-    call->r.note.audit = (struct pv_audit){.actor = pv_str(call->who.actor),
-                                           .what = PV_STR("session.create"),
-                                           .source = minting->session.source,
-                                           .detail = minting->note,
-                                           .service = minting->session.service};
+    pv_call_req(call, PV_REQ_SESSIONS, end_read);
+    call->r.sessions.service = minting->session.service;
     pv_call_submit(call);
 }
 
@@ -242,14 +261,6 @@ static bool customer_valid(struct pv_str customer)
     return true;
 }
 
-/* Behind the end of those before it, also within the same millisecond. */
-static int64_t made_now(struct pv_call *call, struct pv_id service, int64_t now_ms)
-{
-    int64_t ended_ms = 0;
-    bool known = pv_session_ends_get(call, service, &ended_ms);
-    return known && ended_ms >= now_ms ? ended_ms + 1 : now_ms;
-}
-
 static void post_session(struct pv_call *call)
 {
     static const char *const keys[] = {"customer", "scopes", "expires_in"};
@@ -287,7 +298,7 @@ static void post_session(struct pv_call *call)
     minting->note = kept;
     minting->session = (struct pv_session){
         .service = service,
-        .made_ms = made_now(call, service, now_ms),
+        .made_ms = now_ms,
         .expires_ms = now_ms + length_ms,
         .scopes = scopes,
         .minted_by_token = call->who.by_token,

@@ -292,8 +292,8 @@ static int64_t rig_mono(void *ctx)
 
 static int64_t rig_wall(void *ctx)
 {
-    (void)ctx;
-    return pv_wall_ms(&pv_clock_system);
+    const struct rig *rig = ctx;
+    return pv_wall_ms(&pv_clock_system) - rig->back_ms;
 }
 
 static void load_config(struct rig *rig)

@@ -30,6 +30,7 @@ struct rig {
     bool closed;
     struct pv_clock clock;
     int64_t frozen_ms;     /* not 0: monotonic time stands still there */
+    int64_t back_ms;       /* so far the wall clock is behind */
     const char *more_yaml; /* behind the rig's configuration, from the next rig_reload on */
     bool may_close;        /* a call may end without an answer: its status is 0 */
     bool reloads;          /* between every request to the store and its answer, and every query */

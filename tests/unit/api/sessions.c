@@ -275,6 +275,30 @@ static void is_ended(void **state)
         404, "not_found");
 }
 
+/* Those that are made then are made before the end of those before them, by the clock. */
+static void is_made_after_the_clock_was_set_back(void **state)
+{
+    struct rig *rig = *state;
+    char svc[40];
+    char token[SESSION];
+    make_both(rig, "{\"customer\":\"7\"}", svc, token);
+    char ends[100];
+    char shown[100];
+    snprintf(ends, sizeof(ends), "/v1/services/%s/sessions", svc);
+    snprintf(shown, sizeof(shown), "/v1/services/%s", svc);
+    rig_expect(rig, rig->token, "DELETE", ends, NULL, 200);
+    rig->back_ms = 3600 * 1000;
+    rig->frozen_ms = pv_mono_ms(&pv_clock_system) + 31000; /* what it knew of the end is forgotten
+                                                            */
+    reply_refused(rig_call_as(rig, token, "GET", shown, NULL, NULL), 401, "unauthorized");
+    rig->frozen_ms += 31000;
+    make(rig, svc, "{\"customer\":\"7\"}", token);
+    rig_expect(rig, token, "GET", shown, NULL, 200);
+    rig_expect(rig, token, "DELETE", ends, NULL, 200);
+    reply_refused(rig_call_as(rig, token, "GET", shown, NULL, NULL), 401, "unauthorized");
+    rig->frozen_ms = 0;
+}
+
 static void act(struct rig *rig, const char *token, const char *svc, const char *key, char op[64])
 {
     char header[64];
@@ -427,6 +451,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(is_not_forged, rig_open, rig_close),
         cmocka_unit_test_setup_teardown(checks_what_it_is_asked_for, rig_open, rig_close),
         cmocka_unit_test_setup_teardown(is_ended, rig_open, rig_close),
+        cmocka_unit_test_setup_teardown(is_made_after_the_clock_was_set_back, rig_open, rig_close),
         cmocka_unit_test_setup_teardown(has_keys_of_its_own, rig_open, rig_close),
         cmocka_unit_test_setup_teardown(takes_no_room_of_tokens, rig_open, rig_close),
         cmocka_unit_test_setup_teardown(survives_without_memory, rig_open, rig_close),
