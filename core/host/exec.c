@@ -356,7 +356,7 @@ static int take_result(struct pv_call *call, struct program *p, int code,
         out.errors = errors != NULL ? errors : "";
         out.errors_len = errors != NULL ? p->errors.len : 0;
         if (output == NULL || errors == NULL) {
-            code = pv_call_fail(call, PROVOST_E_NOMEM, "out of memory");
+            code = pv_call_fail(call, PROVOST_E_LOST, "exec: out of memory for the output");
         }
     } else {
         out.output = "";
@@ -373,7 +373,7 @@ static int failure(struct pv_call *call, int code, const struct provost_exec_req
                             req->timeout_ms);
     }
     if (code == PROVOST_E_LOST) {
-        return pv_call_fail(call, code, "exec %s: out of memory for its output", req->argv[0]);
+        return pv_call_fail(call, code, "exec %s: out of memory while it ran", req->argv[0]);
     }
     if (code == PROVOST_E_TOO_BIG) {
         return pv_call_fail(call, code, "exec %s: more than %u bytes of output", req->argv[0],
@@ -415,7 +415,7 @@ int pv_call_exec(struct provost_call *pub, const struct provost_exec_request *re
     p->wait = &w.wait;
     p->timer.fire = on_timeout;
     if (pv_timer_start(call->host, &p->timer, pv_host_now(call->host) + req.timeout_ms) != 0) {
-        end_program(p, PROVOST_E_NOMEM);
+        end_program(p, PROVOST_E_LOST);
     }
     code = pv_call_wait(call, &w.wait);
     PV_FAULT("host.exec.after");

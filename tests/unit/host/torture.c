@@ -113,6 +113,21 @@ static int executes(struct provost_call *call)
     return code;
 }
 
+/* More than the call's memory has room for when it begins. */
+static int prints(struct provost_call *call)
+{
+    static const char *const argv[] = {"/bin/sh", "-c", "printf %0200000d 7", NULL};
+    const struct provost_exec_request request = {.struct_size = sizeof(request), .argv = argv};
+    struct provost_exec_result result = {.struct_size = sizeof(result)};
+    int code = call->host->exec(call, &request, &result);
+    if (code == 0) {
+        assert_int_equal(result.output_len, 200000);
+    } else if (code == PROVOST_E_NOMEM) {
+        assert_false(pv_call_of(call)->touched); /* it has not been started */
+    }
+    return code;
+}
+
 static int run_parts(struct provost_call *call, int (*const *parts)(struct provost_call *),
                      size_t count)
 {
@@ -146,10 +161,16 @@ static int starts(struct provost_call *call)
     PARTS(executes);
 }
 
+static int fills(struct provost_call *call)
+{
+    PARTS(prints);
+}
+
 static const struct provost_step create[] = {
     {.name = "asks", .run = asks},
     {.name = "reaches", .run = reaches},
     {.name = "starts", .run = starts},
+    {.name = "fills", .run = fills},
     {0},
 };
 static const struct provost_plugin plugin = {PROVOST_PLUGIN_HEAD, .flags = PROVOST_P_EXEC,
@@ -269,6 +290,7 @@ static void programs(void **state)
 {
     (void)state;
     starve_each(fails_at, "starts", 3, MOST);
+    starve_each(fails_at, "fills", 3, MOST);
 }
 
 /* ---- what is secret stays so, and what is right stays so, however little memory there is ---- */
