@@ -158,7 +158,9 @@ static int do_upgrade(struct kit *kit)
     if (strcmp(tier, next) == 0) {
         return publish(kit);
     }
-    int outcome = set_text(kit, "tier_before", tier);
+    json_t *before = json_pack("{s:s, s:s}", "tier", tier, "operation", kit->call->operation_id);
+    int outcome = json_object_set_new(kit->state, "tier_before", before) == 0 ? PROVOST_OK
+                                                                              : kit_end_memory(kit);
     if (outcome == PROVOST_OK) {
         outcome = set_text(kit, "tier", next);
     }
@@ -172,10 +174,12 @@ static int upgrade(struct provost_call *call)
 
 static int do_undo_upgrade(struct kit *kit)
 {
-    /* Where the upgrade was not recorded, the document still has the tier from before. */
-    const char *before = provost_text_at(kit->state, "tier_before", NULL);
-    bool recorded = strcmp(provost_text_at(kit->state, "tier", ""), tier_of(kit)) == 0;
-    int outcome = before != NULL && recorded ? set_text(kit, "tier", before) : PROVOST_OK;
+    /* Where this upgrade changed nothing, or was not recorded, the document has the tier from
+     * before it, and at most the memory of an older upgrade. */
+    const char *operation = provost_text_at(kit->state, "tier_before.operation", "");
+    bool changed = strcmp(operation, kit->call->operation_id) == 0;
+    const char *before = provost_text_at(kit->state, "tier_before.tier", "");
+    int outcome = changed ? set_text(kit, "tier", before) : PROVOST_OK;
     json_object_del(kit->state, "tier_before");
     return outcome == PROVOST_OK ? publish(kit) : outcome;
 }

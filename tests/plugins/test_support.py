@@ -115,6 +115,17 @@ def test_an_upgrade_that_was_not_recorded_is_undone(support):
     assert check(support, key_of(support))["tier"] == "basic"
 
 
+@pytest.mark.parametrize("recorded", [True, False])
+def test_an_undone_upgrade_to_an_equal_tier_keeps_it(support, recorded):
+    """The tier before the upgrade before is not what was before this one."""
+    support.ok("create", input=order("basic"))
+    support.ok("upgrade", input=order("premium"))
+    other = order("enterprise", values={"tier": "premium"})
+    said = support.run("upgrade", input=other, undo=True) if recorded else support.undo("upgrade", input=other)
+    assert said["state"]["tier"] == "premium"
+    assert check(support, key_of(support))["tier"] == "premium"
+
+
 def test_rotate(support):
     support.ok("create", input=order())
     old = key_of(support)
