@@ -3,6 +3,7 @@
 """Sites as folders, in Python, with what site.py.json declares: two steps with undo, a lookup, an
 action and a view. One function for each (operation, step, call)."""
 
+import html
 import json
 import os
 import shutil
@@ -40,12 +41,19 @@ def release():
     say(state={})
 
 
+def write(title):
+    """All of the page or nothing: to find(), a page that is there is a site that is whole."""
+    new = site / "index.new"
+    new.write_text("<h1>%s</h1>" % html.escape(title))
+    new.replace(site / "index.html")
+
+
 def install():
     values = given["values"]
     if values["pages"] > 100:
         say("permanent", error=f"{values['pages']} pages are more than a site can have")
-    site.mkdir()
-    (site / "index.html").write_text("<h1>%s</h1>" % given["options"].get("title", "Welcome"))
+    site.mkdir(exist_ok=True)
+    write(given["options"].get("title", "Welcome"))
     say(state={**given["state"], "pages": values["pages"]})
 
 
@@ -57,12 +65,13 @@ def find():
 
 
 def remove():
-    shutil.rmtree(site, ignore_errors=True)
+    if site.exists():
+        shutil.rmtree(site)
     say()
 
 
 def rename():
-    (site / "index.html").write_text("<h1>%s</h1>" % given["form"]["title"])
+    write(given["form"]["title"])
     say(result={"message": "The title is new."})
 
 

@@ -391,3 +391,39 @@ def test_the_python_example_is_undone(script, site):
     done = script.run(values={"pages": 500})
     assert done["end"] == "failed" and "500 pages" in done["reason"]
     assert not list((site / "numbers").iterdir())
+
+
+def folder_of(site):
+    [folder] = [entry for entry in site.iterdir() if entry.name != "numbers"]
+    return folder
+
+
+def test_the_python_example_goes_on_where_it_was_cut_off(script, site):
+    """Half a page is none, and a folder without a page is no obstacle."""
+    script.settings |= {"file_size": "1KiB"}
+    script.settings["options"]["title"] = "x" * 5000
+    assert script.first("create", "--step", "install", "--call", "run", values={"pages": 5})[0] == "unknown"
+    assert not (folder_of(site) / "index.html").exists()
+    assert script.first("create", "--step", "install", "--call", "lookup")[0] == "absent"
+    del script.settings["file_size"]
+    assert script.run(values={"pages": 5})["end"] == "done"
+    assert (folder_of(site) / "index.html").read_text() == "<h1>" + "x" * 5000 + "</h1>"
+    assert [entry.name for entry in folder_of(site).iterdir()] == ["index.html"]
+
+
+def test_the_python_example_says_so_when_a_site_stays(script, site):
+    assert script.run(values={"pages": 5})["end"] == "done"
+    folder = folder_of(site)
+    (folder / "index.html").unlink()
+    folder.rmdir()
+    folder.write_text("no folder, which rmtree does not remove")
+    said, text = script.first("terminate")
+    assert said == "unknown" and "NotADirectoryError" in text
+    assert folder.exists()
+
+
+def test_the_python_example_takes_a_title_for_text(script, site):
+    script.run(values={"pages": 5})
+    script.run("", "--action", "rename", form={"title": "<script>alert('&')</script>"})
+    assert (folder_of(site) / "index.html").read_text() == (
+        "<h1>&lt;script&gt;alert(&#x27;&amp;&#x27;)&lt;/script&gt;</h1>")
