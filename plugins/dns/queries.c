@@ -262,8 +262,14 @@ static int add_records(struct dns *dns, json_t *items)
     json_t *value = NULL;
     json_array_foreach(provost_at(dns->kit.settings, "record_zones"), i, value)
     {
+        char zone[DNS_NAME_MAX];
+        char why[DNS_WHY_MAX];
+        int error = dns_name_check(json_string_value(value), DNS_ZONE, zone, why);
+        if (error != 0) {
+            return dns_end_check(dns, error, why);
+        }
         struct dns_zone found = {0};
-        int outcome = dns->driver->zone_get(dns, json_string_value(value), NULL, NULL, &found);
+        int outcome = dns->driver->zone_get(dns, zone, NULL, NULL, &found);
         if (outcome == PROVOST_ABSENT) {
             continue;
         }

@@ -154,3 +154,11 @@ def test_view_and_inventory(dns):
     assert view["actions"] == []
     assert dns.query("inventory", of="instance")["items"] == [
         {"ref": fake.ref("1"), "kind": "record", "name": NAME}]
+
+
+def test_inventory_reads_zones_as_people_write_them(drive, pdns):
+    pdns.add_zone(ZONE, NS)
+    dns = drive("plugins/dns", settings(pdns, record_zones=["Sites.Example.NET."]))
+    dns.ok("create", input=order())
+    assert dns.query("inventory", of="instance")["items"] == [
+        {"ref": fake.ref("1"), "kind": "record", "name": NAME}]
