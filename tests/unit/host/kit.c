@@ -129,6 +129,7 @@ void kit_feed(struct kit *kit, struct pv_buf *frames)
 }
 
 const struct pv_reach *kit_reach;
+const struct pv_clock *kit_clock;
 
 void kit_new(struct kit *kit, const struct provost_plugin *plugin)
 {
@@ -138,6 +139,7 @@ void kit_new(struct kit *kit, const struct provost_plugin *plugin)
     pv_buf_init(&kit->in, (size_t)64 * 1024 * 1024);
     const struct pv_host_opts opts = {.page = &kit->page,
                                       .plugin = plugin,
+                                      .clock = kit_clock,
                                       .trace = true,
                                       .guarded = kit_reach != NULL,
                                       .reach = kit_reach};

@@ -49,6 +49,8 @@ struct kit {
 
 /* Not NULL: the next host is guarded and has this reach. */
 extern const struct pv_reach *kit_reach;
+/* Not NULL: the next host goes by it. */
+extern const struct pv_clock *kit_clock;
 
 /* A host with this plugin that waits for its HELLO. */
 void kit_new(struct kit *kit, const struct provost_plugin *plugin);
