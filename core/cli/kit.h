@@ -12,6 +12,7 @@
 #include <pthread.h>
 
 #define PV_KIT_EVIDENCE 5 /* sentences kept of a check */
+#define PV_KIT_MOST 40    /* requests, or moments of one kind, of an operation that are spoilt */
 
 enum pv_verdict { PV_PASS = 0, PV_FAIL, PV_NOT_APPLICABLE };
 
@@ -163,6 +164,10 @@ bool pv_kit_has_blind_step(const struct pv_kit *kit, int type);
 
 void pv_kit_fail(struct pv_finding *finding, const char *fmt, ...) PV_PRINTF(2, 3);
 void pv_kit_skip(struct pv_finding *finding, const char *fmt, ...) PV_PRINTF(2, 3);
+/* Says something that is no failure, once; not where there is one. */
+void pv_kit_note(struct pv_finding *finding, const char *fmt, ...) PV_PRINTF(2, 3);
+/* How many of `count` are played; where that is not all, it is noted. `what` names them. */
+size_t pv_kit_most(struct pv_finding *finding, size_t count, const char *whose, const char *what);
 /* Whether the service has what it has after `type` (0: nothing). */
 bool pv_kit_expect(struct pv_kit *kit, struct pv_finding *finding, struct pv_kit_service *service,
                    int type, const char *what);
@@ -175,6 +180,9 @@ void pv_kit_fail_end(struct pv_finding *finding, const char *what, const struct 
 void pv_kit_judge(struct pv_kit *kit, struct pv_finding *finding, struct pv_kit_service *service,
                   int type, const struct pv_scene *scene, unsigned may, const char *what);
 
+/* What comes of 429: temporary, with the time of Retry-After. `what` names the scene. */
+void pv_kit_judge_busy(struct pv_kit *kit, struct pv_finding *finding, const struct pv_scene *scene,
+                       const char *what);
 /* What comes of refused credentials: a fault of the instance. `what` names the scene. */
 void pv_kit_judge_denied(struct pv_kit *kit, struct pv_finding *finding,
                          const struct pv_scene *scene, const char *what);
@@ -190,7 +198,8 @@ struct pv_victim {
     const char *name;
     unsigned may; /* PV_MAY_… */
 };
-/* Plays it with SIGKILL of the host at each moment that there is, and judges that. */
+/* Plays it with SIGKILL of the host at each moment that there is (PV_KIT_MOST of a kind), and
+ * judges that. */
 void pv_kit_kill(struct pv_kit *kit, struct pv_finding *finding, const struct pv_victim *victim);
 
 /* ---- the checks ---- */

@@ -10,17 +10,13 @@
 #include <stdio.h>
 #include <string.h>
 
-#define MOST_REQUESTS 40 /* of one action */
 #define GARBAGE (PV_MAY_FAIL | PV_MAY_PARK)
 
 static void note(struct pv_finding *finding, const struct pv_plugin_action *action, const char *why,
                  struct pv_str what)
 {
-    if (finding->verdict != PV_FAIL && json_array_size(finding->evidence) < PV_KIT_EVIDENCE) {
-        json_array_append_new(finding->evidence,
-                              json_sprintf("%.*s is not played: %s%.*s", PV_STR_ARG(action->name),
-                                           why, PV_STR_ARG(what)));
-    }
+    pv_kit_note(finding, "%.*s is not played: %s%.*s", PV_STR_ARG(action->name), why,
+                PV_STR_ARG(what));
 }
 
 /* A value for a field that needs one and has no default; NULL: none is known. */
@@ -114,19 +110,22 @@ static bool play_plainly(struct pv_kit *kit, struct pv_finding *finding,
     return good && finding->verdict != PV_FAIL;
 }
 
-/* more: in place of how it ends, which may be anyhow; NULL: it has to come to its end. */
+/* heals: it has to come to its end; more: what else is judged where that is right, or NULL. */
 static void play_scene(struct pv_kit *kit, struct pv_finding *finding, struct pv_scene *scene,
-                       unsigned may,
+                       unsigned may, bool heals,
                        void (*more)(struct pv_kit *kit, struct pv_finding *finding,
                                     const struct pv_scene *scene, const char *what),
                        const char *what)
 {
     struct pv_kit_service service;
     if (play(kit, finding, &service, scene)) {
-        if (more == NULL || scene->lost) {
+        const size_t failures = finding->failures;
+        if (heals || scene->lost) {
             pv_kit_judge(kit, finding, &service, PV_OP_ACTION, scene, may, what);
         } else {
             finding->played++;
+        }
+        if (more != NULL && finding->failures == failures) {
             more(kit, finding, scene, what);
         }
     }
@@ -146,7 +145,7 @@ static void play_again(struct pv_kit *kit, struct pv_finding *finding,
     scene.form = form;
     scene.moment = PV_MOMENT_OUTCOME;
     scene.meddling = PV_FORGET;
-    play_scene(kit, finding, &scene, 0, NULL, what);
+    play_scene(kit, finding, &scene, 0, true, NULL, what);
 }
 
 static void spoil(struct pv_kit *kit, struct pv_finding *finding,
@@ -156,33 +155,37 @@ static void spoil(struct pv_kit *kit, struct pv_finding *finding,
         enum pv_fault fault;
         size_t times;
         unsigned may;
+        bool heals;
         void (*more)(struct pv_kit *kit, struct pv_finding *finding, const struct pv_scene *scene,
                      const char *what);
         const char *after;
     } rules[] = {
-        {PV_FAULT_BUSY, 2, 0, NULL, "was answered 429 twice"},
-        {PV_FAULT_DENIED, SIZE_MAX, 0, pv_kit_judge_denied,
+        {PV_FAULT_BUSY, 2, 0, true, pv_kit_judge_busy, "was answered 429 twice"},
+        {PV_FAULT_DENIED, SIZE_MAX, 0, false, pv_kit_judge_denied,
          "and all that follow were answered 401"},
-        {PV_FAULT_BROKEN, 1, 0, NULL, "was answered 500 with an HTML page"},
-        {PV_FAULT_LOST, 1, 0, NULL, "was carried out and its answer got lost"},
-        {PV_FAULT_CUT, 1, GARBAGE, NULL, "was answered with JSON that is cut off in the middle"},
-        {PV_FAULT_TYPES, 1, GARBAGE, NULL, "was answered with JSON of other types"},
-        {PV_FAULT_MARKUP, 1, GARBAGE, NULL, "was answered with an HTML page"},
-        {PV_FAULT_HUGE, 1, GARBAGE, NULL, "was answered with 100 MiB"},
-        {PV_FAULT_HOLD, 1, 0, pv_kit_judge_canceled,
+        {PV_FAULT_BROKEN, 1, 0, true, NULL, "was answered 500 with an HTML page"},
+        {PV_FAULT_LOST, 1, 0, true, NULL, "was carried out and its answer got lost"},
+        {PV_FAULT_CUT, 1, GARBAGE, true, NULL,
+         "was answered with JSON that is cut off in the middle"},
+        {PV_FAULT_TYPES, 1, GARBAGE, true, NULL, "was answered with JSON of other types"},
+        {PV_FAULT_MARKUP, 1, GARBAGE, true, NULL, "was answered with an HTML page"},
+        {PV_FAULT_HUGE, 1, GARBAGE, true, NULL, "was answered with 100 MiB"},
+        {PV_FAULT_HOLD, 1, 0, false, pv_kit_judge_canceled,
          "is not answered, and the operation is canceled"},
     };
     const struct pv_kit_life *life = &kit->life[PV_OP_ACTION];
     const bool blind = is_blind(action);
+    char name[160];
+    snprintf(name, sizeof(name), "action %.*s", PV_STR_ARG(action->name));
+    const size_t most = pv_kit_most(finding, life->requests, name, "requests");
     for (size_t r = 0; r < sizeof(rules) / sizeof(rules[0]); r++) {
-        for (size_t at = 1; at <= life->requests && at <= MOST_REQUESTS; at++) {
+        for (size_t at = 1; at <= most; at++) {
             struct pv_scene scene;
             char what[400];
             const json_t *entry = json_array_get(life->ledger, at - 1);
             const char *path = pv_json_text(entry, "path");
-            snprintf(what, sizeof(what), "action %.*s, where request %zu (%s %.*s) %s",
-                     PV_STR_ARG(action->name), at, pv_json_text(entry, "method"),
-                     (int)strcspn(path, "?"), path, rules[r].after);
+            snprintf(what, sizeof(what), "%s, where request %zu (%s %.*s) %s", name, at,
+                     pv_json_text(entry, "method"), (int)strcspn(path, "?"), path, rules[r].after);
             pv_scene_init(&scene);
             scene.action = action;
             scene.form = form;
@@ -191,7 +194,7 @@ static void spoil(struct pv_kit *kit, struct pv_finding *finding,
             scene.times = rules[r].times;
             const bool parks = blind && rules[r].fault != PV_FAULT_BUSY;
             play_scene(kit, finding, &scene, rules[r].may | (parks ? PV_MAY_PARK : 0),
-                       rules[r].more, what);
+                       rules[r].heals, rules[r].more, what);
             if (pv_play_interrupted()) {
                 return;
             }
@@ -279,7 +282,7 @@ static void give_up(struct pv_kit *kit, struct pv_finding *finding,
     scene.meddling = PV_REFUSE;
     scene.nth = nth;
     play_scene(kit, finding, &scene,
-               PV_MAY_FAIL | (undoable(action) < action->steps.count ? PV_MAY_PARK : 0), NULL,
+               PV_MAY_FAIL | (undoable(action) < action->steps.count ? PV_MAY_PARK : 0), true, NULL,
                what);
 }
 

@@ -44,6 +44,38 @@ void pv_kit_skip(struct pv_finding *finding, const char *fmt, ...)
     va_end(ap);
 }
 
+void pv_kit_note(struct pv_finding *finding, const char *fmt, ...)
+{
+    va_list ap;
+    size_t i = 0;
+    json_t *said = NULL;
+    if (finding->verdict == PV_FAIL) {
+        return;
+    }
+    va_start(ap, fmt);
+    json_t *sentence = json_vsprintf(fmt, ap);
+    va_end(ap);
+    bool there = false;
+    json_array_foreach(finding->evidence, i, said)
+    {
+        there = there || json_equal(said, sentence);
+    }
+    if (!there && json_array_size(finding->evidence) < PV_KIT_EVIDENCE) {
+        json_array_append(finding->evidence, sentence);
+    }
+    json_decref(sentence);
+}
+
+size_t pv_kit_most(struct pv_finding *finding, size_t count, const char *whose, const char *what)
+{
+    if (count <= PV_KIT_MOST) {
+        return count;
+    }
+    pv_kit_note(finding, "%s: the first %d of %zu %s are played, not every one", whose, PV_KIT_MOST,
+                count, what);
+    return PV_KIT_MOST;
+}
+
 void pv_kit_fail_end(struct pv_finding *finding, const char *what, const struct pv_scene *scene)
 {
     const char *reason = scene->result.reason;

@@ -5,8 +5,6 @@
 
 #include <string.h>
 
-#define MOST_POINTS 40 /* of one kind in one operation */
-
 static const int killed[] = {PV_OP_CREATE,  PV_OP_SUSPEND, PV_OP_UNSUSPEND,
                              PV_OP_UPGRADE, PV_OP_RENEW,   PV_OP_TERMINATE};
 
@@ -31,7 +29,9 @@ static void kill_at_moments(struct pv_kit *kit, struct pv_finding *finding,
                             const struct pv_victim *victim, enum pv_moment moment, size_t count,
                             const char *where)
 {
-    for (size_t i = 1; i <= count && i <= MOST_POINTS && !pv_play_interrupted(); i++) {
+    const bool asks = moment == PV_MOMENT_ASK || moment == PV_MOMENT_TAKEN;
+    const size_t most = pv_kit_most(finding, count, victim->name, asks ? "store calls" : "calls");
+    for (size_t i = 1; i <= most && !pv_play_interrupted(); i++) {
         struct pv_scene scene;
         pv_scene_init(&scene);
         scene.moment = moment;
@@ -44,8 +44,9 @@ static void kill_at_moments(struct pv_kit *kit, struct pv_finding *finding,
 static void kill_at_requests(struct pv_kit *kit, struct pv_finding *finding,
                              const struct pv_victim *victim, enum pv_fault fault, const char *where)
 {
-    size_t count = kit->life[victim->type].requests;
-    for (size_t i = 1; i <= count && i <= MOST_POINTS && !pv_play_interrupted(); i++) {
+    const size_t most =
+        pv_kit_most(finding, kit->life[victim->type].requests, victim->name, "requests");
+    for (size_t i = 1; i <= most && !pv_play_interrupted(); i++) {
         struct pv_scene scene;
         pv_scene_init(&scene);
         scene.fault = fault;

@@ -300,10 +300,12 @@ static void take_plan_back(struct pv_kit *kit, struct pv_finding *finding, const
         scene.again = true;
         finding->played++;
         ready = pv_kit_play(kit, finding, &service, PV_OP_UPGRADE, &scene);
-        if (ready && scene.lost) {
+        const bool ended =
+            !scene.lost && (scene.result.end == PV_PLAY_DONE || scene.result.end == PV_PLAY_FAILED);
+        if (ready && !ended) {
             pv_kit_fail_end(finding, what, &scene);
         }
-        ready = ready && !scene.lost && pv_kit_expect(kit, finding, &service, PV_OP_CREATE, what);
+        ready = ready && ended && pv_kit_expect(kit, finding, &service, PV_OP_CREATE, what);
         pv_scene_done(&scene);
     }
     if (ready && kit->life[PV_OP_TERMINATE].declared) {

@@ -6,8 +6,6 @@
 #include <stdint.h>
 #include <string.h>
 
-#define MOST_REQUESTS 40 /* of one operation */
-
 static const int spoilt[] = {PV_OP_CREATE,  PV_OP_SUSPEND, PV_OP_UNSUSPEND,
                              PV_OP_UPGRADE, PV_OP_RENEW,   PV_OP_TERMINATE};
 
@@ -76,7 +74,8 @@ static void each_request(struct pv_kit *kit, struct pv_finding *finding, const s
         bool wanted = life->declared && (!rule->create_alone || spoilt[o] == PV_OP_CREATE);
         size_t most = wanted ? life->requests : 0;
         requests += most;
-        for (size_t i = 1; i <= most && i <= MOST_REQUESTS && !pv_play_interrupted(); i++) {
+        most = pv_kit_most(finding, most, pv_op_type_name(spoilt[o]), "requests");
+        for (size_t i = 1; i <= most && !pv_play_interrupted(); i++) {
             spoil(kit, finding, spoilt[o], i, rule);
         }
     }
@@ -125,11 +124,13 @@ void pv_check_lost_answer(struct pv_kit *kit, struct pv_finding *finding)
 
 /* ---- refused requests ---- */
 
-static void is_temporary(struct pv_kit *kit, struct pv_finding *finding,
-                         const struct pv_scene *scene, const char *what)
+void pv_kit_judge_busy(struct pv_kit *kit, struct pv_finding *finding, const struct pv_scene *scene,
+                       const char *what)
 {
     (void)kit;
-    if (scene->worst_set && scene->worst == PV_OUT_TEMPORARY && scene->retry_after_ms < 1000) {
+    if (scene->worst_set && scene->worst != PV_OUT_TEMPORARY) {
+        pv_kit_fail(finding, "%s: the outcome was “%s”", what, pv_play_outcome_name(scene->worst));
+    } else if (scene->worst_set && scene->retry_after_ms < 1000) {
         pv_kit_fail(finding,
                     "%s: the outcome was temporary without the 2 s of Retry-After (it said "
                     "%" PRId64 " ms)",
@@ -143,7 +144,7 @@ void pv_check_rate_limit(struct pv_kit *kit, struct pv_finding *finding)
                                      .times = 2,
                                      .heals = true,
                                      .after = "was answered 429 twice",
-                                     .more = is_temporary};
+                                     .more = pv_kit_judge_busy};
     each_request(kit, finding, &rule);
 }
 
@@ -229,6 +230,13 @@ static void keys_agree(struct pv_finding *finding, const json_t *ledger, const c
             const json_t *two = json_array_get(ledger, j);
             const char *key = json_string_value(json_object_get(one, "key"));
             const char *other = json_string_value(json_object_get(two, "key"));
+            if (same_request(one, two) && (key == NULL) != (other == NULL)) {
+                pv_kit_fail(finding,
+                            "%s: the same request was sent once with an Idempotency-Key and once "
+                            "without",
+                            what);
+                return;
+            }
             if (key == NULL || other == NULL) {
                 continue;
             }

@@ -18,21 +18,28 @@ pytestmark = pytest.mark.long
 SOURCES = Path(__file__).resolve().parents[1] / "plugins" / "broken"
 BROKEN = {
     "absent": "terminate-absent", "again": "actions", "blind": "lost-answer", "brittle": "garbage",
-    "chatty": "secrets", "curt": "actions", "deaf": "cancel", "fleeting": "actions", "forgetful": "kill",
+    "chatty": "secrets", "curt": "actions", "deaf": "cancel", "doubtful": "rate-limit", "eager": "actions",
+    "fleeting": "actions", "forgetful": "kill",
     "gone": "terminate-twice", "halfway": "actions", "hasty": "upgrade", "hoarder": "state-size",
     "impatient": "rate-limit", "keepsake": "actions", "leftover": "undo", "litter": "life", "mulish": "actions",
     "named": "ref", "open": "declared", "outage": "server-error", "planned": "unknown-plan", "regret": "actions",
-    "rekey": "idempotency-key", "sated": "actions", "shrink": "upgrade", "stern": "suspend-twice",
+    "rekey": "idempotency-key", "sated": "actions", "shrink": "upgrade", "stalling": "upgrade",
+    "stern": "suspend-twice",
     "sullen": "actions", "swallow": "denied", "tokenurl": "secrets", "torn": "actions", "twice": "double-create",
+    "unkeyed": "idempotency-key",
 }
 # Where a check has more than one of them: what it says of each.
 EVIDENCE = {
-    "again": "where no step's success is remembered", "curt": "was answered 429",
+    "again": "where no step's success is remembered", "curt": "was answered 429 twice: the operation ended “failed”",
+    "doubtful": "was answered 429 twice: the outcome was “unknown”", "eager": "without the 2 s of Retry-After",
+    "impatient": "was answered 429 twice: the operation ended “failed”",
+    "rekey": "was sent again with another", "unkeyed": "once with an Idempotency-Key and once without",
     "fleeting": "where the host is killed after", "halfway": "given up at call 2: 2 of kind",
     "keepsake": "undo of act: 2 of kind", "mulish": "the canceled call said “permanent”",
     "regret": "undo of act, not called: the operation", "sated": "was answered with 100 MiB",
     "sullen": "answered 401: the outcome was “temporary”", "torn": "cut off in the middle: the host was lost",
-    "hasty": "undo of resize: nothing bears", "shrink": "upgrade from plan",
+    "hasty": "undo of resize: nothing bears", "shrink": "upgrade from plan “large” to “small”: the operation",
+    "stalling": "undo of resize: the operation ended “unfinished”",
     "chatty": "what the plugin logs, reports or gives as a reason", "tokenurl": "the URL of a request",
 }
 # Played besides the check that is meant for a plugin: what takes little time, and needs no more than a few plays.
@@ -193,6 +200,36 @@ def test_urls_within_maps_are_led_through_the_proxy(run, build, tmp_path):
     done = run("plugin", "check", build / "plugins/script.so", "--file", "check.yaml", "--json", "--only", "life",
                "--only", "lost-answer")
     assert verdicts(done, "pass") == ["life", "lost-answer"], done.stdout + done.stderr
+
+
+MANY = """#!/usr/bin/python3
+import http.client, json, sys, urllib.parse
+given = json.load(sys.stdin)
+connection = http.client.HTTPConnection(urllib.parse.urlsplit(given["options"]["url"]).netloc)
+for i in range(41 if sys.argv[1] == "create" else 1):
+    connection.request("GET", "/objects?ref=" + given["ref"] + str(i),
+                       headers={"Authorization": "Bearer the-token-of-the-tests"})
+    answer = connection.getresponse()
+    answer.read()
+    if answer.status != 200:
+        sys.exit(78)
+    connection.close()
+"""
+
+
+def test_what_is_not_played_is_said(run, build, tmp_path):
+    program = tmp_path / "program.py"
+    program.write_text(MANY)
+    program.chmod(0o755)
+    (tmp_path / "check.yaml").write_text(json.dumps({
+        "backend": {"command": ["python3", str(SOURCES / "backend.py")]},
+        "settings": {"path": str(program), "options": {"url": "{{backend}}"}, "repeatable": "true",
+                     "operations": ["create", "terminate"]},
+        "grants": {"exec": [".", "/usr/bin"], "read": [], "write": [], "unix_sockets": []}}))
+    done = run("plugin", "check", build / "plugins/script.so", "--file", "check.yaml", "--json", "--only", "denied")
+    assert verdicts(done, "pass") == ["denied"], done.stdout + done.stderr
+    assert json.loads(done.stdout)["checks"][0]["evidence"] == [
+        "create: the first 40 of 41 requests are played, not every one"]
 
 
 KEEPS_ITS_SECRET = """#!/usr/bin/python3

@@ -95,6 +95,13 @@ static inline struct answer put_object(struct provost_call *call, const char *id
                json_pack("{s:s}", "ref", call->ref), label);
 }
 
+/* A create by PUT under the ref. */
+static inline int put_keyed(struct provost_call *call, const char *label)
+{
+    struct answer answer = put_object(call, call->ref, label);
+    return keep(call, &answer, judge(call, &answer, 1, "create the object"));
+}
+
 /* The objects that bear the ref: OK and a list of at least one, ABSENT, or why not. */
 static inline int find(struct provost_call *call, json_t **ret_objects)
 {

@@ -4,9 +4,7 @@
 
 static int create(struct provost_call *call)
 {
-    const char *label = provost_format(call, "create-%u", (unsigned)call->attempt);
-    struct answer answer = put_object(call, call->ref, label);
-    return keep(call, &answer, judge(call, &answer, 1, "create the object"));
+    return put_keyed(call, provost_format(call, "create-%u", (unsigned)call->attempt));
 }
 
 #define BROKEN_CREATE create
