@@ -4,6 +4,7 @@
 #include "core/cli/plugin_tools.h"
 
 #include "core/base/alloc.h"
+#include "core/cli/case.h"
 #include "core/cli/job.h"
 #include "core/cli/match.h"
 #include "core/cli/script.h"
@@ -33,80 +34,7 @@ struct testing {
     size_t failed;
 };
 
-static void complain(struct testing *t, const char *fmt, ...) PV_PRINTF(2, 3);
-
-static void complain(struct testing *t, const char *fmt, ...)
-{
-    va_list ap;
-    va_start(ap, fmt);
-    json_array_append_new(t->problems, json_vsprintf(fmt, ap));
-    va_end(ap);
-}
-
-/* ---- what a case may say ---- */
-
-static bool known_members(struct testing *t, const json_t *object, const char *where,
-                          const char *const *known, size_t count)
-{
-    bool ok = true;
-    const char *key = NULL;
-    json_t *value = NULL;
-    json_object_foreach((json_t *)(uintptr_t)object, key, value)
-    {
-        bool found = false;
-        for (size_t i = 0; i < count && !found; i++) {
-            found = strcmp(known[i], key) == 0;
-        }
-        if (!found) {
-            const char *near = pv_str_nearest(pv_str(key), known, count);
-            complain(t, "%s: unknown member “%s”%s%s%s", where, key,
-                     near != NULL ? "; did you mean “" : "", near != NULL ? near : "",
-                     near != NULL ? "”?" : "");
-            ok = false;
-        }
-    }
-    return ok;
-}
-
-#define KNOWN(t, object, where, ...)                                                               \
-    known_members(t, object, where, (const char *const[]){__VA_ARGS__},                            \
-                  sizeof((const char *const[]){__VA_ARGS__}) / sizeof(const char *))
-
-static bool check_exchanges(struct testing *t, const json_t *exchanges)
-{
-    bool ok = exchanges == NULL || json_is_array(exchanges);
-    if (!ok) {
-        complain(t, "exchanges: expected an array");
-    }
-    for (size_t i = 0; i < json_array_size(exchanges); i++) {
-        const json_t *exchange = json_array_get(exchanges, i);
-        ok = KNOWN(t, exchange, "exchange", "request", "response") && ok;
-        ok = KNOWN(t, json_object_get(exchange, "request"), "request", "method", "path", "headers",
-                   "json", "body") &&
-             ok;
-        ok = KNOWN(t, json_object_get(exchange, "response"), "response", "status", "headers",
-                   "json", "body", "drop") &&
-             ok;
-    }
-    return ok;
-}
-
-static bool check_operation(struct testing *t, const json_t *operation)
-{
-    if (!json_is_object(operation)) {
-        complain(t, "operations: expected objects");
-        return false;
-    }
-    bool ok = KNOWN(t, operation, "operation", "operation", "action", "query", "form", "event",
-                    "values", "previous", "reason", "signals", "step", "call", "attempts",
-                    "exchanges", "unordered", "expect",
-                    /* of the case, where it has one operation */
-                    "name", "settings", "grants", "pools", "state");
-    ok = KNOWN(t, json_object_get(operation, "expect"), "expect", "end", "outcome", "reason",
-               "state", "result", "problem") &&
-         ok;
-    return check_exchanges(t, json_object_get(operation, "exchanges")) && ok;
-}
+#define complain(t, ...) pv_case_complain((t)->problems, __VA_ARGS__)
 
 /* ---- one operation ---- */
 
@@ -220,7 +148,6 @@ static void judge(struct testing *t, const json_t *expect, const struct pv_play_
 
 static void play(struct testing *t, const json_t *operation, const struct pv_job_input *given)
 {
-    static const char *const kinds[] = {"run", "poll", "lookup", "undo"};
     struct pv_play play;
     struct pv_play_result result = {0};
     struct pv_err err = {0};
@@ -228,10 +155,7 @@ static void play(struct testing *t, const json_t *operation, const struct pv_job
     play.view = (struct pv_play_view){.ctx = t, .log = on_log, .asked = on_asked, .end = on_end};
     play.no_waiting = true;
     play.only_step = json_string_value(json_object_get(operation, "step"));
-    const char *kind = json_string_value(json_object_get(operation, "call"));
-    for (int i = 0; kind != NULL && i < 4; i++) {
-        play.only_kind = strcmp(kind, kinds[i]) == 0 ? i : play.only_kind;
-    }
+    play.only_kind = pv_case_call(operation);
     const json_t *attempts = json_object_get(operation, "attempts");
     play.attempts = attempts != NULL ? (uint32_t)json_integer_value(attempts) : play.attempts;
     json_t *exchanges = json_object_get(operation, "exchanges");
@@ -282,7 +206,7 @@ static void run_operation(struct testing *t, const json_t *whole, const json_t *
                                  .previous = json_object_get(operation, "previous"),
                                  .form = json_object_get(operation, "form"),
                                  .signals = json_object_get(operation, "signals")};
-    if (!check_operation(t, operation) ||
+    if (!pv_case_check_operation(operation, t->problems) ||
         !declare(t, whole, pv_json_text(operation, "expect.problem")) ||
         !choose(t, operation, &given)) {
         return;
@@ -335,8 +259,7 @@ static void run_operations(struct testing *t, const json_t *whole)
         complain(t, "%s", err.text);
     } else if (operations == NULL) {
         run_operation(t, whole, whole);
-    } else if (KNOWN(t, whole, "case", "name", "settings", "grants", "values", "event", "pools",
-                     "state", "operations")) {
+    } else if (pv_case_check(whole, t->problems)) {
         for (size_t i = 0; i < json_array_size(operations) && json_array_size(t->problems) == 0;
              i++) {
             run_operation(t, whole, json_array_get(operations, i));
