@@ -129,6 +129,8 @@ void pv_kit_close(struct pv_kit *kit);
 /* Starts a command of the check file, in its folder, with its output in a pipe. */
 int pv_kit_spawn(const struct pv_kit *kit, const char *member, pid_t *ret_pid, int *ret_out,
                  struct pv_err *err) PV_MUST_CHECK;
+/* Reads what the backend has printed, so that it never waits for somebody to. */
+void pv_kit_drain(const struct pv_kit *kit);
 
 /* ---- kit_service.c ---- */
 

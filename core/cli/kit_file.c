@@ -26,6 +26,7 @@
 #define TEXT_CAP ((size_t)256 * 1024)
 #define MAX_ARGV 64
 #define READY_MS 20000
+#define MOST_READS 256 /* at a time, of what a backend prints */
 #define DEFAULT_POLL_MS 20
 
 /* ---- YAML as JSON: every scalar is a text, which fields take for numbers and sizes too; only
@@ -185,6 +186,7 @@ int pv_kit_spawn(const struct pv_kit *kit, const char *member, pid_t *ret_pid, i
         close(pipes[0]);
         return pv_err_set(err, PV_EIO, "fork: %s", strerror(errno));
     }
+    (void)setpgid(pid, pid); /* whichever of the two comes first */
     *ret_pid = pid;
     *ret_out = pipes[0];
     return 0;
@@ -200,13 +202,26 @@ static int start_backend(struct pv_kit *kit, struct pv_err *err)
         return 0;
     }
     int status = pv_kit_spawn(kit, "backend.command", &kit->backend, &kit->backend_out, err);
-    return status == 0 ? await_url(kit, err) : status;
+    status = status == 0 ? await_url(kit, err) : status;
+    if (status == 0 && fcntl(kit->backend_out, F_SETFL, O_NONBLOCK) != 0) {
+        status = pv_err_set(err, PV_EIO, "fcntl: %s", strerror(errno));
+    }
+    return status;
+}
+
+void pv_kit_drain(const struct pv_kit *kit)
+{
+    char text[4096];
+    bool more = kit->backend_out >= 0;
+    for (int i = 0; i < MOST_READS && more; i++) {
+        more = read(kit->backend_out, text, sizeof(text)) > 0;
+    }
 }
 
 static void stop_backend(struct pv_kit *kit)
 {
     if (kit->backend > 0) {
-        kill(kit->backend, SIGKILL);
+        kill(-kit->backend, SIGKILL); /* whatever it has started */
         while (waitpid(kit->backend, NULL, 0) < 0 && errno == EINTR) {}
     }
     if (kit->backend_out >= 0) {

@@ -199,6 +199,7 @@ static enum pv_meddling on_moment(void *ctx, enum pv_moment moment, const struct
 {
     struct pv_scene *scene = ctx;
     if (moment == PV_MOMENT_WAIT) {
+        pv_kit_drain(scene->kit);
         bool held = scene->fault == PV_FAULT_HOLD && pv_proxy_holds(scene->kit->proxy);
         return held ? PV_CANCEL : PV_LET_BE;
     }
@@ -294,6 +295,7 @@ static int play_it(struct pv_kit *kit, struct pv_kit_service *service, struct pv
                                        .ctx = scene};
     pv_proxy_begin(kit->proxy, &plan);
     kit->plays++;
+    pv_kit_drain(kit);
     int status = pv_play_init(&play, kit->job.settings);
     status = status == 0 ? pv_play_run(&play, &scene->result, err) : status;
     service->op = play.op;

@@ -5,6 +5,7 @@ tests/plugins/broken is refused by exactly the check that is meant for it."""
 import importlib.util
 import json
 import os
+import signal
 import socketserver
 import subprocess
 import threading
@@ -200,6 +201,35 @@ def test_urls_within_maps_are_led_through_the_proxy(run, build, tmp_path):
     done = run("plugin", "check", build / "plugins/script.so", "--file", "check.yaml", "--json", "--only", "life",
                "--only", "lost-answer")
     assert verdicts(done, "pass") == ["life", "lost-answer"], done.stdout + done.stderr
+
+
+TALKATIVE = """
+import fcntl, os, sys
+sys.path.insert(0, sys.argv[1])
+import backend
+lock = open("lock", "w")
+fcntl.flock(lock, fcntl.LOCK_EX)
+print(os.getpid(), file=lock, flush=True)
+handler = type("Handler", (backend.Handler,), {"log_request": lambda *_: print("x" * 200000, flush=True)})
+server = backend.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+print(f"http://127.0.0.1:{server.server_port}", flush=True)
+server.serve_forever()
+"""
+
+
+def test_a_backend_may_print_and_may_be_started_by_a_script(check, tmp_path):
+    """More than a pipe holds for each request; and it ends with the kit, although the kit's child is a shell. It
+    holds a lock as long as it lives."""
+    (tmp_path / "talkative.py").write_text(TALKATIVE)
+    (tmp_path / "check.yaml").write_text(json.dumps({
+        "backend": {"command": ["sh", "-c", f"python3 -B talkative.py {SOURCES}; true"]},
+        "settings": {"url": "{{backend}}", "token": "the-token-of-the-tests"}}))
+    done = check("good", "--json", "--only", "life", file=tmp_path / "check.yaml")
+    waited = subprocess.run(["flock", "-w", "60", tmp_path / "lock", "true"])
+    if waited.returncode != 0:
+        os.kill(int((tmp_path / "lock").read_text()), signal.SIGKILL)
+    assert verdicts(done, "pass") == ["life"], done.stdout + done.stderr
+    assert waited.returncode == 0
 
 
 MANY = """#!/usr/bin/python3
