@@ -140,6 +140,12 @@ int pv_bundle_write(struct pv_bundle *bundle, const char *name, struct pv_str te
         pv_buf_done(&masked);
         return pv_err_set(err, status, "%s: %s", name, pv_status_text(status));
     }
+    if (bundle->count == PV_BUNDLE_FILES) {
+        pv_buf_done(&masked);
+        return pv_err_set(err, PV_ETOOBIG, "%s: too many files", name);
+    }
+    bundle->names[bundle->count] = name;
+    bundle->count = bundle->count + 1;
     int fd = openat(bundle->dir, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     const char *at = masked.ptr;
     size_t left = masked.len;

@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,19 +42,57 @@ const struct pv_cli_command pv_cli_doctor[] = {
 
 /* ---- support-bundle ---- */
 
+/* What a signal finds to be taken away: by calls alone that a handler may make. */
+static struct {
+    struct pv_bundle bundle;
+    char parent[sizeof("/tmp/provost-bundle-XXXXXX")];
+    char folder[128];
+    volatile sig_atomic_t tar; /* its process; 0: none */
+} made;
+
+static void on_signal(int number)
+{
+    if (made.tar > 0) {
+        kill((pid_t)made.tar, SIGTERM);
+    }
+    for (int i = 0; i < made.bundle.count; i++) {
+        unlinkat(made.bundle.dir, made.bundle.names[i], 0);
+    }
+    rmdir(made.folder);
+    rmdir(made.parent);
+    signal(number, SIG_DFL);
+    raise(number);
+}
+
+static void catch_signals(void)
+{
+    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
+    const struct sigaction ours = {.sa_handler = on_signal};
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        struct sigaction before;
+        if (sigaction(numbers[i], &ours, &before) == 0 && before.sa_handler == SIG_IGN) {
+            sigaction(numbers[i], &before, NULL); /* nohup */
+        }
+    }
+}
+
 static int pack(struct pv_cli *cli, const char *folder, const char *name, const char *output)
 {
     int how = 0;
     pid_t pid = fork();
     if (pid == 0) {
         umask(077);
-        execlp("tar", "tar", "-czf", output, "-C", folder, "--", name, (char *)NULL);
+        /* a colon in its name makes no host of it */
+        execlp("tar", "tar", "--force-local", "-czf", output, "-C", folder, "--", name,
+               (char *)NULL);
         _exit(127);
     }
     pid_t done = pid;
+    made.tar = pid > 0 ? pid : 0;
     do {
         done = pid > 0 ? waitpid(pid, &how, 0) : -1;
     } while (done < 0 && errno == EINTR);
+    made.tar = 0;
     if (done != pid || pid < 0) {
         return pv_cli_fail(cli, PV_EXIT_FAILED, "cannot start tar: %s", strerror(errno));
     }
@@ -83,12 +122,40 @@ static void remove_folder(int dir, const char *path)
     rmdir(path);
 }
 
+/* Fills the folder and packs it. */
+static int make_bundle(struct pv_cli *cli, const char *name, const char *output)
+{
+    struct pv_err err = {0};
+    struct pv_bundle *bundle = &made.bundle;
+    *bundle = (struct pv_bundle){.cli = cli, .log = pv_cli_text(cli, "log"), .dir = -1};
+    memcpy(made.parent, "/tmp/provost-bundle-XXXXXX", sizeof(made.parent));
+    catch_signals();
+    if (mkdtemp(made.parent) == NULL) {
+        return pv_cli_fail(cli, PV_EXIT_FAILED, "cannot make a folder in /tmp: %s",
+                           strerror(errno));
+    }
+    snprintf(made.folder, sizeof(made.folder), "%s/%s", made.parent, name);
+    if (mkdir(made.folder, 0700) == 0) {
+        bundle->dir = open(made.folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    }
+    int status = PV_EXIT_OK;
+    if (bundle->dir < 0) {
+        status = pv_cli_fail(cli, PV_EXIT_FAILED, "%s: %s", made.folder, strerror(errno));
+    } else if (pv_bundle_fill(bundle, &err) != 0) {
+        status = pv_cli_fail_err(cli, &err);
+    }
+    if (status == PV_EXIT_OK) {
+        status = pack(cli, made.parent, name, output);
+    }
+    remove_folder(bundle->dir, made.folder);
+    rmdir(made.parent);
+    return status;
+}
+
 static int support_bundle(struct pv_cli *cli)
 {
     char name[64];
     char fallback[80];
-    char parent[] = "/tmp/provost-bundle-XXXXXX";
-    char folder[sizeof(parent) + sizeof(name)];
     time_t now = time(NULL);
     struct tm tm = {0};
     gmtime_r(&now, &tm);
@@ -96,25 +163,7 @@ static int support_bundle(struct pv_cli *cli)
     snprintf(fallback, sizeof(fallback), "%s.tar.gz", name);
     const char *output = pv_cli_text(cli, "output");
     output = output != NULL ? output : fallback;
-    if (mkdtemp(parent) == NULL) {
-        return pv_cli_fail(cli, PV_EXIT_FAILED, "cannot make a folder in /tmp: %s",
-                           strerror(errno));
-    }
-    snprintf(folder, sizeof(folder), "%s/%s", parent, name);
-    struct pv_err err = {0};
-    struct pv_bundle bundle = {.cli = cli, .log = pv_cli_text(cli, "log")};
-    bundle.dir = mkdir(folder, 0700) == 0 ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-    int status = PV_EXIT_OK;
-    if (bundle.dir < 0) {
-        status = pv_cli_fail(cli, PV_EXIT_FAILED, "%s: %s", folder, strerror(errno));
-    } else if (pv_bundle_fill(&bundle, &err) != 0) {
-        status = pv_cli_fail_err(cli, &err);
-    }
-    if (status == PV_EXIT_OK) {
-        status = pack(cli, parent, name, output);
-    }
-    remove_folder(bundle.dir, folder);
-    rmdir(parent);
+    int status = make_bundle(cli, name, output);
     if (status == PV_EXIT_OK && cli->out.json) {
         json_t *json = json_pack("{s:s}", "bundle", output);
         json_dumpf(json, cli->out.file, JSON_COMPACT);

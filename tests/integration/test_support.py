@@ -4,10 +4,14 @@ for others holds no secret and no customer."""
 
 import json
 import os
+import signal
+import subprocess
 import tarfile
+from pathlib import Path
 
 import pytest
 import shop as shops
+from daemon import SLOW
 
 API_KEY = "the-backends-key-77c1"
 EMAIL = "grace.hopper@example.com"
@@ -127,6 +131,31 @@ def test_references_are_shown_and_the_rest_works_without_a_daemon(shop, cli, tmp
     files = unpack(shop.folder / done.stdout.strip())
     assert json.loads(files["configuration.json"])["plugins"]["pdns"]["settings"]["api_key"].startswith("${file:")
     assert "not_answered" in json.loads(files["status.json"])
+
+
+def test_a_colon_in_its_name_makes_no_host_of_it(build, tmp_path):
+    done = subprocess.run([build / "provost", "--socket", tmp_path / "none", "support-bundle", "--output",
+                           "host:bundle.tar.gz"], cwd=tmp_path, capture_output=True, text=True, timeout=60 * SLOW)
+    assert done.returncode == 0, done
+    assert "machine.json" in unpack(tmp_path / "host:bundle.tar.gz")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_interrupted_it_leaves_nothing(build, tmp_path, number):
+    """It waits for the log, which comes last, when the signal comes."""
+    log = tmp_path / "log"
+    os.mkfifo(log)
+    process = subprocess.Popen([build / "provost", "--socket", tmp_path / "none", "support-bundle", "--log", log],
+                               cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    with open(log, "w"):
+        open_files = [os.readlink(path) for path in Path(f"/proc/{process.pid}/fd").iterdir()]
+        (folder,) = [Path(name) for name in open_files if name.startswith("/tmp/provost-bundle-")]
+        assert (folder / "machine.json").exists()
+        process.send_signal(number)
+        output, _ = process.communicate(timeout=60 * SLOW)
+    assert process.returncode == -number, output
+    assert not folder.parent.exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["log"]
 
 
 def test_where_it_cannot_be_written_it_says_so(shop, cli, tmp_path):
