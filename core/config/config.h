@@ -263,6 +263,9 @@ int pv_config_find_action(const struct pv_config *config, struct pv_str composit
  * gone then: nobody keeps one across a turn of the loop). */
 struct pv_config_live {
     struct pv_config *config;
+    /* Hears of the plan of every create, which then goes to the store; NULL: nobody does. */
+    void (*planned)(void *ctx, const struct pv_plan *plan);
+    void *planned_ctx;
 };
 /* Borrows `live`. The body of an event is the JSON of docs/api.md; of an action it is
  * {"form": {…}, "reason": "…"}. */

@@ -543,6 +543,9 @@ static int plan(void *ctx, const struct pv_plan_request *request, struct pv_aren
     if (status == PV_OK) {
         *ret_plan = planning.plan;
     }
+    if (status == PV_OK && request->type == PV_OP_CREATE && live->planned) {
+        live->planned(live->planned_ctx, ret_plan);
+    }
     return status;
 }
 

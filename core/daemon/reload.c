@@ -21,6 +21,7 @@ struct pv_reload {
     struct pv_config *next;
     struct pv_http_tls *tls; /* of `next` */
     bool *used;              /* by index of the present instances: a live service has it */
+    struct pv_stats before;  /* asked for when what was under way is to be over */
     struct pv_list_req list;
     struct pv_get gets[PAGE];
     size_t waiting; /* gets that have not answered */
@@ -75,6 +76,7 @@ static void finish(struct pv_reload *reload, int status)
 {
     struct pv_daemon *daemon = reload->daemon;
     daemon->reloading = false;
+    daemon->live.planned = NULL;
     struct pv_buf report;
     pv_buf_init(&report, 256 * 1024);
     log_problems(&reload->problems);
@@ -147,19 +149,24 @@ static void conclude(struct pv_reload *reload)
 
 static void next_page(struct pv_reload *reload);
 
-static void note_composition(struct pv_reload *reload, struct pv_str composition)
+static void note_plan(struct pv_reload *reload, const struct pv_plan *plan)
 {
     const struct pv_config *now = reload->daemon->live.config;
+    for (size_t c = 0; c < plan->component_count; c++) {
+        for (size_t i = 0; i < now->instance_count; i++) {
+            bool same = pv_str_eq(plan->components[c].instance, now->instances[i].name);
+            reload->used[i] = reload->used[i] || same;
+        }
+    }
+}
+
+static void note_composition(struct pv_reload *reload, struct pv_str composition)
+{
     struct pv_arena arena;
     struct pv_plan plan;
     pv_arena_init(&arena);
     if (composition.len > 0 && pv_plan_decode(composition, &arena, &plan) == 0) {
-        for (size_t c = 0; c < plan.component_count; c++) {
-            for (size_t i = 0; i < now->instance_count; i++) {
-                bool same = pv_str_eq(plan.components[c].instance, now->instances[i].name);
-                reload->used[i] = reload->used[i] || same;
-            }
-        }
+        note_plan(reload, &plan);
     }
     pv_arena_done(&arena);
 }
@@ -237,6 +244,37 @@ static void next_page(struct pv_reload *reload)
     }
 }
 
+/* A service that is made while the others are looked at is on no page, perhaps. */
+static void on_planned(void *ctx, const struct pv_plan *plan)
+{
+    note_plan(ctx, plan);
+}
+
+/* The creates that went to the store before are in it. */
+static void on_settled(struct pv_req *req)
+{
+    struct pv_reload *reload = req->user;
+    reload->status = req->status;
+    pv_req_done(req);
+    page_done(reload);
+}
+
+/* Pages are read beside what is being written: what is under way is waited for, by a request that
+ * is answered after it, and what comes from now on is noted as it is planned. */
+static void look_at_services(struct pv_reload *reload)
+{
+    struct pv_daemon *daemon = reload->daemon;
+    daemon->live.planned = on_planned;
+    daemon->live.planned_ctx = reload;
+    reload->more = true;
+    pv_req_init(&reload->before.req, PV_REQ_STATS, on_settled, reload);
+    int status = pv_store_submit(daemon->store, &reload->before.req);
+    if (status != 0) {
+        reload->status = status;
+        conclude(reload);
+    }
+}
+
 /* Whether an instance is gone, or became another plugin: a live service must not lose it. */
 static bool has_suspects(const struct pv_reload *reload)
 {
@@ -277,7 +315,7 @@ int pv_daemon_reload(struct pv_daemon *daemon, pv_reload_done *done, void *user)
     if (status != 0) {
         finish(reload, status);
     } else if (has_suspects(reload)) {
-        next_page(reload);
+        look_at_services(reload);
     } else {
         conclude(reload);
     }

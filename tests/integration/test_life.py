@@ -2,8 +2,10 @@
 """A provostd starts, reloads and stops; says what is wrong with its configuration; and goes on where
 it was killed."""
 
+import concurrent.futures
 import json
 import signal
+import sqlite3
 import subprocess
 
 import provost as daemons
@@ -198,6 +200,38 @@ def test_an_instance_with_live_services_cannot_be_removed(misbehaving, backend):
     assert one.await_operation("terminate", "s1")["state"] == "done"
     assert one.reload() == "running"
     assert one.admin("POST", "/v1/reload").status == 200
+
+
+@pytest.mark.parametrize("first", ["create", "reload"])
+def test_an_instance_is_not_removed_under_a_service_that_is_being_made(misbehaving, backend, first):
+    """The create is with the store, which cannot write yet, when the reload looks for services, or comes
+    while it does."""
+    one = misbehaving.start()
+    assert one.api("GET", "/v1/services").status == 200  # the token is known from now on
+    without = json.loads(json.dumps(one.options))
+    del without["plugins"]["good"], without["products"]["good"]
+    one.configure(without)
+    event = {"id": "s1-create-1", "type": "service.create",
+             "service": {"id": "s1", "product": "good", "plan": "well"},
+             "customer": {"id": "c1", "email": "customer@example.com"}}
+    with concurrent.futures.ThreadPoolExecutor() as calls:
+        database = sqlite3.connect(one.database, isolation_level=None)
+        database.execute("BEGIN IMMEDIATE")
+        start = {"create": lambda: calls.submit(one.api, "POST", "/v1/events", event),
+                 "reload": lambda: calls.submit(one.admin, "POST", "/v1/reload")}
+        # As long as it takes to be at the store. However long that is, the two never both succeed.
+        under_way = {}
+        for what in [first] + [other for other in start if other != first]:
+            under_way[what] = start[what]()
+            concurrent.futures.wait(under_way.values(), 0.2)
+        database.execute("ROLLBACK")
+        database.close()
+    answers = {what: call.result() for what, call in under_way.items()}
+    if answers["create"].status == 202:
+        assert answers["reload"].status == 409 and "plugins.good" in answers["reload"].text, answers
+        assert one.await_operation("create", "s1", product="good", plan="well")["state"] == "done"
+    else:
+        assert answers["create"].status in (400, 503), answers
 
 
 def test_kill_of_the_daemon_takes_its_hosts_and_work_resumes(misbehaving, backend):
