@@ -91,6 +91,8 @@ int http_keep(struct http *http, const json_t *mapping, bool repeatable, const c
               const struct http_answer *answer);
 /* host->result with a tree of templates; NULL: nothing to show. */
 int http_result(struct http *http, const json_t *tree, const char *what);
+/* The same where what it tells of is done already: what cannot be shown goes into the log. */
+void http_show(struct http *http, const json_t *tree, const char *what);
 
 /* ---- steps.c, queries.c ---- */
 

@@ -190,9 +190,9 @@ int http_keep(struct http *http, const json_t *mapping, bool repeatable, const c
     if (mapping == NULL) {
         return PROVOST_OK;
     }
-    int outcome = http_scope_answer(http, answer);
-    if (outcome != PROVOST_OK) {
-        return outcome;
+    if (http_scope_answer(http, answer) != PROVOST_OK) {
+        return kit_end(&http->kit, repeatable ? PROVOST_TEMPORARY : PROVOST_UNKNOWN,
+                       "%s: state: out of memory", what);
     }
     int error = http_map(mapping, answer, http->scope, http->kit.state, why);
     if (error != 0) {
@@ -221,4 +221,22 @@ int http_result(struct http *http, const json_t *tree, const char *what)
     int error = http_template_tree(tree, http->scope, &filled, why);
     return error == 0 ? kit_result(&http->kit, filled)
                       : http_end_template(http, error, what, "result", why);
+}
+
+void http_show(struct http *http, const json_t *tree, const char *what)
+{
+    char why[HTTP_WHY_MAX] = "";
+    json_t *filled = NULL;
+    const struct kit *kit = &http->kit;
+    if (tree == NULL) {
+        return;
+    }
+    int error = http_template_tree(tree, http->scope, &filled, why);
+    if (error != 0) {
+        provost_log(kit->call, PROVOST_LOG_WARN, "%s: done, without its result: %s", what,
+                    error == HTTP_NOMEM ? "out of memory" : why);
+    } else if (kit_result(&http->kit, filled) != PROVOST_OK) {
+        provost_log(kit->call, PROVOST_LOG_WARN, "%s: done, without its result: %s", what,
+                    kit->host->error(kit->call));
+    }
 }

@@ -42,6 +42,11 @@ static int64_t interval_of(const json_t *poll)
     return every > 0 ? every : HTTP_POLL_MS;
 }
 
+static bool waits(const json_t *call)
+{
+    return json_object_get(call, "poll") != NULL || json_object_get(call, "signal") != NULL;
+}
+
 /* The backend is at it: asked again, or waited for. */
 static int wait_for(struct doing *doing)
 {
@@ -49,6 +54,17 @@ static int wait_for(struct doing *doing)
     return provost_fail(
         doing->http.kit.call, PROVOST_PENDING, poll != NULL ? interval_of(poll) : 0, "%s",
         poll != NULL ? "the backend is working on it" : "waiting for the backend's signal");
+}
+
+/* Ends what has been done. What cannot be shown of it takes nothing of that back. */
+static int shown(struct doing *doing, const json_t *from, const struct http_answer *answer)
+{
+    struct http *http = &doing->http;
+    if (http_scope_answer(http, answer) == PROVOST_OK) {
+        http_show(http, json_object_get(from, "result"), doing->what);
+    }
+    http->kit.host->outcome(http->kit.call, PROVOST_OK, -1, NULL);
+    return PROVOST_OK;
 }
 
 static bool fits(const json_t *call, const char *member, const struct http_answer *answer)
@@ -69,13 +85,10 @@ static int after_success(struct doing *doing, const json_t *call, bool repeatabl
     if (outcome != PROVOST_OK) {
         return outcome;
     }
-    if (json_object_get(doing->call, "poll") != NULL ||
-        json_object_get(doing->call, "signal") != NULL) {
+    if (waits(doing->call)) {
         return wait_for(doing);
     }
-    outcome = http_scope_answer(http, answer);
-    return outcome == PROVOST_OK ? http_result(http, json_object_get(call, "result"), doing->what)
-                                 : outcome;
+    return shown(doing, call, answer);
 }
 
 /* What an answer means that is no success: the matches of the call, then the usual rules. */
@@ -167,12 +180,7 @@ static int finished(struct doing *doing, const json_t *from, const struct http_a
 {
     int outcome =
         http_keep(&doing->http, json_object_get(from, "state"), true, doing->what, answer);
-    if (outcome == PROVOST_OK) {
-        outcome = http_scope_answer(&doing->http, answer);
-    }
-    return outcome == PROVOST_OK
-               ? http_result(&doing->http, json_object_get(from, "result"), doing->what)
-               : outcome;
+    return outcome == PROVOST_OK ? shown(doing, from, answer) : outcome;
 }
 
 static int judge_poll(struct doing *doing, const json_t *poll, const struct http_reply *reply)
@@ -273,15 +281,26 @@ int http_lookup(struct provost_call *call)
 
 /* ---- undo ---- */
 
-/* What the step has learnt is gone. */
-static int forget(struct doing *doing)
+static bool forget_names(json_t *state, const json_t *call)
 {
     const char *name = NULL;
     json_t *rule = NULL;
     bool changed = false;
-    json_object_foreach(json_object_get(doing->call, "state"), name, rule)
+    json_object_foreach(json_object_get(call, "state"), name, rule)
     {
-        changed = json_object_del(doing->http.kit.state, name) == 0 || changed;
+        changed = json_object_del(state, name) == 0 || changed;
+    }
+    return changed;
+}
+
+/* What the step has learnt is gone, whichever part of it did. */
+static int forget(struct doing *doing)
+{
+    static const char *const inner[] = {"poll", "lookup", "signal"};
+    json_t *state = doing->http.kit.state;
+    bool changed = forget_names(state, doing->call);
+    for (size_t i = 0; i < sizeof(inner) / sizeof(inner[0]); i++) {
+        changed = forget_names(state, json_object_get(doing->call, inner[i])) || changed;
     }
     return changed ? kit_state_set(&doing->http.kit) : PROVOST_OK;
 }

@@ -274,6 +274,20 @@ def test_null_is_what_is_not_there(play, backend):
     assert backend.take() == []
 
 
+@pytest.mark.parametrize("result", [{"url": "{{answer.url}}"}, {"all": "{{answer}}"}])
+def test_what_cannot_be_shown_has_been_done_all_the_same(play, backend, result):
+    backend.handle = lambda request: answer(201, {"id": 3, "text": "x" * 70000})
+    call = {"path": "/x", "body": {}, "state": {"id": "/id"}}
+    plugin = play(create=[call | {"result": result}],
+                  upgrade=[call | {"poll": {"path": "/t", "done": "2xx", "result": result}}])
+    said = plugin.ok("create", retries=2)
+    assert said["state"] == {"id": 3} and said["last"]["result"] is None and said["last"]["text"] is None
+    assert len(backend.take()) == 1
+    said = plugin.ok("upgrade", retries=2, polls=1)
+    assert said["last"]["result"] is None and said["last"]["text"] is None
+    assert [r.method for r in backend.take()] == ["POST", "GET"]
+
+
 def test_an_undo_takes_back_and_forgets(play, backend):
     backend.handle = lambda request: answer(201 if request.method == "POST" else 204, {"id": 3})
     create = [{"name": "one", "path": "/x", "body": {}, "state": {"id": "/id"},
@@ -289,6 +303,21 @@ def test_an_undo_takes_back_and_forgets(play, backend):
     # Of what never answered, nobody knows what to take back.
     said = plugin.undo("create", "2")
     assert said["steps"][-1]["outcome"] == "permanent" and "state.id" in said["steps"][-1]["text"]
+
+
+def test_an_undo_forgets_what_every_part_of_the_step_has_kept(drive, backend):
+    backend.handle = lambda request: answer(200, {"id": 3})
+    plugin = drive("plugins/http", {
+        "url": backend.url, "operations": {"create": [{"path": "/c", "body": {}, "state": {"server": "/id"}}]},
+        "actions": {"add": {"calls": [
+            {"path": "/x", "body": {}, "state": {"task": "/id"}, "undo": {"method": "DELETE", "path": "/x"},
+             "lookup": {"path": "/x", "absent": 404, "state": {"task": "/id", "found": "/id"}},
+             "poll": {"path": "/t", "done": 200, "state": {"ip": "/id"}}}]}}})
+    plugin.ok("create")
+    plugin.fault(error=fake.TIMEOUT, send=True)
+    assert plugin.run("add", lookups=True)["state"] == {"server": 3, "task": 3, "found": 3}
+    assert plugin.run("add", polls=1)["state"] == {"server": 3, "task": 3, "found": 3, "ip": 3}
+    assert plugin.run("add", undo=True, skip=True)["state"] == {"server": 3}
 
 
 def test_calls_that_are_left_out(play, backend):
