@@ -27,6 +27,7 @@ struct http {
     struct kit kit;
     json_t *scope; /* the documents that templates see */
     const char *operation;
+    int signal_error; /* of host->signal_url; 0: it gave one, or was not asked */
     bool terminating; /* what is not there need not be taken away: terminate and undo */
 };
 
@@ -78,6 +79,8 @@ int http_send(struct http *http, const json_t *call, bool repeatable, const char
 /* The outcome of a template that could not be filled in. */
 int http_end_template(struct http *http, int error, const char *what, const char *where,
                       const char *why);
+/* The outcome of a call that needs a signal, for which there is no URL: the instance's fault. */
+int http_end_signal(struct http *http, const char *what);
 /* The outcome of an answer that no match names. */
 int http_end_status(struct http *http, const json_t *call, bool repeatable, const char *what,
                     const struct http_reply *reply);

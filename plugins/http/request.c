@@ -11,11 +11,23 @@
 
 /* ---- ends ---- */
 
+int http_end_signal(struct http *http, const char *what)
+{
+    bool memory = http->signal_error == PROVOST_E_NOMEM;
+    return kit_end(&http->kit, memory ? PROVOST_TEMPORARY : PROVOST_INSTANCE_FAULT, "%s: %s", what,
+                   memory ? "out of memory"
+                          : "the configuration has no `callback_url`, which a call with `signal` "
+                            "needs");
+}
+
 int http_end_template(struct http *http, int error, const char *what, const char *where,
                       const char *why)
 {
     if (error == HTTP_NOMEM) {
         return kit_end_memory(&http->kit);
+    }
+    if (error == HTTP_MISSING && http->signal_error != 0) {
+        return http_end_signal(http, what);
     }
     return kit_end(&http->kit, PROVOST_PERMANENT, "%s: %s: %s", what, where, why);
 }

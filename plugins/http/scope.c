@@ -108,7 +108,11 @@ static json_t *signal_urls(struct http *http)
     const json_t *signal = json_object_get(call, "signal");
     const char *name = provost_text_at(signal, "name", json_string_value(signal));
     const char *url = NULL;
-    if (name == NULL || http->kit.host->signal_url(http->kit.call, name, &url) != 0) {
+    if (name == NULL) {
+        return json_object();
+    }
+    http->signal_error = http->kit.host->signal_url(http->kit.call, name, &url);
+    if (http->signal_error != 0) {
         return json_object();
     }
     return json_pack("{s:s}", name, url);

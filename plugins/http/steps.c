@@ -149,6 +149,10 @@ int http_run(struct provost_call *call)
     if (!wanted(&doing, doing.call)) {
         return http_close(&doing.http, PROVOST_OK);
     }
+    /* Nobody could ever call back; before anything is sent. */
+    if (doing.http.signal_error != 0 && json_object_get(doing.call, "poll") == NULL) {
+        return http_close(&doing.http, http_end_signal(&doing.http, doing.what));
+    }
     bool repeatable = http_repeatable(doing.call);
     outcome = http_send(&doing.http, doing.call, repeatable, doing.what, &reply);
     if (outcome == PROVOST_OK) {

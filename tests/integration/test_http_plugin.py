@@ -445,3 +445,24 @@ def test_a_signal_ends_the_wait(make_provost, early):
             call_back(backend.await_requests(2)[1], {"ok": False, "error": "no room"})
             shown = fire(one, "create", "2", product="thing", plan="basic")
             assert shown["state"] == "failed" and shown["reason"] == "back.create: no room", shown
+
+
+@pytest.mark.parametrize("call", [
+    {"body": {"call": "{{signal_url.made}}"}}, {"body": {}},
+    {"body": {"call": "{{signal_url.made}}"}, "poll": {"path": "/t", "done": {"body": {"/ok": True}}}}])
+def test_orders_wait_for_a_callback_url(make_provost, call):
+    port = daemon.free_port()
+    with Recorder(lambda request: answer(202, {"ok": True})) as backend:
+        one = slow(make_provost, backend.url, signal="made", **call)
+        one.start()
+        waiting = one.await_waiting("create", "1", "breaker", product="thing", plan="basic")
+        assert "callback_url" in json.dumps(waiting) and backend.take() == []
+        one.configure(one.options | {"listen": f"127.0.0.1:{port}",
+                                     "callback_url": f"http://127.0.0.1:{port}/"})
+        one.reload()
+        one.admin("POST", "/v1/instances/back/resume", {})
+        if "poll" not in call:
+            backend.await_requests(1)
+            done = one.api("POST", f"/v1/operations/{waiting['operation']}/signals/made", {"ok": True})
+            assert done.status == 202, done
+        assert one.await_operation("create", "1", product="thing", plan="basic")["state"] == "done"
