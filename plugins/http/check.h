@@ -41,5 +41,7 @@ int http_check_calls(struct http_check *check, const char *path, const json_t *c
 /* known.c; the caller's references. */
 json_t *http_known_fields(const json_t *fields);
 json_t *http_known_base(const json_t *settings);
+/* Adds the names that a call keeps, with all that belongs to it. */
+void http_known_kept(json_t *into, const json_t *call);
 
 #endif

@@ -262,9 +262,12 @@ static int check_inner(struct http_check *check, const char *path, const char *n
     } kinds[] = {
         {"poll", HTTP_POLL}, {"lookup", HTTP_LOOKUP}, {"undo", HTTP_UNDO}, {"signal", HTTP_SIGNAL}};
     if (strcmp(name, "signal") == 0 && json_is_string(value)) {
-        return is_token(json_string_value(value))
+        const char *text = json_string_value(value);
+        size_t length = strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789_-");
+        return length > 0 && length <= 64 && text[length] == '\0'
                    ? 0
-                   : http_check_fail(check, path, "expected the name of a signal");
+                   : http_check_fail(check, path,
+                                     "expected the name of a signal (up to 64 of a-z, 0-9, _, -)");
     }
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
         if (strcmp(kinds[i].name, name) == 0) {
@@ -380,6 +383,12 @@ static int require(struct http_check *check, const char *path, const json_t *cal
                : http_check_fail(check, path, "%s is missing: %s", member, why);
 }
 
+static bool is_needed(const json_t *rule)
+{
+    return json_object_get(rule, "default") == NULL &&
+           !json_is_true(json_object_get(rule, "optional"));
+}
+
 /* What a step's answer is needed for must come out of its look-up too. */
 static int check_lookup_state(struct http_check *check, const char *path, const json_t *call)
 {
@@ -389,9 +398,7 @@ static int check_lookup_state(struct http_check *check, const char *path, const 
     json_t *rule = NULL;
     json_object_foreach(json_object_get(call, "state"), name, rule)
     {
-        bool needed = json_object_get(rule, "default") == NULL &&
-                      !json_is_true(json_object_get(rule, "optional"));
-        if (lookup != NULL && needed && json_object_get(found, name) == NULL) {
+        if (lookup != NULL && is_needed(rule) && json_object_get(found, name) == NULL) {
             char whole[HTTP_PATH_MAX];
             http_check_path(whole, path, "lookup.state");
             return http_check_fail(check, whole,
@@ -403,8 +410,42 @@ static int check_lookup_state(struct http_check *check, const char *path, const 
     return 0;
 }
 
+/* Where nothing looks for what was there already, nothing more is known of it. */
+static int check_there(struct http_check *check, const char *path, const json_t *call,
+                       const json_t *known)
+{
+    const char *name = NULL;
+    json_t *rule = NULL;
+    char whole[HTTP_PATH_MAX];
+    char where[HTTP_NAME_MAX];
+    char why[HTTP_WHY_MAX] = "";
+    if (json_object_get(call, "there") == NULL || json_object_get(call, "lookup") != NULL) {
+        return 0;
+    }
+    http_check_path(whole, path, "there");
+    if (json_object_get(call, "poll") != NULL || json_object_get(call, "signal") != NULL) {
+        return http_check_fail(check, whole,
+                               "beside poll or signal a `lookup` is needed, which finds out "
+                               "whether it is done");
+    }
+    json_object_foreach(json_object_get(call, "state"), name, rule)
+    {
+        const json_t *value = json_object_get(rule, "value");
+        bool known_anyway = value != NULL ? http_template_check_tree(value, known, where, why) == 0
+                                          : !is_needed(rule);
+        if (!known_anyway) {
+            return http_check_fail(check, whole,
+                                   "\"%.80s\" of `state` is in no such answer: a `lookup` is "
+                                   "needed, which finds it",
+                                   name);
+        }
+    }
+    return 0;
+}
+
+/* known: the names that it may use. */
 static int check_whole(struct http_check *check, const char *path, const json_t *call,
-                       enum http_kind kind)
+                       enum http_kind kind, const json_t *known)
 {
     int error = 0;
     const char *method = http_method_of(call);
@@ -427,7 +468,10 @@ static int check_whole(struct http_check *check, const char *path, const json_t 
     if (error == 0 && kind == HTTP_POLL) {
         error = require(check, path, call, "done", "which answers say that it is done");
     }
-    return error == 0 && kind == HTTP_STEP ? check_lookup_state(check, path, call) : error;
+    if (error == 0 && kind == HTTP_STEP) {
+        error = check_lookup_state(check, path, call);
+    }
+    return error == 0 && kind == HTTP_STEP ? check_there(check, path, call, known) : error;
 }
 
 /* The names that a call with a signal has besides. */
@@ -469,8 +513,45 @@ int http_check_call(struct http_check *check, const char *path, const json_t *ca
             break;
         }
     }
+    error = error == 0 ? check_whole(check, path, call, kind, names) : error;
     json_decref(names);
-    return error == 0 ? check_whole(check, path, call, kind) : error;
+    return error;
+}
+
+/* An undo asks `if` once more, when this call and the later ones have kept what they keep: it could
+ * not tell then whether the call was left out. */
+static int check_undo_if(struct http_check *check, const char *path, const json_t *calls,
+                         size_t index)
+{
+    const json_t *call = json_array_get(calls, index);
+    const char *name = NULL;
+    json_t *expected = NULL;
+    int error = 0;
+    if (json_object_get(call, "undo") == NULL) {
+        return 0;
+    }
+    json_t *state = json_object();
+    for (size_t i = index; i < json_array_size(calls); i++) {
+        http_known_kept(state, json_array_get(calls, i));
+    }
+    json_object_foreach(json_object_get(call, "if"), name, expected)
+    {
+        char key[HTTP_NAME_MAX];
+        char whole[HTTP_PATH_MAX];
+        bool of_state = strncmp(name, "state.", 6) == 0;
+        snprintf(key, sizeof(key), "%.*s", (int)strcspn(name + (of_state ? 6 : 0), "."),
+                 name + (of_state ? 6 : 0));
+        if (error == 0 && of_state && json_object_get(state, key) != NULL) {
+            http_check_path(whole, path, "if");
+            error = http_check_fail(check, whole,
+                                    "\"%.80s\" is kept by this call or a later one, so that `undo` "
+                                    "could not tell whether the call was left out; ask for what "
+                                    "does not change, or do without `undo`",
+                                    name);
+        }
+    }
+    json_decref(state);
+    return error;
 }
 
 int http_check_calls(struct http_check *check, const char *path, const json_t *calls,
@@ -486,6 +567,7 @@ int http_check_calls(struct http_check *check, const char *path, const json_t *c
         const json_t *call = json_array_get(calls, i);
         int error = http_check_call(check, whole, call, kind, known);
         const char *name = provost_text_at(call, "name", NULL);
+        error = error == 0 ? check_undo_if(check, whole, calls, i) : error;
         if (error == 0 && name == NULL && count > 1 && kind == HTTP_STEP) {
             error = http_check_fail(check, whole,
                                     "name is missing: of several calls each needs one, under which "

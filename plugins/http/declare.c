@@ -44,7 +44,9 @@ static struct provost_step step_of(const json_t *settings, const json_t *call,
         .undo = json_object_get(call, "undo") != NULL ? http_undo : NULL,
         .lookup = lookup != NULL ? http_lookup : NULL,
         .poll = waits ? http_poll : NULL,
-        .flags = http_repeatable(call) ? PROVOST_S_REPEATABLE : 0,
+        /* What may be sent twice is, after failures on the way. An answer that leaves it open (409,
+         * `there`) would come again, though: that is looked up. */
+        .flags = http_repeatable(call) && lookup == NULL ? PROVOST_S_REPEATABLE : 0,
         .timeout_ms = timeout_ms + MARGIN_MS,
         .settle_ms = settle_ms > 0 ? (uint32_t)settle_ms : 0,
     };

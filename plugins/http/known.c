@@ -56,7 +56,7 @@ static json_t *known_settings(const json_t *settings)
     return known;
 }
 
-static void add_state(json_t *into, const json_t *call)
+void http_known_kept(json_t *into, const json_t *call)
 {
     static const char *const inner[] = {"poll", "lookup", "signal"};
     add_keys(into, json_object_get(call, "state"));
@@ -74,14 +74,14 @@ static json_t *known_state(const json_t *settings)
     json_object_foreach(json_object_get(settings, "operations"), key, value)
     {
         for (size_t i = 0; i < json_array_size(value); i++) {
-            add_state(known, json_array_get(value, i));
+            http_known_kept(known, json_array_get(value, i));
         }
     }
     json_object_foreach(json_object_get(settings, "actions"), key, value)
     {
         const json_t *calls = json_object_get(value, "calls");
         for (size_t i = 0; i < json_array_size(calls); i++) {
-            add_state(known, json_array_get(calls, i));
+            http_known_kept(known, json_array_get(calls, i));
         }
     }
     return known;

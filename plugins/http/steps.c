@@ -103,8 +103,10 @@ static int no_success(struct doing *doing, const json_t *call, bool repeatable,
                                  : http_refuse(http, call, "not_found", doing->what, answer);
     }
     if (fits(call, "there", answer)) {
+        /* Its answer says nothing of it; only values of our own are kept. */
+        const struct http_answer none = {.status = answer->status};
         return json_object_get(call, "lookup") == NULL
-                   ? PROVOST_OK
+                   ? http_keep(http, json_object_get(call, "state"), repeatable, doing->what, &none)
                    : kit_end(&http->kit, PROVOST_UNKNOWN, "%s: HTTP %d: it is there already",
                              doing->what, answer->status);
     }

@@ -329,6 +329,20 @@ CALL = {"path": "/x", "body": {}}
      "operations.create.0.if.params.z", "unknown name"),
     ({"operations": {"create": [CALL | {"body": {"u": "{{signal_url.done}}"}}]}},
      "operations.create.0.body.u", "unknown name"),
+    ({"operations": {"create": [CALL | {"state": {"id": "/id"}, "undo": {"method": "DELETE", "path": "/x"},
+                                        "if": {"state.id": {"exists": False}}}]}},
+     "operations.create.0.if", '"state.id" is kept by this call or a later one'),
+    ({"operations": {"create": [
+        CALL | {"name": "a", "undo": {"path": "/y"}, "if": {"state.ip.v4": {"exists": False}}},
+        CALL | {"name": "b", "poll": {"path": "/t", "done": 200, "state": {"ip": "/ip"}}}]}},
+     "operations.create.0.if", '"state.ip.v4" is kept'),
+    ({"operations": {"create": [CALL | {"signal": "Done"}]}}, "operations.create.0.signal", "name of a signal"),
+    ({"operations": {"create": [CALL | {"there": 409, "state": {"id": "/id"}}]}}, "operations.create.0.there",
+     '"id" of `state`'),
+    ({"operations": {"create": [CALL | {"there": 409, "state": {"id": {"value": "{{answer.id}}"}}}]}},
+     "operations.create.0.there", "`lookup` is needed"),
+    ({"operations": {"create": [CALL | {"there": 409, "poll": {"path": "/t", "done": 200}}]}},
+     "operations.create.0.there", "`lookup` is needed"),
     ({"product": [{"name": "x", "type": "szie"}]}, "product.0.type", "unknown type"),
     ({"product": [{"name": "x", "secret": True}]}, "product.0.secret", "secrets"),
     ({"checkout": [{"name": "x", "typ": "int"}]}, "checkout.0.typ", "unknown key"),
@@ -399,6 +413,29 @@ def test_a_time_out_after_the_work_is_looked_up(make_provost):
         shown = fire(one, "create", product="thing", plan="basic")
         assert shown["state"] == "done" and len(made) == 1, shown
         assert [s["kind"] for s in shown["steps"]] == ["run", "lookup"]
+
+
+@pytest.mark.parametrize("call", [
+    {"there": 409}, {}, {"there": 409, "method": "POST", "idempotent": True},
+    {"there": 409, "method": "POST", "idempotency_key": True}])
+def test_what_is_there_is_looked_up_even_if_it_may_be_sent_again(make_provost, call):
+    with Recorder(lambda request: answer(409 if request.method != "GET" else 200, {"id": 5})) as backend:
+        one = slow(make_provost, backend.url, state={"id": "/id"},
+                   lookup={"path": "/{{service.ref}}", "absent": 404, "state": {"id": "/id"}},
+                   **({"method": "PUT"} | call))
+        one.start()
+        shown = fire(one, "create", product="thing", plan="basic")
+        assert shown["state"] == "done" and [s["kind"] for s in shown["steps"]] == ["run", "lookup"], shown
+        assert len(backend.take()) == 2
+
+
+def test_a_request_that_may_be_sent_again_is_after_a_failure(make_provost):
+    answers = [answer(500, {}), answer(201, {"id": 5})]
+    with Recorder(lambda request: answers.pop(0)) as backend:
+        one = slow(make_provost, backend.url, method="PUT", lookup={"path": "/y", "absent": 404})
+        one.start()
+        shown = fire(one, "create", product="thing", plan="basic")
+        assert shown["state"] == "done" and [r.method for r in backend.take()] == ["PUT", "PUT"], shown
 
 
 @pytest.mark.parametrize("body, text", [
