@@ -421,6 +421,7 @@ static bool deliver_due(struct pv_sub *sub, const struct pv_outbox_req *take)
 static void taken(struct pv_req *req)
 {
     struct pv_sub *sub = req->user;
+    /* PV_ENOTFOUND: the store has not heard of it yet, so there is nothing. */
     int status = req->status == PV_ENOTFOUND ? 0 : req->status;
     sub->taking = false;
     if (sub->config == NULL) {
@@ -428,7 +429,7 @@ static void taken(struct pv_req *req)
         pv_sub_release(sub);
         return;
     }
-    bool starved = status != 0 || !deliver_due(sub, &sub->take);
+    bool starved = status != 0 || (req->status == 0 && !deliver_due(sub, &sub->take));
     pv_req_done(req);
     if (status != 0) {
         tell_once(sub, &sub->told_unread, "what is due cannot be read", status);

@@ -78,7 +78,7 @@ static struct rig *damaging; /* whose TAKE is under way */
 static void damage(struct pv_req *req)
 {
     struct pv_outbox_req *take = PV_CONTAINER(req, struct pv_outbox_req, req);
-    for (size_t i = 0; i < take->ret_count; i++) {
+    for (size_t i = 0; req->status == 0 && i < take->ret_count; i++) {
         if (damaging->damaged_n == UINT64_MAX || take->ret_rows[i].n == damaging->damaged_n) {
             take->ret_rows[i].body = (struct pv_str){NULL, 0};
         }
