@@ -16,6 +16,7 @@
 
 #define END_WAIT_MS 2000
 #define GENERATIONS_MAX 256
+#define WALKS 8
 
 int pv_spawner_fork(struct pv_spawner *ret_spawner, struct pv_err *err)
 {
@@ -122,27 +123,44 @@ int pv_spawner_next(const struct pv_spawner *spawner, struct pv_spawner_event *r
     return 1;
 }
 
-/* 0 when there is no such process. */
+/* 0: it has none, or is somebody else's and does not show; -1: it is gone, or hides. Whom provostd
+ * may not signal is nobody's whom it started. */
 static pid_t parent_of(pid_t pid)
 {
     char path[64];
     char text[512];
     snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-    bool found = pv_small_read(path, text, sizeof(text));
-    const char *after = found ? strrchr(text, ')') : NULL; /* its name may hold anything */
+    if (!pv_small_read(path, text, sizeof(text))) {
+        return kill(pid, 0) != 0 && errno == EPERM ? 0 : -1;
+    }
+    const char *after = strrchr(text, ')'); /* its name may hold anything */
     int parent = 0;
-    return after != NULL && sscanf(after + 1, " %*c %d", &parent) == 1 ? parent : 0;
+    return after != NULL && sscanf(after + 1, " %*c %d", &parent) == 1 ? parent : -1;
+}
+
+/* The process is the spawner, or the spawner is above it (1), or is not (0); -1: nobody can tell,
+ * because one on the way has ended. */
+static int find_above(const struct pv_spawner *spawner, pid_t pid)
+{
+    for (int depth = 0; pid > 1; depth++) {
+        if (pid == spawner->pid) {
+            return 1;
+        }
+        if (depth == GENERATIONS_MAX) {
+            return -1;
+        }
+        pid = parent_of(pid);
+    }
+    return pid < 0 ? -1 : 0;
 }
 
 bool pv_spawner_above(const struct pv_spawner *spawner, pid_t pid)
 {
-    for (int depth = 0; pid > 1 && depth < GENERATIONS_MAX; depth++) {
-        if (pid == spawner->pid) {
-            return true;
-        }
-        pid = parent_of(pid);
+    int found = -1;
+    for (int i = 0; i < WALKS && found < 0; i++) {
+        found = find_above(spawner, pid); /* who lost a parent has got another one */
     }
-    return pid > 1; /* too deep to tell: refused as well */
+    return found != 0;
 }
 
 void pv_spawner_end(struct pv_spawner *spawner)

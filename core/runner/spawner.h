@@ -49,7 +49,8 @@ int pv_spawner_start(const struct pv_spawner *spawner, uint64_t id, const char *
 int pv_spawner_kill(const struct pv_spawner *spawner, uint64_t id, int signal) PV_MUST_CHECK;
 /* 1: *ret_event is the next one; 0: none now; PV_ECLOSED: the spawner is gone. */
 int pv_spawner_next(const struct pv_spawner *spawner, struct pv_spawner_event *ret_event);
-/* True for the spawner and every process below it: hosts, and what plugins started. */
+/* True for the spawner and every process below it: hosts, and what plugins started. Also for one
+ * that is gone: nobody can tell any more whose it was. */
 bool pv_spawner_above(const struct pv_spawner *spawner, pid_t pid);
 /* Ends it and whatever hosts are left, and waits for it. */
 void pv_spawner_end(struct pv_spawner *spawner);

@@ -9,6 +9,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import textwrap
 from pathlib import Path
 
 import provost as daemons
@@ -197,20 +198,38 @@ def test_best_effort_runs_and_says_what_is_missing(make_provost, build):
     assert any("no Landlock" in message for message in one.messages())
 
 
-def test_the_admin_socket_refuses_what_a_plugin_started(make_provost, tmp_path):
+# Who connects is gone when the daemon, which was stopped meanwhile, gets to ask who that was.
+BY_A_CHILD = """
+probe = socket.socket(socket.AF_UNIX)
+probe.connect(options["socket"])
+daemon = struct.unpack("iII", probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
+os.kill(daemon, signal.SIGSTOP)
+while open(f"/proc/{daemon}/stat").read().rpartition(")")[2].split()[0] != "T":
+    os.sched_yield()
+child = os.fork()
+if child == 0:
+    one.connect(options["socket"])
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+os.kill(daemon, signal.SIGCONT)
+"""
+
+
+@pytest.mark.parametrize("connect", ['one.connect(options["socket"])', BY_A_CHILD], ids=["itself", "child"])
+def test_the_admin_socket_refuses_what_a_plugin_started(make_provost, tmp_path, connect):
     """A program of an unconfined instance has the daemon's own user, and is refused all the same."""
     program = tmp_path / "asks"
-    program.write_text("""#!/usr/bin/python3
-import json, os, socket, sys
+    program.write_text(f"""#!/usr/bin/python3
+import json, os, signal, socket, struct, sys
 options = json.load(sys.stdin)["options"]
+one = socket.socket(socket.AF_UNIX)
 try:
-    one = socket.socket(socket.AF_UNIX)
-    one.connect(options["socket"])
+{textwrap.indent(connect, "    ")}
     one.sendall(b"GET /v1/status HTTP/1.0\\r\\n\\r\\n")
     got = one.recv(100).decode() or "closed"
 except OSError as error:
     got = error.strerror
-print(json.dumps({"outcome": "permanent", "error": "got " + got}))
+print(json.dumps({{"outcome": "permanent", "error": "got " + got}}))
 """)
     program.chmod(0o755)
     one = make_provost({

@@ -167,6 +167,52 @@ static void its_end_is_the_end_of_hosts(void **state)
     expect_eof(fd);
 }
 
+/* A process that has ended and been reaped, or has ended and not been reaped. */
+static pid_t ended(bool reaped)
+{
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        _exit(0);
+    }
+    siginfo_t info;
+    assert_int_equal(waitid(P_PID, (id_t)pid, &info, WEXITED | (reaped ? 0 : WNOWAIT)), 0);
+    return pid;
+}
+
+static void it_is_above_its_hosts_alone(void **state)
+{
+    (void)state;
+    struct pv_spawner spawner;
+    assert_int_equal(pv_spawner_fork(&spawner, NULL), 0);
+    int fd = start(&spawner, 1, program);
+    struct pv_spawner_event host = next_event(&spawner);
+    assert_int_equal(host.kind, PV_SPAWN_STARTED);
+    assert_true(pv_spawner_above(&spawner, spawner.pid));
+    assert_true(pv_spawner_above(&spawner, host.pid));
+    assert_false(pv_spawner_above(&spawner, getpid()));
+    assert_false(pv_spawner_above(&spawner, getppid()));
+    assert_false(pv_spawner_above(&spawner, 1));
+    assert_false(pv_spawner_above(&spawner, 0)); /* outside of this one's namespace of pids */
+    close(fd);
+    assert_int_equal(next_event(&spawner).kind, PV_SPAWN_EXITED);
+    assert_true(pv_spawner_above(&spawner, host.pid));
+    pv_spawner_end(&spawner);
+}
+
+/* Who is gone may have handed what it opened to a host. */
+static void who_is_gone_may_have_been_below(void **state)
+{
+    (void)state;
+    struct pv_spawner spawner;
+    assert_int_equal(pv_spawner_fork(&spawner, NULL), 0);
+    assert_true(pv_spawner_above(&spawner, ended(true)));
+    pid_t zombie = ended(false); /* its parent is known still */
+    assert_false(pv_spawner_above(&spawner, zombie));
+    assert_int_equal(waitpid(zombie, NULL, 0), zombie);
+    pv_spawner_end(&spawner);
+}
+
 /* As provostd's: killed, and its spawner and hosts follow; the lock is free only when they are
  * gone. */
 static void hosts_hold_the_lock_and_die_with_the_daemon(void **state)
@@ -230,6 +276,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(reports_why_not),
         cmocka_unit_test(kills_by_id),
         cmocka_unit_test(its_end_is_the_end_of_hosts),
+        cmocka_unit_test(it_is_above_its_hosts_alone),
+        cmocka_unit_test(who_is_gone_may_have_been_below),
         cmocka_unit_test(hosts_hold_the_lock_and_die_with_the_daemon),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
