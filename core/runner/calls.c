@@ -308,6 +308,7 @@ void pv_calls_answer(void *ctx, uint64_t id, const struct pv_wire_answer *answer
 {
     struct call *call = pv_calls_find(ctx, id);
     if (call && call->sent) {
+        call->asking = false;
         pv_wire_put_answer(&call->host->out, id, answer);
         pv_hosts_mark(call->host);
     }

@@ -43,10 +43,13 @@ struct call {
     bool sent;
     bool canceled;
     bool overdue; /* told to end because its time was over */
+    bool asking;  /* has sent an ASK and not got the ANSWER */
     uint8_t kind;
     uint32_t slot;
     uint32_t timeout_ms;
     uint32_t attempt;
+    uint32_t lines;         /* LOG frames so far */
+    uint32_t progresses;    /* PROGRESS frames so far */
     int64_t lease_until_ms; /* 0: none (queries) */
     struct pv_id op;
     struct pv_id service;

@@ -16,6 +16,7 @@
 
 #define READ_SIZE (64 * 1024)
 #define READS_A_TURN 4
+#define LINES_A_CALL 1001u /* LOG and PROGRESS each: 1,000, and that more were dropped */
 
 static void want_write(struct host *host, bool wanted)
 {
@@ -150,6 +151,11 @@ static void on_ask(struct host *host, const struct pv_frame *frame)
         refuse(host, 0, "an ASK of a call that it does not have");
         return;
     }
+    if (call->asking) {
+        refuse(host, frame->call, "an ASK before the last one was answered");
+        return;
+    }
+    call->asking = true;
     if ((call->id & PV_CALL_QUERY) && ask.kind == PV_ASK_KV_GET && events->query_ask) {
         const struct pv_query_ask of = {.instance = host->instance->name,
                                         .component = pv_str(call->component),
@@ -167,6 +173,13 @@ static void on_ask(struct host *host, const struct pv_frame *frame)
     events->ask(events->ctx, call->id, &ask);
 }
 
+/* One more of what a call may send so often. */
+static bool counted(uint32_t *count)
+{
+    *count += *count <= LINES_A_CALL ? 1 : 0;
+    return *count <= LINES_A_CALL;
+}
+
 static void on_progress(struct host *host, const struct pv_frame *frame)
 {
     const struct pv_hosts_events *events = &host->hosts->options.events;
@@ -177,7 +190,7 @@ static void on_progress(struct host *host, const struct pv_frame *frame)
         return;
     }
     struct call *call = own_call(host, frame->call);
-    if (call && !(call->id & PV_CALL_QUERY)) {
+    if (call && !(call->id & PV_CALL_QUERY) && counted(&call->progresses)) {
         events->progress(events->ctx, call->id, percent, text);
     }
 }
@@ -192,6 +205,9 @@ static void on_log(struct host *host, const struct pv_frame *frame)
     }
     struct pv_str instance = host->instance->name;
     struct call *call = own_call(host, frame->call);
+    if (call && !counted(&call->lines)) {
+        return;
+    }
     if (call && !(call->id & PV_CALL_QUERY)) {
         pv_log((enum pv_level)level,
                (pv_lf("instance", instance), pv_lf_op(call->op), pv_lf_svc(call->service),

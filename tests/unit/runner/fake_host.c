@@ -17,6 +17,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define FIRST_IN_TURN 11u /* asks of which each waits for the answer to the one before */
+#define LAST_IN_TURN 13u
+
 static struct pv_page *page;
 static struct pv_buf out;
 static char settings[1024];
@@ -46,6 +49,12 @@ static void put_outcome(uint64_t call, int code, struct pv_str text)
     const struct pv_wire_outcome outcome = {
         .code = (uint8_t)code, .retry_after_ms = -1, .text = text, .result = text};
     pv_wire_put_outcome(&out, call, &outcome);
+}
+
+static void put_ask(uint64_t call, uint32_t number)
+{
+    const struct pv_wire_ask ask = {.ask = number, .kind = PV_ASK_KV_GET, .name = PV_STR("k")};
+    pv_wire_put_ask(&out, call, &ask);
 }
 
 static void mark(uint32_t slot, uint64_t call, int how_far)
@@ -148,8 +157,18 @@ static void on_step(uint64_t call, const struct pv_wire_step *step)
     } else if (pv_str_eq_c(name, "wrong_way")) {
         pv_wire_put_empty(&out, PV_F_CANCEL, call);
     } else if (pv_str_eq_c(name, "ask")) {
-        const struct pv_wire_ask ask = {.ask = 7, .kind = PV_ASK_KV_GET, .name = PV_STR("k")};
-        pv_wire_put_ask(&out, call, &ask);
+        put_ask(call, 7);
+    } else if (pv_str_eq_c(name, "ask_in_turn")) {
+        put_ask(call, FIRST_IN_TURN);
+    } else if (pv_str_eq_c(name, "ask_at_once")) {
+        put_ask(call, 7);
+        put_ask(call, 8);
+    } else if (pv_str_eq_c(name, "chatter")) {
+        for (int i = 0; i < 1500; i++) {
+            pv_wire_put_progress(&out, call, i % 100, PV_STR("on and on"));
+            pv_wire_put_log(&out, call, 1, PV_STR("on and on"));
+        }
+        put_outcome(call, PV_OUT_OK, PV_STR(""));
     } else if (pv_str_eq_c(name, "progress")) {
         pv_wire_put_progress(&out, call, 40, PV_STR("almost"));
         pv_wire_put_log(&out, call, 1, PV_STR("a line of the plugin"));
@@ -179,8 +198,7 @@ static void on_query(uint64_t call, const struct pv_wire_query *query)
         atomic_store(&page->current, call);
         abort();
     } else if (pv_str_eq_c(query->name, "ask")) {
-        const struct pv_wire_ask ask = {.ask = 1, .kind = PV_ASK_KV_GET, .name = PV_STR("k")};
-        pv_wire_put_ask(&out, call, &ask);
+        put_ask(call, 1);
     }
 }
 
@@ -225,7 +243,11 @@ static void on_frame(const struct pv_frame *frame)
     } else if (frame->type == PV_F_QUERY && pv_wire_get_query(frame, &query) == 0) {
         on_query(frame->call, &query);
     } else if (frame->type == PV_F_ANSWER && pv_wire_get_answer(frame, &answer) == 0) {
-        put_outcome(frame->call, PV_OUT_OK, answer.value);
+        if (answer.ask >= FIRST_IN_TURN && answer.ask < LAST_IN_TURN) {
+            put_ask(frame->call, answer.ask + 1);
+        } else {
+            put_outcome(frame->call, PV_OUT_OK, answer.value);
+        }
     } else if (frame->type == PV_F_CANCEL) {
         cancel(frame->call);
     } else if (frame->type == PV_F_STOP) {

@@ -37,6 +37,9 @@ static void on_ask(void *ctx, uint64_t call, const struct pv_wire_ask *ask)
 {
     struct fixture *f = ctx;
     slot_of(f, call)->asks++;
+    if (f->silent) {
+        return;
+    }
     const struct pv_wire_answer answer = {.ask = ask->ask, .value = PV_STR("answered")};
     f->runner.answer(f->runner.ctx, call, &answer);
 }
@@ -45,6 +48,7 @@ static void on_progress(void *ctx, uint64_t call, int percent, struct pv_str tex
 {
     struct told *told = slot_of(ctx, call);
     told->percent = percent;
+    told->progresses++;
     (void)text;
 }
 

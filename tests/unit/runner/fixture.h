@@ -18,6 +18,7 @@ struct told {
     int64_t last_send_ms;
     int asks;
     int percent;
+    int progresses;
     char text[480];
 };
 
@@ -38,6 +39,7 @@ struct fixture {
     int64_t stuck_after_ms;
     int64_t start_timeout_ms;
     int instance_status; /* what the function that reads an instance says */
+    bool silent;         /* asks stay without an answer */
     bool gone;
     bool stopped;
     bool late;

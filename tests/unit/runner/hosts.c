@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The life of hosts and calls while nothing is wrong with them, and the ways in which a start
  * fails. */
+#include "core/base/log.h"
 #include "tests/unit/runner/fixture.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 static void steps_run_and_answer(void **state)
@@ -68,6 +70,58 @@ static void host_calls_reach_the_engine(void **state)
     assert_int_equal(f.told[1].asks, 1);
     assert_string_equal(f.told[1].text, "answered");
     assert_int_equal(f.told[2].percent, 40);
+    fixture_end(&f);
+}
+
+static void a_call_has_one_ask_under_way(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_start(&f, NULL);
+    assert_int_equal(start_step(&f, 1, "ask_in_turn", false, 60000), 0);
+    until(&f, &f.told[1].over);
+    assert_int_equal(f.told[1].code, PV_OUT_OK);
+    assert_int_equal(f.told[1].asks, 3);
+    f.silent = true;
+    assert_int_equal(start_step(&f, 2, "ask_at_once", false, 60000), 0);
+    until(&f, &f.told[2].over);
+    assert_true(f.told[2].lost);
+    assert_int_equal(f.told[2].code, PV_LOST_CULPRIT_UNTOUCHED);
+    assert_int_equal(f.told[2].asks, 1);
+    assert_non_null(strstr(f.told[2].text, "an ASK before the last one was answered"));
+    fixture_end(&f);
+}
+
+static int lines_in(int fd)
+{
+    static char text[1024 * 1024];
+    ssize_t n = pread(fd, text, sizeof(text), 0);
+    int count = 0;
+    for (ssize_t i = 0; i < n; i++) {
+        count += text[i] == '\n' ? 1 : 0;
+    }
+    return count;
+}
+
+static void a_call_says_only_so_much(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_start(&f, NULL);
+    assert_int_equal(start_step(&f, 1, "ok", false, 60000), 0);
+    until(&f, &f.told[1].over);
+    int lines = memfd_create("log", MFD_CLOEXEC);
+    assert_true(lines >= 0);
+    pv_log_setup(lines, 0, PV_INFO, NULL);
+    for (uint64_t id = 2; id <= 3; id++) { /* each */
+        assert_int_equal(start_step(&f, id, "chatter", false, 60000), 0);
+        until(&f, &f.told[id].over);
+        assert_int_equal(f.told[id].code, PV_OUT_OK);
+        assert_int_equal(f.told[id].progresses, 1001);
+        assert_int_equal(lines_in(lines), 1001 * (id - 1));
+    }
+    pv_log_setup(2, 0, PV_INFO, NULL);
+    close(lines);
     fixture_end(&f);
 }
 
@@ -379,6 +433,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(steps_run_and_answer),
         cmocka_unit_test(refuses_what_it_cannot_do),
         cmocka_unit_test(host_calls_reach_the_engine),
+        cmocka_unit_test(a_call_has_one_ask_under_way),
+        cmocka_unit_test(a_call_says_only_so_much),
         cmocka_unit_test(steps_carry_the_key_of_their_operation),
         cmocka_unit_test(cancel_comes_back_as_an_outcome),
         cmocka_unit_test(time_never_exceeds_the_lease),
