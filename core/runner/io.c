@@ -5,6 +5,7 @@
 #include "core/runner/internal.h"
 
 #include "core/base/fault.h"
+#include "core/base/jsontext.h"
 #include "core/base/log.h"
 #include "core/base/secret.h"
 
@@ -122,6 +123,28 @@ static void on_fault(struct host *host, const struct pv_frame *frame)
     snprintf(host->fault, sizeof(host->fault), "%.*s", PV_STR_ARG(text));
 }
 
+/* Documents are shown and handed on as they are: nothing but JSON may be among them. */
+static bool is_document(struct pv_str text)
+{
+    return text.len == 0 || pv_json_text_valid(text);
+}
+
+/* Puts an outcome that carries nothing in the place of one whose documents are none. */
+static void check_documents(const struct call *call, struct pv_wire_outcome *outcome)
+{
+    bool good = is_document(outcome->result);
+    if (good && (!outcome->state_changed || is_document(outcome->state))) {
+        return;
+    }
+    bool query = (call->id & PV_CALL_QUERY) != 0;
+    *outcome = (struct pv_wire_outcome){
+        .code = query ? PV_OUT_TEMPORARY : PV_OUT_UNKNOWN,
+        .touched = 1,
+        .retry_after_ms = -1,
+        .text = good ? PV_STR("the state document that the plugin sent is not JSON")
+                     : PV_STR("the result that the plugin sent is not JSON")};
+}
+
 static void on_outcome(struct host *host, const struct pv_frame *frame)
 {
     struct pv_wire_outcome outcome;
@@ -135,6 +158,7 @@ static void on_outcome(struct host *host, const struct pv_frame *frame)
         return;
     }
     PV_FAULT("runner.outcome.read");
+    check_documents(call, &outcome);
     pv_calls_end(call, &outcome);
 }
 
@@ -167,6 +191,12 @@ static void on_ask(struct host *host, const struct pv_frame *frame)
     if (call->id & PV_CALL_QUERY) {
         struct pv_wire_answer answer = {
             .ask = ask.ask, .status = PV_EDENIED, .value = PV_STR("a query keeps nothing")};
+        pv_calls_answer(host->hosts, call->id, &answer);
+        return;
+    }
+    if (ask.kind == PV_ASK_STATE_SAVE && !is_document(ask.text)) {
+        struct pv_wire_answer answer = {
+            .ask = ask.ask, .status = PV_EINVAL, .value = PV_STR("the state document is not JSON")};
         pv_calls_answer(host->hosts, call->id, &answer);
         return;
     }

@@ -47,7 +47,20 @@ static void flush_out(void)
 static void put_outcome(uint64_t call, int code, struct pv_str text)
 {
     const struct pv_wire_outcome outcome = {
-        .code = (uint8_t)code, .retry_after_ms = -1, .text = text, .result = text};
+        .code = (uint8_t)code, .retry_after_ms = -1, .text = text};
+    pv_wire_put_outcome(&out, call, &outcome);
+}
+
+/* With a result, or with a state document. */
+static void put_document(uint64_t call, bool state, struct pv_str json)
+{
+    const struct pv_str none = PV_STR("");
+    const struct pv_wire_outcome outcome = {.code = PV_OUT_OK,
+                                            .state_changed = state ? 1 : 0,
+                                            .retry_after_ms = -1,
+                                            .text = json,
+                                            .state = state ? json : none,
+                                            .result = state ? none : json};
     pv_wire_put_outcome(&out, call, &outcome);
 }
 
@@ -158,6 +171,13 @@ static void on_step(uint64_t call, const struct pv_wire_step *step)
         pv_wire_put_empty(&out, PV_F_CANCEL, call);
     } else if (pv_str_eq_c(name, "ask")) {
         put_ask(call, 7);
+    } else if (pv_str_eq_c(name, "result")) {
+        put_document(call, false, step->input);
+    } else if (pv_str_eq_c(name, "state")) {
+        put_document(call, true, step->input);
+    } else if (pv_str_eq_c(name, "save")) {
+        const struct pv_wire_ask ask = {.ask = 7, .kind = PV_ASK_STATE_SAVE, .text = step->input};
+        pv_wire_put_ask(&out, call, &ask);
     } else if (pv_str_eq_c(name, "ask_in_turn")) {
         put_ask(call, FIRST_IN_TURN);
     } else if (pv_str_eq_c(name, "ask_at_once")) {
@@ -192,6 +212,8 @@ static void on_query(uint64_t call, const struct pv_wire_query *query)
     mark(query->slot, call, PV_SLOT_RUNNING);
     if (pv_str_eq_c(query->name, "settings")) {
         put_outcome(call, PV_OUT_OK, pv_str(settings));
+    } else if (pv_str_eq_c(query->name, "result")) {
+        put_document(call, false, query->input);
     } else if (pv_str_eq_c(query->name, "deaf")) {
         deaf[query->slot] = true;
     } else if (pv_str_eq_c(query->name, "crash")) {

@@ -19,6 +19,8 @@ static void on_outcome(void *ctx, uint64_t call, const struct pv_wire_outcome *o
     struct told *told = slot_of(ctx, call);
     told->over = true;
     told->code = outcome->code;
+    told->touched = outcome->touched != 0;
+    told->more = outcome->result.len > 0 || outcome->state_changed;
     snprintf(told->text, sizeof(told->text), "%.*s", PV_STR_ARG(outcome->text));
 }
 
@@ -212,6 +214,7 @@ static void on_answer(struct pv_query *query, const struct pv_wire_outcome *outc
     assert_false(f->queried.over);
     f->queried.over = true;
     f->queried.code = outcome->code;
+    f->queried.more = outcome->result.len > 0;
     snprintf(f->queried.text, sizeof(f->queried.text), "%.*s", PV_STR_ARG(outcome->text));
 }
 
@@ -222,6 +225,7 @@ int ask_query(struct fixture *f, struct pv_query *query, const char *name, uint3
     query->instance = PV_STR("one");
     query->wire.name = pv_str(name);
     query->wire.timeout_ms = timeout_ms;
+    query->wire.input = pv_str(f->query_input);
     query->done = on_answer;
     query->user = f;
     return f->runner.query(f->runner.ctx, query);

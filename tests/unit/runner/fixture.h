@@ -19,6 +19,8 @@ struct told {
     int asks;
     int percent;
     int progresses;
+    bool touched;
+    bool more; /* than its text came with the outcome: a document */
     char text[480];
 };
 
@@ -38,8 +40,9 @@ struct fixture {
     int64_t idle_after_ms;
     int64_t stuck_after_ms;
     int64_t start_timeout_ms;
-    int instance_status; /* what the function that reads an instance says */
-    bool silent;         /* asks stay without an answer */
+    int instance_status;     /* what the function that reads an instance says */
+    const char *query_input; /* of the queries asked; NULL: none */
+    bool silent;             /* asks stay without an answer */
     bool gone;
     bool stopped;
     bool late;

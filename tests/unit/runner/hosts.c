@@ -92,6 +92,78 @@ static void a_call_has_one_ask_under_way(void **state)
     fixture_end(&f);
 }
 
+static void start_with(struct fixture *f, uint64_t id, const char *name, const char *input)
+{
+    const struct pv_run_step step = {
+        .instance = PV_STR("one"),
+        .lease_until_ms = pv_mono_ms(&pv_clock_system) + 300000,
+        .wire = {.operation = PV_STR("create"), .step = pv_str(name), .input = pv_str(input)},
+    };
+    assert_int_equal(f->runner.start(f->runner.ctx, id, &step), 0);
+    until(f, &f->told[id].over);
+}
+
+/* What would be somebody else's part of an answer, or the end of it. */
+static const char *const no_documents[] = {
+    "null},{\"component\":\"site\",\"result\":null",
+    "{\"a\":",
+    "<html>",
+    "{} ]",
+};
+
+static void what_is_no_document_is_nobodys(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_start(&f, NULL);
+    start_with(&f, 1, "result", "{\"a\":[1]}");
+    assert_int_equal(f.told[1].code, PV_OUT_OK);
+    assert_true(f.told[1].more);
+    start_with(&f, 2, "state", "{\"a\":[1]}");
+    assert_int_equal(f.told[2].code, PV_OUT_OK);
+    assert_true(f.told[2].more);
+    for (uint64_t id = 3; id < 3 + 2 * PV_COUNT(no_documents); id += 2) {
+        start_with(&f, id, "result", no_documents[(id - 3) / 2]);
+        assert_string_equal(f.told[id].text, "the result that the plugin sent is not JSON");
+        start_with(&f, id + 1, "state", no_documents[(id - 3) / 2]);
+        assert_string_equal(f.told[id + 1].text,
+                            "the state document that the plugin sent is not JSON");
+        for (uint64_t each = id; each <= id + 1; each++) {
+            assert_int_equal(f.told[each].code, PV_OUT_UNKNOWN);
+            assert_true(f.told[each].touched);
+            assert_false(f.told[each].more);
+        }
+    }
+    start_with(&f, 20, "save", "{\"a\":[1]}");
+    assert_int_equal(f.told[20].asks, 1);
+    start_with(&f, 21, "save", "{\"a\":");
+    assert_int_equal(f.told[21].asks, 0);
+    assert_string_equal(f.told[21].text, "the state document is not JSON");
+    fixture_end(&f);
+}
+
+static void what_is_no_document_is_no_answer(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_start(&f, NULL);
+    struct pv_query query;
+    f.query_input = "{\"a\":1}";
+    assert_int_equal(ask_query(&f, &query, "result", 60000), 0);
+    until(&f, &f.queried.over);
+    assert_int_equal(f.queried.code, PV_OUT_OK);
+    assert_true(f.queried.more);
+    for (size_t i = 0; i < PV_COUNT(no_documents); i++) {
+        f.query_input = no_documents[i];
+        assert_int_equal(ask_query(&f, &query, "result", 60000), 0);
+        until(&f, &f.queried.over);
+        assert_int_equal(f.queried.code, PV_OUT_TEMPORARY);
+        assert_string_equal(f.queried.text, "the result that the plugin sent is not JSON");
+        assert_false(f.queried.more);
+    }
+    fixture_end(&f);
+}
+
 static int lines_in(int fd)
 {
     static char text[1024 * 1024];
@@ -434,6 +506,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(refuses_what_it_cannot_do),
         cmocka_unit_test(host_calls_reach_the_engine),
         cmocka_unit_test(a_call_has_one_ask_under_way),
+        cmocka_unit_test(what_is_no_document_is_nobodys),
+        cmocka_unit_test(what_is_no_document_is_no_answer),
         cmocka_unit_test(a_call_says_only_so_much),
         cmocka_unit_test(steps_carry_the_key_of_their_operation),
         cmocka_unit_test(cancel_comes_back_as_an_outcome),
