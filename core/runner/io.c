@@ -94,8 +94,13 @@ static struct call *own_call(struct host *host, uint64_t id)
     return call && call->host == host && call->sent ? call : NULL;
 }
 
-static void on_ready(struct host *host)
+static void on_ready(struct host *host, const struct pv_frame *frame)
 {
+    struct pv_str description;
+    if (pv_wire_get_text(frame, &description) != 0) {
+        refuse(host, 0, "a malformed READY");
+        return;
+    }
     if (host->ready || host->state != PV_HOST_STARTING) {
         if (host->ready) {
             refuse(host, 0, "READY twice");
@@ -256,7 +261,7 @@ static void on_frame(struct host *host, const struct pv_frame *frame)
 {
     switch (frame->type) {
     case PV_F_READY:
-        on_ready(host);
+        on_ready(host, frame);
         break;
     case PV_F_FAULT:
         on_fault(host, frame);

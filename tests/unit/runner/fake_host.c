@@ -239,6 +239,12 @@ static void on_hello(const struct pv_wire_hello *hello)
     } else if (strstr(settings, "start-hang")) {
         stay_busy();
     }
+    if (strstr(settings, "start-malformed")) {
+        size_t start = pv_frame_begin(&out, PV_F_READY, 0);
+        pv_buf_u32(&out, 1000); /* so long, and nothing comes */
+        pv_frame_end(&out, start);
+        return;
+    }
     pv_wire_put_text(&out, PV_F_READY, PV_STR("{}"));
 }
 

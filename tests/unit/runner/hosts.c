@@ -406,6 +406,7 @@ static void a_start_that_fails_is_a_fault(void **state)
         {"start-fault", "url: cannot be reached"},
         {"start-crash", "SIGABRT"},
         {"start-hang", "not ready in time"},
+        {"start-malformed", "a malformed READY"},
     };
     for (size_t i = 0; i < PV_COUNT(cases); i++) {
         struct fixture f;
