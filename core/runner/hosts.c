@@ -90,7 +90,8 @@ static void on_prepare(uv_prepare_t *prepare)
         settle(PV_CONTAINER(pv_list_pop(&now_dirty), struct host, dirty));
     }
     keep_ticking(hosts);
-    if (hosts->told || !pv_list_empty(&hosts->dirty)) {
+    bool over = uv_is_closing((uv_handle_t *)&hosts->again); /* that was the last host of a stop */
+    if (!over && (hosts->told || !pv_list_empty(&hosts->dirty))) {
         /* What was told may have given work to somebody whose part of this turn is over. */
         uv_idle_start(&hosts->again, on_again);
     }

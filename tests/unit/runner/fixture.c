@@ -132,6 +132,7 @@ void fixture_end(struct fixture *f)
 {
     pv_hosts_stop(f->hosts, on_stopped, f);
     until(f, &f->stopped);
+    assert_false(uv_loop_alive(&f->loop)); /* nothing of the hosts is left in it */
     pv_hosts_free(f->hosts);
     pv_spawner_end(&f->spawner);
     uv_close((uv_handle_t *)&f->limit, NULL);

@@ -478,6 +478,17 @@ static void a_second_start_waits(void **state)
     fixture_end(&f);
 }
 
+static void a_stop_before_any_start_answers(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_start(&f, NULL);
+    assert_int_equal(start_step(&f, 1, "ok", false, 60000), 0);
+    fixture_end(&f);
+    assert_true(f.told[1].over);
+    assert_int_equal(f.told[1].code, PV_OUT_CANCELED);
+}
+
 static void a_stop_answers_everything(void **state)
 {
     (void)state;
@@ -522,6 +533,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_start_that_fails_is_a_fault),
         cmocka_unit_test(no_settings_and_no_program_are_faults),
         cmocka_unit_test(a_second_start_waits),
+        cmocka_unit_test(a_stop_before_any_start_answers),
         cmocka_unit_test(a_stop_answers_everything),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
