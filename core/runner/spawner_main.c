@@ -22,6 +22,7 @@
 #define HOST_SOCKET_FD 3
 #define HOST_PAGE_FD 4
 #define HOST_REACH_FD 5
+#define ORPHANS_MS 1000 /* between looks for what has detached itself */
 #define GROUP 3 /* among the descriptors that came along: -1, or what takes it into its cgroup */
 
 struct child {
@@ -351,8 +352,12 @@ int pv_spawner_main(int fd, pid_t parent)
     while (open) {
         struct pollfd wait[] = {{.fd = SOCKET_FD, .events = POLLIN},
                                 {.fd = s.signal_fd, .events = POLLIN}};
-        if (poll(wait, 2, -1) < 0 && errno != EINTR) {
+        int ready = poll(wait, 2, s.count > 0 ? ORPHANS_MS : -1);
+        if (ready < 0 && errno != EINTR) {
             break;
+        }
+        if (ready == 0) {
+            kill_orphans(&s); /* nobody tells when a process falls to this one */
         }
         if (wait[1].revents) {
             struct signalfd_siginfo info;

@@ -15,6 +15,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define FIRST_IN_TURN 11u /* asks of which each waits for the answer to the one before */
@@ -127,6 +128,33 @@ static void grow_below(void)
     }
 }
 
+/* A process that has left the host's session and family; its pid. */
+static pid_t detach(void)
+{
+    int ends[2];
+    pid_t pid = -1;
+    if (pipe(ends) != 0) {
+        abort();
+    }
+    pid_t between = fork();
+    if (between == 0) {
+        setsid();
+        pid = fork();
+        if (pid == 0) {
+            pause();
+            _exit(0);
+        }
+        _exit(write(ends[1], &pid, sizeof(pid)) == (ssize_t)sizeof(pid) ? 0 : 1);
+    }
+    close(ends[1]);
+    if (between < 0 || waitpid(between, NULL, 0) != between ||
+        read(ends[0], &pid, sizeof(pid)) != (ssize_t)sizeof(pid)) {
+        abort();
+    }
+    close(ends[0]);
+    return pid;
+}
+
 static void on_step(uint64_t call, const struct pv_wire_step *step)
 {
     struct pv_str name = step->step;
@@ -153,6 +181,10 @@ static void on_step(uint64_t call, const struct pv_wire_step *step)
     } else if (pv_str_eq_c(name, "grow_below")) {
         grow_below();
         wait_for_cancel(step->slot, call);
+    } else if (pv_str_eq_c(name, "detach")) {
+        char text[32];
+        snprintf(text, sizeof(text), "%d", (int)detach());
+        put_outcome(call, PV_OUT_OK, pv_str(text));
     } else if (pv_str_eq_c(name, "spin") || pv_str_eq_c(name, "spin_unnamed")) {
         spin(step->slot, pv_str_eq_c(name, "spin"));
         wait_for_cancel(step->slot, call);

@@ -4,10 +4,13 @@
 #include "core/base/log.h"
 #include "tests/unit/runner/fixture.h"
 
+#include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 static void steps_run_and_answer(void **state)
@@ -478,6 +481,31 @@ static void a_second_start_waits(void **state)
     fixture_end(&f);
 }
 
+/* Its process ends and nobody of the spawner's own: nothing says that it fell to the spawner. */
+static void what_detaches_itself_is_killed(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_start(&f, NULL);
+    assert_int_equal(start_step(&f, 1, "detach", false, 60000), 0);
+    until(&f, &f.told[1].over);
+    int64_t pid = 0;
+    assert_int_equal(pv_str_to_i64(pv_str(f.told[1].text), &pid), 0);
+    struct pollfd end = {.fd = (int)syscall(SYS_pidfd_open, (pid_t)pid, 0), .events = POLLIN};
+    if (end.fd >= 0) { /* it lives still */
+        assert_int_equal(poll(&end, 1, 20000), 1);
+        close(end.fd);
+    } else {
+        assert_int_equal(errno, ESRCH);
+    }
+    assert_int_equal(start_step(&f, 2, "ok", false, 60000), 0);
+    until(&f, &f.told[2].over);
+    struct pv_host_status status;
+    assert_int_equal(host_count(&f, &status), 1);
+    assert_int_equal(status.restarts, 0); /* its host went on */
+    fixture_end(&f);
+}
+
 static void a_stop_before_any_start_answers(void **state)
 {
     (void)state;
@@ -533,6 +561,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_start_that_fails_is_a_fault),
         cmocka_unit_test(no_settings_and_no_program_are_faults),
         cmocka_unit_test(a_second_start_waits),
+        cmocka_unit_test(what_detaches_itself_is_killed),
         cmocka_unit_test(a_stop_before_any_start_answers),
         cmocka_unit_test(a_stop_answers_everything),
     };
