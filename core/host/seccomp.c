@@ -155,8 +155,9 @@ static void refuse_processes(struct filter *f, const struct pv_reach *reach)
 #endif
 }
 
-/* Signals go to this process only. With `exec`, and where Landlock rules signals, they may go to
- * what it started; where Landlock does not, to whatever its user may signal. */
+/* Signals go to this process only, which a program that it becomes still is. With `exec`, and where
+ * Landlock rules signals, they may go to what it started; where Landlock does not, to whatever its
+ * user may signal. */
 static void refuse_signals(struct filter *f, const struct pv_reach *reach)
 {
     static const char *const owners[] = {"fcntl", "fcntl64"};
@@ -166,7 +167,7 @@ static void refuse_signals(struct filter *f, const struct pv_reach *reach)
     }
     refuse_if(f, EPERM, "ioctl", is(1, IOCTL_FIOSETOWN));
     refuse_if(f, EPERM, "ioctl", is(1, IOCTL_SIOCSPGRP));
-    if (reach->exec.count > 0 || reach->command.count > 0) {
+    if (reach->exec.count > 0) {
         return;
     }
     static const char *const calls[] = {"kill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo"};

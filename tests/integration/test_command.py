@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Instances whose host is a program of its own (`command:`), in a whole provostd."""
 
+import errno
+import json
 import os
 import signal
 import subprocess
@@ -46,6 +48,37 @@ def test_it_is_confined_and_tied(make_provost, tmp_path):
         assert "NoNewPrivs:\t1" in status and "Seccomp:\t2" in status
         assert os.readlink(f"/proc/{pid}/cwd") == str(provost.folder / "data/instances/notes")
         assert Path(f"/proc/{pid}/environ").read_bytes().count(b"\0") == 2
+
+
+SIGNALS = """
+def tried(what, *words):
+    try: what(*words)
+    except OSError as error: return error.errno
+    return 0
+ready(); call = step()
+found = {"parent": tried(os.kill, os.getppid(), 0), "all": tried(os.kill, -1, 0), "group": tried(os.kill, 0, 0),
+         "descriptor": tried(signal.pidfd_send_signal, os.pidfd_open(os.getppid()), 0), "own": tried(os.kill, os.getpid(), 0)}
+with open("found", "w") as file: json.dump(found, file)
+outcome(call); take()
+"""
+
+
+@pytest.mark.parametrize("abi", [2, 5, None])
+def test_it_may_signal_nobody_else(make_provost, request, tmp_path, abi):
+    """Also where Landlock does not rule signals."""
+    env = None
+    if abi is not None:
+        request.getfixturevalue("faults")
+        env = os.environ | {"PROVOST_FAULTS_LANDLOCK_ABI": str(abi)}
+    program = tmp_path / "bad"
+    program.write_text(BAD + SIGNALS, encoding="utf-8")
+    program.chmod(0o755)
+    with make_provost(options(program), env) as provost:
+        done = provost.await_operation("create", "a", product="web", plan="basic")
+        assert done["state"] == "done", done
+        found = json.loads((provost.folder / "data/instances/notes/found").read_text())
+    refused = dict.fromkeys(("parent", "all", "group", "descriptor"), errno.EPERM)
+    assert found == refused | {"own": 0}
 
 
 def test_a_host_that_is_killed_during_a_step_leaves_it_unknown(make_provost, tmp_path):
