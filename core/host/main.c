@@ -12,7 +12,6 @@
 #include "core/host/restrict.h"
 #include "core/json/json.h"
 
-#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -206,11 +205,11 @@ static int refuse(const char *why)
     return fail(why, EXIT_FAULT);
 }
 
-/* The host is a program of its own, and this process becomes it. The page stays open for it. */
+/* The host is a program of its own, and this process becomes it, in its data folder. The page stays
+ * open for it. */
 static int become(const struct pv_reach *reach)
 {
     struct pv_err err = {0};
-    static char data_dir[PATH_MAX];
     char *words[PV_REACH_PATHS_MAX + 1] = {NULL};
     for (size_t i = 0; i < reach->command.count; i++) {
         words[i] = pv_strndup(reach->command.items[i].ptr, reach->command.items[i].len);
@@ -218,12 +217,7 @@ static int become(const struct pv_reach *reach)
             return refuse("out of memory");
         }
     }
-    if (pv_str_to_c(reach->data_dir, data_dir, sizeof(data_dir)) != 0 ||
-        pv_host_restrict(reach, PAGE_FD + 1, &err) != 0) {
-        return refuse(err.text);
-    }
-    if (data_dir[0] != '\0' && chdir(data_dir) != 0) {
-        pv_err_set(&err, PV_EIO, "cannot enter the data folder %s: %m", data_dir);
+    if (pv_host_restrict(reach, PAGE_FD + 1, &err) != 0) {
         return refuse(err.text);
     }
     return pv_launch(words, &err) != 0 ? refuse(err.text) : 0;

@@ -4,9 +4,11 @@
 import errno
 import json
 import os
+import pwd
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -79,6 +81,22 @@ def test_it_may_signal_nobody_else(make_provost, request, tmp_path, abi):
         found = json.loads((provost.folder / "data/instances/notes/found").read_text())
     refused = dict.fromkeys(("parent", "all", "group", "descriptor"), errno.EPERM)
     assert found == refused | {"own": 0}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="not root")
+def test_it_may_have_a_user_of_its_own(make_provost):
+    """Who cannot pass by the folders above that of the instance."""
+    user = pwd.getpwnam("nobody")
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        program = Path(folder) / "bad"
+        program.write_text(BAD + "ready(); call = step(); open('mine', 'w').close(); outcome(call); take()\n",
+                           encoding="utf-8")
+        program.chmod(0o755)
+        with make_provost(options(program, user=user.pw_name)) as provost:
+            done = provost.await_operation("create", "a", product="web", plan="basic")
+            assert done["state"] == "done", done
+            assert (provost.folder / "data/instances/notes/mine").stat().st_uid == user.pw_uid
 
 
 def test_a_host_that_is_killed_during_a_step_leaves_it_unknown(make_provost, tmp_path):
