@@ -99,20 +99,32 @@ static int drop_capabilities(bool keep_search, struct pv_err *err)
     return 0;
 }
 
+/* No file fits into 1 byte, and at 1 the kernel starts no core handler either, which it does at 0.
+ * Unlike PR_SET_DUMPABLE a limit also binds what this process starts and becomes. */
+static int limit_core(struct pv_err *err)
+{
+    const struct rlimit one = {1, 1};
+    const struct rlimit none = {0, 0};
+    if (setrlimit(RLIMIT_CORE, &one) == 0) {
+        return 0;
+    }
+    /* It is 0 for good. */
+    if (errno != EPERM || setrlimit(RLIMIT_CORE, &none) != 0) {
+        return pv_err_set(err, PV_EINTERNAL, "setrlimit(RLIMIT_CORE): %m");
+    }
+    return 0;
+}
+
 static int no_privileges(struct pv_err *err)
 {
-    /* Also stops core handlers that the kernel pipes to, which RLIMIT_CORE does not. */
     if (prctl(PR_SET_DUMPABLE, 0) != 0) {
         return pv_err_set(err, PV_EINTERNAL, "prctl(PR_SET_DUMPABLE): %m");
     }
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
         return pv_err_set(err, PV_EINTERNAL, "prctl(PR_SET_NO_NEW_PRIVS): %m");
     }
-    const struct rlimit none = {0, 0};
-    if (setrlimit(RLIMIT_CORE, &none) != 0) {
-        return pv_err_set(err, PV_EINTERNAL, "setrlimit(RLIMIT_CORE): %m");
-    }
-    return limit_files(err);
+    int status = limit_core(err);
+    return status == 0 ? limit_files(err) : status;
 }
 
 /* A user of its own. That takes the parent-death signal away, so it is asked for again. */

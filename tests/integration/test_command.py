@@ -99,6 +99,29 @@ def test_it_may_have_a_user_of_its_own(make_provost):
             assert (provost.folder / "data/instances/notes/mine").stat().st_uid == user.pw_uid
 
 
+def core_limits(pid):
+    [line] = [line for line in Path(f"/proc/{pid}/limits").read_text().splitlines() if "core file" in line]
+    return line.split()[4:6]
+
+
+def test_it_leaves_no_core(make_provost):
+    """Of the limit 1 the kernel makes no file, and starts no program that would be given what was in memory."""
+    with make_provost(options(NOTES)) as provost:
+        provost.await_operation("create", "a", product="web", plan="basic")
+        assert core_limits(provost.hosts()["notes"]) == ["1", "1"]
+
+
+def test_it_starts_where_nobody_may_leave_a_core(make_provost):
+    """The limit is 0 already and cannot be raised."""
+    provost = make_provost(options(NOTES))
+    weak = ["setpriv", "--bounding-set=-sys_resource"] if os.geteuid() == 0 else []
+    provost.command = ["prlimit", "--core=0", *weak, *provost.command]
+    with provost:
+        done = provost.await_operation("create", "a", product="web", plan="basic")
+        assert done["state"] == "done", done
+        assert core_limits(provost.hosts()["notes"]) == ["0", "0"]
+
+
 def test_a_host_that_is_killed_during_a_step_leaves_it_unknown(make_provost, tmp_path):
     """It keeps no status page, so the step is looked for: nothing is done twice blindly."""
     started = tmp_path / "started"

@@ -286,7 +286,7 @@ static void gives_up_what_it_does_not_need(void **state)
     char result[1000];
     assert_int_equal(pv_str_to_c(d.outcome.result, result, sizeof(result)), 0);
     assert_string_equal(result, "{\"environment\": 0, \"fds\": 0, \"dumpable\": 0, "
-                                "\"no_new_privs\": 1, \"core\": 0, \"cwd\": \"/\"}");
+                                "\"no_new_privs\": 1, \"core\": 1, \"cwd\": \"/\"}");
     send_step(&d, 2, "lists");
     assert_true(outcome_of(&d, 2));
     assert_int_equal(pv_str_to_c(d.outcome.result, result, sizeof(result)), 0);
