@@ -74,12 +74,18 @@ struct pv_call *pv_call_of(struct provost_call *pub)
     return call->co != NULL && pv_co_self() == call->co ? call : NULL;
 }
 
+void pv_call_trim(const struct pv_call *call, char *text, size_t size)
+{
+    text[pv_mask_uncut(&call->host->mask, &call->mask, text, size)] = '\0';
+}
+
 int pv_call_fail(struct pv_call *call, int code, const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
     vsnprintf(call->error, sizeof(call->error), fmt, ap);
     va_end(ap);
+    pv_call_trim(call, call->error, sizeof(call->error));
     return code;
 }
 

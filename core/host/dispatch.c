@@ -216,7 +216,8 @@ int pv_host_on_step(struct pv_host *host, const struct pv_frame *frame)
     return begin(call, fill_step(call, &w));
 }
 
-static bool fill_query(struct pv_call *call, const struct pv_wire_query *w)
+static bool fill_query(struct pv_call *call, const struct pv_wire_query *w,
+                       const struct pv_module_fields *params)
 {
     bool ok = true;
     struct provost_call *pub = &call->pub;
@@ -234,7 +235,7 @@ static bool fill_query(struct pv_call *call, const struct pv_wire_query *w)
     pub->attempt = 1;
     call->is_query = true;
     if (ok) {
-        find_secrets(call, NULL);
+        find_secrets(call, params);
         snprintf(call->label, sizeof(call->label), "query %s of %s", pub->step,
                  w->of_service == 1 ? pub->service_id : "the instance");
     }
@@ -253,7 +254,7 @@ int pv_host_on_query(struct pv_host *host, const struct pv_frame *frame)
     if (is_full(host)) {
         return refuse(host, frame->call, PV_OUT_TEMPORARY, TOO_MANY);
     }
-    const struct provost_query *query = pv_module_query(&host->module, w.of_service == 1, w.name);
+    const struct pv_module_query *query = pv_module_query(&host->module, w.of_service == 1, w.name);
     if (query == NULL) {
         char text[300];
         snprintf(text, sizeof(text), "plugin %s has no query %.*s", host->module.plugin.name,
@@ -264,9 +265,9 @@ int pv_host_on_query(struct pv_host *host, const struct pv_frame *frame)
     if (call == NULL) {
         return refuse(host, frame->call, PV_OUT_TEMPORARY, "the plugin host is out of memory");
     }
-    call->fn = query->run;
+    call->fn = query->decl.run;
     call->timeout_ms = w.timeout_ms > 0 ? w.timeout_ms : QUERY_TIMEOUT_MS;
-    return begin(call, fill_query(call, &w));
+    return begin(call, fill_query(call, &w, &query->params));
 }
 
 /* ---- OUTCOME ---- */
@@ -312,6 +313,7 @@ static void judge(const struct pv_call *call, struct pv_wire_outcome *out, char 
     } else {
         snprintf(text, size, "%s", said);
     }
+    pv_call_trim(call, text, size);
 }
 
 void pv_host_finish(struct pv_call *call)

@@ -86,7 +86,8 @@ static int fault(struct pv_host *host, const char *sentence)
 {
     struct pv_buf text;
     pv_buf_init(&text, 4096);
-    pv_mask_text(&host->mask, NULL, pv_str(sentence), 2000, &text);
+    size_t len = pv_mask_uncut(&host->mask, NULL, sentence, sizeof(((struct pv_err *)0)->text));
+    pv_mask_text(&host->mask, NULL, (struct pv_str){sentence, len}, 2000, &text);
     pv_wire_put_text(&host->out, PV_F_FAULT, pv_buf_view(&text));
     pv_buf_done(&text);
     if (pv_host_sent(host)) {

@@ -504,11 +504,14 @@ static void trace(const struct request *r, int code)
         return;
     }
     char text[700];
+    char shown[401];
     const char *where = r->url.socket_path != NULL ? r->url.socket_path : r->url.shown;
     long ms = (long)(pv_host_now(call->host) - r->begun_ms);
     if (code == 0) {
-        snprintf(text, sizeof(text), "http: %s %.400s: %ld in %ld ms", r->req.method,
-                 where != NULL ? where : "?", r->status, ms);
+        snprintf(shown, sizeof(shown), "%s", where != NULL ? where : "?");
+        pv_call_trim(call, shown, sizeof(shown));
+        snprintf(text, sizeof(text), "http: %s %s: %ld in %ld ms", r->req.method, shown, r->status,
+                 ms);
     } else {
         snprintf(text, sizeof(text), "http: %s in %ld ms", call->error, ms);
     }

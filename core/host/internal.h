@@ -140,6 +140,8 @@ struct pv_call {
 /* The call a plugin's host call belongs to; NULL when it is not running as its coroutine now (a
  * `blocking` thread, or after it ended): the host call then returns PROVOST_E_INVALID. */
 struct pv_call *pv_call_of(struct provost_call *pub);
+/* Takes off what a text of size bytes that was cut has of a secret at its end. */
+void pv_call_trim(const struct pv_call *call, char *text, size_t size);
 /* Sets the sentence of the call's last error; returns code. */
 int pv_call_fail(struct pv_call *call, int code, const char *fmt, ...) PV_PRINTF(3, 4);
 /* 0, or PROVOST_E_CANCELED when the call was canceled: the first line of whatever waits. */

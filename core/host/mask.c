@@ -156,3 +156,30 @@ void pv_mask_text(const struct pv_mask *a, const struct pv_mask *b, struct pv_st
         i += used;
     }
 }
+
+/* The longest end of text that is the beginning of a secret. */
+static size_t begun(const struct pv_mask *mask, const char *text, size_t len)
+{
+    size_t most = 0;
+    for (size_t i = 0; mask != NULL && i < mask->count; i++) {
+        struct pv_str s = mask->items[i];
+        for (size_t n = s.len - 1 < len ? s.len - 1 : len; n > most; n--) {
+            if (memcmp(text + len - n, s.ptr, n) == 0) {
+                most = n;
+            }
+        }
+    }
+    return most;
+}
+
+size_t pv_mask_uncut(const struct pv_mask *a, const struct pv_mask *b, const char *text,
+                     size_t size)
+{
+    size_t len = strlen(text);
+    if (len + 1 < size) {
+        return len;
+    }
+    size_t of_a = begun(a, text, len);
+    size_t of_b = begun(b, text, len);
+    return len - (of_a > of_b ? of_a : of_b);
+}

@@ -21,5 +21,9 @@ void pv_mask_add(struct pv_mask *mask, struct pv_str secret);
  * on a character; bytes that are not UTF-8 become '?'. */
 void pv_mask_text(const struct pv_mask *a, const struct pv_mask *b, struct pv_str text, size_t max,
                   struct pv_buf *out);
+/* For a text that snprintf put into size bytes, before it is masked: its length, when it fills them
+ * (it was cut) without what may be the first part of a secret of either set (b may be NULL). */
+size_t pv_mask_uncut(const struct pv_mask *a, const struct pv_mask *b, const char *text,
+                     size_t size);
 
 #endif

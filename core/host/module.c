@@ -385,14 +385,14 @@ const struct provost_step *pv_module_step(const struct pv_module *m, struct pv_s
     return NULL;
 }
 
-const struct provost_query *pv_module_query(const struct pv_module *m, bool of_service,
-                                            struct pv_str name)
+const struct pv_module_query *pv_module_query(const struct pv_module *m, bool of_service,
+                                              struct pv_str name)
 {
     const struct pv_module_queries *queries =
         of_service ? &m->service_queries : &m->instance_queries;
     for (size_t i = 0; i < queries->count; i++) {
         if (pv_str_eq_c(name, queries->items[i].decl.name)) {
-            return &queries->items[i].decl;
+            return &queries->items[i];
         }
     }
     return NULL;

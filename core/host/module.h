@@ -66,8 +66,8 @@ void pv_module_done(struct pv_module *module);
 /* NULL when there is none. */
 const struct provost_step *pv_module_step(const struct pv_module *module, struct pv_str operation,
                                           bool is_action, struct pv_str step);
-const struct provost_query *pv_module_query(const struct pv_module *module, bool of_service,
-                                            struct pv_str name);
+const struct pv_module_query *pv_module_query(const struct pv_module *module, bool of_service,
+                                              struct pv_str name);
 /* The JSON of docs/wire.md, "The description". Errors stick in out. */
 void pv_module_describe(const struct pv_module *module, struct pv_buf *out);
 /* "string", "size", …; NULL for a number that is no enum provost_type. */

@@ -13,12 +13,14 @@ static void tell(struct provost_call *pub, const char *what, const char *about, 
         return;
     }
     char text[700];
+    char shown[401];
     int64_t ms = pv_host_now(call->host) - begun_ms;
     if (code >= 0) {
-        snprintf(text, sizeof(text), "%s: %.400s: %d in %lld ms", what, about != NULL ? about : "",
-                 code, (long long)ms);
+        snprintf(shown, sizeof(shown), "%s", about != NULL ? about : "");
+        pv_call_trim(call, shown, sizeof(shown));
+        snprintf(text, sizeof(text), "%s: %s: %d in %lld ms", what, shown, code, (long long)ms);
     } else {
-        snprintf(text, sizeof(text), "%s: %.500s in %lld ms", what, call->error, (long long)ms);
+        snprintf(text, sizeof(text), "%s: %s in %lld ms", what, call->error, (long long)ms);
     }
     pv_host_log(call, PROVOST_LOG_DEBUG, text);
 }

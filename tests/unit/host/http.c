@@ -30,6 +30,7 @@ static char text_out[400];
 
 static int step(struct provost_call *call)
 {
+    call->host->secret(call, "swordfish");
     for (int i = 0; i < repeat; i++) {
         seen = (struct provost_http_response){.struct_size = sizeof(seen), .status = -1};
         code = call->host->http(call, &request, &seen);
@@ -45,7 +46,7 @@ static const struct provost_query queries[] = {{.name = "http", .run = step}, {0
 static const struct provost_plugin plugin = {PROVOST_PLUGIN_HEAD, .name = "caller",
                                              .create = create, .service_queries = queries};
 
-static char url[300];
+static char url[600];
 
 static const struct kit_outcome *get(const char *path, struct provost_http_request req)
 {
@@ -156,6 +157,19 @@ static void requests_arrive_as_written(void **state)
     get("/echo", REQUEST(.method = "HEAD"));
     assert_int_equal(seen.status, 200);
     assert_int_equal(seen.body_len, 0);
+}
+
+/* Texts are cut before they are masked. */
+static void a_trace_is_cut_without_a_part_of_a_secret(void **state)
+{
+    (void)state;
+    char path[500];
+    snprintf(path, sizeof(path), "/ok/%0370dswordfish", 0);
+    get(path, REQUEST(0));
+    assert_int_equal(code, 0);
+    assert_contains(kit.log, "0 http: GET http://127.0.0.1:");
+    assert_contains(kit.log, "0000");
+    assert_null(strstr(kit.log, "00s"));
 }
 
 static void names_are_resolved(void **state)
@@ -472,6 +486,7 @@ int main(int argc, char **argv)
         WITH_HOST(connections_are_kept),
         WITH_HOST(servers_may_close_what_is_kept),
         WITH_HOST(requests_arrive_as_written),
+        WITH_HOST(a_trace_is_cut_without_a_part_of_a_secret),
         WITH_HOST(names_are_resolved),
         WITH_HOST(unix_sockets_work),
         WITH_HOST(statuses_and_retry_after),

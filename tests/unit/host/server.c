@@ -129,7 +129,8 @@ static bool serve_one(struct connection *c, const char *path)
 {
     int fd = c->fd;
     c->served++;
-    if (strcmp(path, "/ok") == 0 || (strcmp(path, "/second") == 0 && c->served == 1)) {
+    if (strcmp(path, "/ok") == 0 || strncmp(path, "/ok/", 4) == 0 ||
+        (strcmp(path, "/second") == 0 && c->served == 1)) {
         answer(fd, "200 OK", "X-Test: yes\r\n", "{\"ok\": true}");
         return true;
     }

@@ -70,6 +70,24 @@ static void the_cut_leaves_no_part(void **state)
     pv_buf_done(&out);
 }
 
+/* What was cut to its size loses what a secret could begin with; what was not stays as it is. */
+static void a_text_that_was_cut_is_told_from_one_that_ends(void **state)
+{
+    (void)state;
+    assert_int_equal(pv_mask_uncut(&mask, NULL, "abab", 5), 4);
+    pv_mask_add(&mask, PV_STR("secret"));
+    pv_mask_add(&mask, PV_STR("ababac"));
+    assert_int_equal(pv_mask_uncut(&mask, NULL, "xsecre", 8), 6);
+    assert_int_equal(pv_mask_uncut(&mask, NULL, "xsecre", 7), 1);
+    assert_int_equal(pv_mask_uncut(&mask, NULL, "xsecret", 8), 7);
+    assert_int_equal(pv_mask_uncut(&mask, NULL, "xababa", 7), 1);
+    assert_int_equal(pv_mask_uncut(&mask, NULL, "se", 3), 0);
+    assert_int_equal(pv_mask_uncut(&mask, NULL, "", 1), 0);
+    struct pv_mask none;
+    pv_mask_init(&none);
+    assert_int_equal(pv_mask_uncut(&none, &mask, "xsecre", 7), 1);
+}
+
 /* A mask that could not remember a secret shows nothing at all. */
 static void without_memory_nothing_is_shown(void **state)
 {
@@ -310,6 +328,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WITH_MASK(secrets_are_replaced),
         WITH_MASK(the_cut_leaves_no_part),
+        WITH_MASK(a_text_that_was_cut_is_told_from_one_that_ends),
         WITH_MASK(without_memory_nothing_is_shown),
         cmocka_unit_test(urls_are_read),
         cmocka_unit_test(a_known_server_changes_nothing),
