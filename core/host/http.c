@@ -426,6 +426,7 @@ static int check(struct request *r, const struct provost_http_request *request)
     }
     struct provost_http_request *req = &r->req;
     req->method = req->method != NULL ? req->method : "GET";
+    req->body_len = req->body != NULL ? req->body_len : 0;
     req->timeout_ms = pv_call_time_left(call, req->timeout_ms > 0 ? req->timeout_ms : TIMEOUT_MS);
     req->max_answer_bytes = req->max_answer_bytes > 0 ? req->max_answer_bytes : ANSWER_MAX;
     if (!pv_http_good_method(req->method)) {

@@ -154,6 +154,9 @@ static void requests_arrive_as_written(void **state)
     assert_contains(body, "POST /echo HTTP/1.1\r\n");
     assert_contains(body, "Content-Length: 0\r\n");
     assert_null(strstr(body, "Content-Type"));
+    get("/echo", REQUEST(.method = "POST", .body_len = 100000)); /* of no body */
+    assert_int_equal(code, 0);
+    assert_contains(body, "Content-Length: 0\r\n");
     get("/echo", REQUEST(.method = "HEAD"));
     assert_int_equal(seen.status, 200);
     assert_int_equal(seen.body_len, 0);
