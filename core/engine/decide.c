@@ -436,7 +436,14 @@ static void unanswered(const struct pv_decide_in *in, struct pv_cursor *cursor, 
 static void looked_up(const struct pv_decide_in *in, struct pv_cursor *cursor,
                       struct pv_decision *ret)
 {
-    switch (in->code) {
+    /* It is there and not finished: polled from here on; an undo waits for nothing. */
+    bool found = in->code == PV_OUT_PENDING && (present(in, cursor)->flags & PV_STEP_POLL) != 0;
+    if (found && !cursor->undoing && (in->intent == PV_INTENT_NONE || !undoable(in->type))) {
+        cursor->kind = PV_CALL_POLL;
+        pending(in, cursor, ret);
+        return;
+    }
+    switch (found ? PV_OUT_OK : in->code) {
     case PV_OUT_OK:
         cursor->marks[cursor->step] = PV_MARK_DONE;
         go_on(in, cursor, ret);

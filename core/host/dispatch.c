@@ -283,7 +283,7 @@ static bool legal(const struct pv_call *call, int code)
     case PROVOST_UNKNOWN:
         return true;
     case PROVOST_PENDING:
-        return !call->is_query && call->kind != PV_CALL_LOOKUP;
+        return !call->is_query;
     case PROVOST_CANCELED:
         return call->canceled || call->fenced;
     case PROVOST_ABSENT:

@@ -266,7 +266,10 @@ static int judge_lookup(struct doing *doing, const json_t *lookup, const struct 
     if (!http_success(lookup, answer)) {
         return http_end_status(&doing->http, lookup, true, doing->what, reply);
     }
-    return http_keep(&doing->http, json_object_get(lookup, "state"), true, doing->what, answer);
+    int outcome =
+        http_keep(&doing->http, json_object_get(lookup, "state"), true, doing->what, answer);
+    /* Found is not finished, as after the request itself. */
+    return outcome == PROVOST_OK && waits(doing->call) ? wait_for(doing) : outcome;
 }
 
 int http_lookup(struct provost_call *call)

@@ -503,3 +503,60 @@ def test_orders_wait_for_a_callback_url(make_provost, call):
             done = one.api("POST", f"/v1/operations/{waiting['operation']}/signals/made", {"ok": True})
             assert done.status == 202, done
         assert one.await_operation("create", "1", product="thing", plan="basic")["state"] == "done"
+
+
+def lost_and_found(make_provost, url, **call):
+    """A create of two calls: the first one's answer is lost, and the second needs what ends the first."""
+    create = [{"name": "make", "path": "/make", "body": {"call": "{{signal_url.made?}}"}, "state": {"id": "/id"},
+               "lookup": {"path": "/there", "absent": 404, "state": {"id": "/id"}},
+               "undo": {"method": "DELETE", "path": "/{{state.id}}"}} | call,
+              {"name": "use", "method": "PUT", "path": "/use/{{state.ip}}"}]
+    if "signal" not in call:
+        del create[0]["body"]["call"]
+    return make_provost({
+        "plugins": {"back": {"module": "http", "settings": {"url": url, "operations": {"create": create}}}},
+        "products": {"thing": {"components": [{"plugin": "back"}], "plans": {"basic": {}},
+                               "retry": {"initial": "100ms", "cap": "1s"}}}})
+
+
+@pytest.mark.parametrize("end", ["done", "failed"])
+def test_what_is_found_is_polled_until_it_is_done(make_provost, end):
+    polls = []
+
+    def handle(request):
+        if request.path == "/make":
+            return answer(500, {})
+        if request.path == "/task":
+            polls.append(1)
+            return answer(200, {"s": end if len(polls) > 2 else "running", "ip": "192.0.2.1", "error": "no room"})
+        return answer(200, {"id": 5})
+
+    with Recorder(handle) as backend:
+        one = lost_and_found(make_provost, backend.url, poll={
+            "path": "/task", "every": "100ms", "done": {"body": {"/s": "done"}}, "state": {"ip": "/ip"},
+            "failed": {"body": {"/s": "failed"}}}).start()
+        shown = fire(one, "create", product="thing", plan="basic")
+        paths = [f"{r.method} {r.path}" for r in backend.take()]
+        begun = ["POST /make", "GET /there", "GET /task", "GET /task", "GET /task"]
+        if end == "done":
+            assert shown["state"] == "done" and paths == begun + ["PUT /use/192.0.2.1"], shown
+        else:
+            assert shown["state"] == "failed" and "no room" in shown["reason"], shown
+            assert paths == begun + ["GET /there", "DELETE /5"], paths
+
+
+def test_what_is_found_waits_for_its_signal(make_provost):
+    port = daemon.free_port()
+
+    def handle(request):
+        return answer(500 if request.path == "/make" else 200, {"id": 5})
+
+    with Recorder(handle) as backend:
+        one = lost_and_found(make_provost, backend.url, signal={"name": "made", "state": {"ip": "/ip"}})
+        one.configure(one.options | {"listen": f"127.0.0.1:{port}", "callback_url": f"http://127.0.0.1:{port}/"})
+        one.start()
+        waiting = one.await_waiting("create", "1", "signal", product="thing", plan="basic")
+        assert one.api("POST", f"/v1/operations/{waiting['operation']}/signals/made",
+                       {"ip": "192.0.2.1"}).status == 202
+        assert one.await_operation("create", "1", product="thing", plan="basic")["state"] == "done"
+        assert [r.path for r in backend.take()] == ["/make", "/there", "/use/192.0.2.1"]

@@ -27,7 +27,8 @@ enum provost_outcome {
     PROVOST_PERMANENT = 4,      /* will never work: a create is undone */
     PROVOST_UNKNOWN = 5,        /* it may or may not have happened: look it up */
     PROVOST_CANCELED = 6,       /* a host call returned PROVOST_E_CANCELED and the step gave up */
-    /* Of a lookup only (PROVOST_OK means found: put what was found into the state document): */
+    /* Of a lookup only (PROVOST_OK means found: put what was found into the state document;
+     * PROVOST_PENDING, of a step with a poll: found, to be polled until it is done): */
     PROVOST_ABSENT = 7,
     PROVOST_IN_PROGRESS = 8
 };

@@ -129,6 +129,10 @@ static const struct row rows[] = {
      0, "...", 0, PV_CALL_RUN, PV_HEALTH_GOOD},
     {"in progress waits", PV_OP_CREATE, LOOK, "u..", 0, PV_CALL_LOOKUP, PV_OUT_IN_PROGRESS,
      PV_NEXT_DEFER, PV_WAIT_POLL, "u..", 0, PV_CALL_LOOKUP, PV_HEALTH_GOOD},
+    {"found and pending is polled", PV_OP_CREATE, LOOK, "u..", 0, PV_CALL_LOOKUP, PV_OUT_PENDING,
+     PV_NEXT_DEFER, PV_WAIT_POLL, "u..", 0, PV_CALL_POLL, PV_HEALTH_GOOD},
+    {"without a poll it is looked up again", PV_OP_CREATE, PV_STEP_LOOKUP, "u..", 0, PV_CALL_LOOKUP,
+     PV_OUT_PENDING, PV_NEXT_DEFER, PV_WAIT_POLL, "u..", 0, PV_CALL_LOOKUP, PV_HEALTH_GOOD},
     {"a look-up that fails is repeated", PV_OP_CREATE, LOOK, "u..", 0, PV_CALL_LOOKUP,
      PV_OUT_TEMPORARY, PV_NEXT_DEFER, PV_WAIT_RETRY, "u..", 0, PV_CALL_LOOKUP, PV_HEALTH_FAILURE},
     {"a look-up that cannot be parks", PV_OP_CREATE, LOOK, "u..", 0, PV_CALL_LOOKUP,
@@ -156,6 +160,24 @@ static void outcomes(void **state)
         }
         bool rests = d.next == PV_NEXT_DEFER || d.next == PV_NEXT_PARK;
         assert_int_equal(s.cursor.rested_tries, rests ? d.tries : PV_NO_TRIES);
+    }
+}
+
+static void what_is_found_pending_is_undone_at_once(void **state)
+{
+    (void)state;
+    for (int undoing = 0; undoing < 2; undoing++) {
+        struct setting s;
+        struct pv_decision d;
+        set(&s, PV_OP_CREATE, LOOK, "u..", 0, PV_CALL_LOOKUP);
+        s.cursor.undoing = undoing;
+        s.in.intent = undoing ? PV_INTENT_NONE : PV_INTENT_CANCEL;
+        s.in.code = PV_OUT_PENDING;
+        pv_decide_outcome(&s.in, &s.cursor, &d);
+        assert_true(s.cursor.undoing);
+        assert_int_equal(s.cursor.kind, PV_CALL_UNDO);
+        assert_int_equal(s.cursor.marks[0], PV_MARK_DONE);
+        assert_int_equal(d.next, PV_NEXT_HOLD);
     }
 }
 
@@ -468,6 +490,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(outcomes),
+        cmocka_unit_test(what_is_found_pending_is_undone_at_once),
         cmocka_unit_test(waiting_uses_no_attempt),
         cmocka_unit_test(pending_on_a_signal_has_no_hour),
         cmocka_unit_test(backoff_is_capped_and_jittered),
