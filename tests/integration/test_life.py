@@ -205,25 +205,27 @@ def test_an_instance_with_live_services_cannot_be_removed(misbehaving, backend):
 @pytest.mark.parametrize("first", ["create", "reload"])
 def test_an_instance_is_not_removed_under_a_service_that_is_being_made(misbehaving, backend, first):
     """The create is with the store, which cannot write yet, when the reload looks for services, or comes
-    while it does."""
+    while that waits for what was written before."""
     one = misbehaving.start()
     assert one.api("GET", "/v1/services").status == 200  # the token is known from now on
     without = json.loads(json.dumps(one.options))
     del without["plugins"]["good"], without["products"]["good"]
     one.configure(without)
-    event = {"id": "s1-create-1", "type": "service.create",
-             "service": {"id": "s1", "product": "good", "plan": "well"},
-             "customer": {"id": "c1", "email": "customer@example.com"}}
+    customer = {"id": "c1", "email": "customer@example.com"}
+    other, event = ({"id": f"{service}-create-1", "type": "service.create",
+                     "service": {"id": service, "product": product, "plan": "well"},
+                     "customer": customer} for service, product in (("s0", "bad"), ("s1", "good")))
     with concurrent.futures.ThreadPoolExecutor() as calls:
         database = sqlite3.connect(one.database, isolation_level=None)
         database.execute("BEGIN IMMEDIATE")
-        start = {"create": lambda: calls.submit(one.api, "POST", "/v1/events", event),
+        start = {"other": lambda: calls.submit(one.api, "POST", "/v1/events", other),
+                 "create": lambda: calls.submit(one.api, "POST", "/v1/events", event),
                  "reload": lambda: calls.submit(one.admin, "POST", "/v1/reload")}
         # As long as it takes to be at the store. However long that is, the two never both succeed.
         under_way = {}
-        for what in [first] + [other for other in start if other != first]:
+        for what in ["other", first, "reload" if first == "create" else "create"]:
             under_way[what] = start[what]()
-            concurrent.futures.wait(under_way.values(), 0.2)
+            concurrent.futures.wait([under_way[what]], 0.2)
         database.execute("ROLLBACK")
         database.close()
     answers = {what: call.result() for what, call in under_way.items()}
