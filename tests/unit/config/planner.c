@@ -113,6 +113,44 @@ static void creates(void **state)
     assert_int_equal(plan->components[1].retry.cap_ms, 600000);
 }
 
+struct heard {
+    const struct pv_plan *plan;
+    unsigned count;
+};
+
+static void on_planned(void *ctx, const struct pv_plan *plan)
+{
+    struct heard *heard = ctx;
+    heard->plan = plan;
+    heard->count++;
+}
+
+/* Of creates whose plan goes to the store, and of nothing else. */
+static void tells_of_creates(void **state)
+{
+    struct world *world = *state;
+    struct heard heard = {NULL, 0};
+    struct pv_str bytes = composition(world);
+    world->live.planned = on_planned;
+    world->live.planned_ctx = &heard;
+    assert_int_equal(create(world), PV_OK);
+    assert_int_equal(heard.count, 1);
+    assert_ptr_equal(heard.plan, &world->plan);
+    assert_text(heard.plan->components[0].instance, "node-1");
+    assert_int_equal(make(world, (struct pv_plan_request){.type = PV_OP_CREATE,
+                                                          .product = PV_STR("wordpress"),
+                                                          .plan_name = PV_STR("gold"),
+                                                          .body = PV_STR(event)}),
+                     PV_ENOTFOUND);
+    assert_int_equal(make(world, (struct pv_plan_request){.type = PV_OP_SUSPEND,
+                                                          .product = PV_STR("wordpress"),
+                                                          .plan_name = PV_STR("basic"),
+                                                          .body = PV_STR("{}"),
+                                                          .composition = bytes}),
+                     PV_OK);
+    assert_int_equal(heard.count, 1);
+}
+
 static const struct {
     const char *product;
     const char *plan;
@@ -487,6 +525,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_world, close_world)
     const struct CMUnitTest tests[] = {
         TEST(creates),
+        TEST(tells_of_creates),
         TEST(refuses),
         TEST(terminates_what_is_there),
         TEST(without_the_product),
