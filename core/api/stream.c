@@ -268,7 +268,7 @@ static void stream_read(struct stream *s)
 {
     s->feed = (struct pv_feed){.after_n = UINT64_MAX, .limit = PAGE};
     if (s->started) {
-        s->feed.after_n = s->at.k == 0 ? s->at.n - 1 : s->at.n;
+        s->feed.after_n = s->at.k == 0 && s->at.n > 0 ? s->at.n - 1 : s->at.n;
     }
     pv_req_init(&s->feed.req, PV_REQ_FEED, page_read, s);
     s->reading = true;

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The event stream, with a store that fails to read what happened when it is told to. What it tells
+ * of whole services, and over restarts, is in tests/integration/test_stream.py. */
+#include "core/api/internal.h"
+#include "tests/unit/api/rig.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define READS 16
+#define BEAT ": \nid: "
+#define BEATS_MAX 200 /* by then what was to come has come */
+#define DONE "\nevent: operation.completed\n"
+
+/* ---- the store ---- */
+
+static struct {
+    struct pv_store_ops ops;
+    const struct pv_store_ops *real;
+    struct {
+        struct pv_req *req;
+        void (*done)(struct pv_req *req);
+    } reads[READS];  /* under way */
+    unsigned fail;   /* so many of the next ones */
+    unsigned refuse; /* the same, not even taken */
+} store;
+
+static void feed_read(struct pv_req *req)
+{
+    size_t i = 0;
+    while (store.reads[i].req != req) {
+        i++;
+    }
+    store.reads[i].req = NULL;
+    if (store.fail > 0) {
+        store.fail--;
+        req->status = PV_EIO;
+    }
+    store.reads[i].done(req);
+}
+
+static int submit(struct pv_store *real, struct pv_req *req)
+{
+    const struct pv_feed *feed = (const struct pv_feed *)(const void *)req;
+    if (req->kind != PV_REQ_FEED || feed->after_n == UINT64_MAX) { /* that asks for the head alone
+                                                                    */
+        return store.real->submit(real, req);
+    }
+    if (store.refuse > 0) {
+        store.refuse--;
+        return PV_EBUSY;
+    }
+    size_t i = 0;
+    while (store.reads[i].req != NULL) {
+        i++;
+        assert_true(i < READS);
+    }
+    store.reads[i].req = req;
+    store.reads[i].done = req->done;
+    req->done = feed_read;
+    return store.real->submit(real, req);
+}
+
+static int open_rig(void **state)
+{
+    int status = rig_open(state);
+    struct rig *rig = *state;
+    memset(&store, 0, sizeof(store));
+    store.real = rig->store->ops;
+    store.ops = *store.real;
+    store.ops.submit = submit;
+    rig->store->ops = &store.ops;
+    return status;
+}
+
+/* ---- a client ---- */
+
+struct tap {
+    int fd;
+    bool over;
+    char got[1 << 16];
+    size_t len;
+};
+
+static struct tap *tap_new(struct rig *rig, const char *token, const char *headers)
+{
+    struct tap *tap = calloc(1, sizeof(*tap));
+    char text[2000];
+    struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons((uint16_t)rig->port)};
+    in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    assert_non_null(tap);
+    tap->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(tap->fd, (struct sockaddr *)&in, sizeof(in)), 0);
+    int len = snprintf(text, sizeof(text),
+                       "GET /v1/stream HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n%s\r\n",
+                       token, headers);
+    assert_int_equal(send(tap->fd, text, (size_t)len, MSG_NOSIGNAL), len);
+    return tap;
+}
+
+static void tap_free(struct tap *tap)
+{
+    close(tap->fd);
+    free(tap);
+}
+
+static void tap_turn(struct rig *rig, struct tap *tap)
+{
+    rig_turn(rig);
+    size_t room = sizeof(tap->got) - 1 - tap->len;
+    assert_true(room > 0);
+    ssize_t n = recv(tap->fd, tap->got + tap->len, room, MSG_DONTWAIT);
+    tap->over = n == 0;
+    tap->len += n > 0 ? (size_t)n : 0;
+}
+
+static unsigned count(const char *text, const char *part)
+{
+    unsigned n = 0;
+    for (const char *at = strstr(text, part); at != NULL; at = strstr(at + 1, part)) {
+        n++;
+    }
+    return n;
+}
+
+/* Until it has come, but no longer than so many beats. */
+static void tap_await(struct rig *rig, struct tap *tap, const char *text)
+{
+    while (strstr(tap->got, text) == NULL) {
+        if (tap->over || count(tap->got, BEAT) > BEATS_MAX) {
+            fail_msg("expected %s, got:\n%s", text, tap->got);
+        }
+        tap_turn(rig, tap);
+    }
+}
+
+/* The next beat comes at once, as all that follow. */
+static void beat_fast(struct rig *rig)
+{
+    uv_timer_t *beat = &rig->api->streams.beat;
+    uv_timer_set_repeat(beat, 1);
+    assert_int_equal(uv_timer_again(beat), 0);
+}
+
+/* ---- the tests ---- */
+
+static void tells_from_the_very_first(void **state)
+{
+    struct rig *rig = *state;
+    char svc[40];
+    static const char *const starts[] = {"0.0", "0.1", "1.0"};
+    rig_make(rig, "1", "site", "basic", svc);
+    for (size_t i = 0; i < PV_COUNT(starts); i++) {
+        char header[60];
+        snprintf(header, sizeof(header), "Last-Event-ID: %s\r\n", starts[i]);
+        struct tap *tap = tap_new(rig, rig->token, header);
+        tap_await(rig, tap, ": connected\n");
+        beat_fast(rig);
+        tap_await(rig, tap, BEAT); /* there is nothing more */
+        assert_int_equal(count(tap->got, DONE), 1);
+        assert_non_null(strstr(tap->got, svc));
+        tap_free(tap);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(tells_from_the_very_first, open_rig, rig_close),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
