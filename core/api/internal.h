@@ -39,7 +39,8 @@ struct pv_streams {
     uint64_t n; /* read up to here, when `known` */
     bool known; /* some stream is as far as that */
     bool reading;
-    bool dirty; /* there is more */
+    bool dirty;        /* there is more */
+    unsigned failures; /* reads in a row */
     uv_timer_t beat;
     uv_timer_t expiry; /* of the token or session that is over first */
 };

@@ -24,6 +24,9 @@
 #define PAGE 200
 #define REPLAY_MAX 1000000u /* records of the audit trail that a client may be behind */
 #define BEAT_MS 15000
+#define FAILURES_MAX 4 /* reads for all, before they are told */
+
+static const char unreadable[] = "the store cannot be read; connect again";
 
 struct place {
     uint64_t n;
@@ -246,7 +249,7 @@ static void page_read(struct pv_req *req)
     }
     if (s->ending || req->status != 0) {
         pv_req_done(req);
-        stream_end(s, "the store cannot be read; connect again");
+        stream_end(s, unreadable);
         return;
     }
     bool gone = false;
@@ -334,11 +337,16 @@ static void hub_done(struct pv_req *req)
         }
     }
     bool failed = req->status != 0;
+    hub->failures = failed ? hub->failures + 1 : 0;
+    hub->dirty = hub->dirty || failed; /* the next event, or the next beat, tries again */
     pv_req_done(req);
     if (api->closing) {
         pv_api_part_closed(api);
+    } else if (hub->failures == FAILURES_MAX) {
+        hub->failures = 0;
+        pv_streams_end(api, unreadable);
     } else if (!failed && (more || hub->dirty)) {
-        hub_read(api); /* after a failure the next event, or the next beat, tries again */
+        hub_read(api);
     }
 }
 
@@ -349,10 +357,10 @@ static void hub_read(struct pv_api *api)
     if (hub->reading || !hub->known || api->closing) {
         return;
     }
-    hub->dirty = false;
     hub->feed = (struct pv_feed){.after_n = hub->n, .limit = PAGE};
     pv_req_init(&hub->feed.req, PV_REQ_FEED, hub_done, api);
     hub->reading = pv_store_submit(api->o.store, &hub->feed.req) == 0;
+    hub->dirty = !hub->reading;
 }
 
 static void on_changed(struct pv_watch *watch, struct pv_id op, int state, struct pv_str text)

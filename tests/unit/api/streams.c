@@ -14,6 +14,7 @@
 #define READS 16
 #define BEAT ": \nid: "
 #define BEATS_MAX 200 /* by then what was to come has come */
+#define LOST "event: stream.end\ndata: {\"message\":\"the store cannot be read; connect again\"}\n"
 #define DONE "\nevent: operation.completed\n"
 
 /* ---- the store ---- */
@@ -138,6 +139,13 @@ static void tap_await(struct rig *rig, struct tap *tap, const char *text)
     }
 }
 
+static void tap_await_end(struct rig *rig, struct tap *tap)
+{
+    while (!tap->over) {
+        tap_turn(rig, tap);
+    }
+}
+
 /* The next beat comes at once, as all that follow. */
 static void beat_fast(struct rig *rig)
 {
@@ -167,10 +175,55 @@ static void tells_from_the_very_first(void **state)
     }
 }
 
+static void reads_again_what_it_could_not_read(void **state)
+{
+    struct rig *rig = *state;
+    for (unsigned refused = 0; refused < 2; refused++) {
+        char svc[40];
+        struct tap *tap = tap_new(rig, rig->token, "");
+        tap_await(rig, tap, ": connected\n");
+        *(refused ? &store.refuse : &store.fail) = 1;
+        rig_make(rig, refused ? "2" : "1", "site", "basic", svc);
+        while (store.fail + store.refuse > 0) {
+            tap_turn(rig, tap);
+        }
+        beat_fast(rig);
+        tap_await(rig, tap, DONE);
+        assert_int_equal(count(tap->got, "event: "), 2);
+        tap_free(tap);
+    }
+}
+
+static void ends_when_nothing_can_be_read(void **state)
+{
+    struct rig *rig = *state;
+    char svc[40];
+    struct tap *tap = tap_new(rig, rig->token, "");
+    struct tap *second = tap_new(rig, rig->token, "");
+    tap_await(rig, tap, ": connected\n");
+    tap_await(rig, second, ": connected\n");
+    store.fail = 1000;
+    rig_make(rig, "1", "site", "basic", svc);
+    beat_fast(rig);
+    tap_await(rig, tap, LOST);
+    tap_await(rig, second, LOST);
+    tap_await_end(rig, tap);
+    tap_await_end(rig, second);
+    assert_int_equal(count(tap->got, DONE), 0);
+    store.fail = 0;
+    tap_free(second);
+    second = tap_new(rig, rig->token, "Last-Event-ID: 0.0\r\n");
+    tap_await(rig, second, DONE);
+    tap_free(second);
+    tap_free(tap);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(tells_from_the_very_first, open_rig, rig_close),
+        cmocka_unit_test_setup_teardown(reads_again_what_it_could_not_read, open_rig, rig_close),
+        cmocka_unit_test_setup_teardown(ends_when_nothing_can_be_read, open_rig, rig_close),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
