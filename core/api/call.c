@@ -23,14 +23,6 @@ void pv_call_free(struct pv_call *call)
     pv_free(call);
 }
 
-static void add_header(struct pv_http_answer *answer, size_t *count, const char *name,
-                       const char *value)
-{
-    if (*count < PV_HTTP_HEADERS && value != NULL && value[0] != '\0') {
-        answer->headers[(*count)++] = (struct pv_http_header){name, value};
-    }
-}
-
 struct limit_texts {
     char policy[64];
     char now[64];
@@ -39,7 +31,7 @@ struct limit_texts {
 
 /* RateLimit and RateLimit-Policy as draft-ietf-httpapi-ratelimit-headers has them. */
 static void add_limits(const struct pv_call *call, unsigned status, struct limit_texts *texts,
-                       struct pv_http_answer *answer, size_t *headers)
+                       struct pv_http_answer *answer)
 {
     const struct pv_limit_state *limit = &call->limit;
     if (limit->burst > 0) {
@@ -47,45 +39,24 @@ static void add_limits(const struct pv_call *call, unsigned status, struct limit
                  (long long)limit->burst, (long long)limit->window_s);
         snprintf(texts->now, sizeof(texts->now), "\"calls\";r=%lld;t=%lld", (long long)limit->left,
                  (long long)limit->reset_s);
-        add_header(answer, headers, "RateLimit-Policy", texts->policy);
-        add_header(answer, headers, "RateLimit", texts->now);
+        pv_http_add(answer, "RateLimit-Policy", texts->policy);
+        pv_http_add(answer, "RateLimit", texts->now);
     }
     int64_t retry_s = status == 503 ? 5 : (call->retry_s > 0 ? call->retry_s : 1);
     snprintf(texts->retry, sizeof(texts->retry), "%lld", (long long)retry_s);
-    add_header(answer, headers, "Retry-After",
-               status == 503 || status == 429 ? texts->retry : NULL);
-}
-
-static void add_cors(const struct pv_call *call, struct pv_http_answer *answer, size_t *headers)
-{
-    const char *origin = pv_cors_origin(call);
-    if (origin == NULL) {
-        return;
-    }
-    add_header(answer, headers, "Access-Control-Allow-Origin", origin);
-    add_header(answer, headers, "Vary", "Origin");
-    if (call->preflight) {
-        add_header(answer, headers, "Access-Control-Allow-Methods", "GET, POST");
-        add_header(answer, headers, "Access-Control-Allow-Headers",
-                   "Authorization, Content-Type, Idempotency-Key, Prefer, traceparent");
-        add_header(answer, headers, "Access-Control-Max-Age", "600");
-    } else {
-        add_header(answer, headers, "Access-Control-Expose-Headers",
-                   "Location, Preference-Applied, RateLimit, RateLimit-Policy, Retry-After");
-    }
+    pv_http_add(answer, "Retry-After", status == 503 || status == 429 ? texts->retry : NULL);
 }
 
 void pv_call_send_type(struct pv_call *call, unsigned status, const char *type)
 {
     struct pv_http_answer answer = {.status = status, .type = type};
     struct limit_texts texts;
-    size_t headers = 0;
-    add_header(&answer, &headers, "Location", call->location);
-    add_header(&answer, &headers, "Allow", call->allow);
-    add_header(&answer, &headers, "WWW-Authenticate", status == 401 ? "Bearer" : NULL);
-    add_limits(call, status, &texts, &answer, &headers);
-    add_cors(call, &answer, &headers);
-    add_header(&answer, &headers, "Preference-Applied", call->wait_applied ? "wait" : NULL);
+    pv_http_add(&answer, "Location", call->location);
+    pv_http_add(&answer, "Allow", call->allow);
+    pv_http_add(&answer, "WWW-Authenticate", status == 401 ? "Bearer" : NULL);
+    add_limits(call, status, &texts, &answer);
+    pv_cors_add(call, &answer);
+    pv_http_add(&answer, "Preference-Applied", call->wait_applied ? "wait" : NULL);
     struct pv_http_request *http = call->http;
     if (pv_log_on(PV_DEBUG)) { /* without the query, which may hold what nobody else should know */
         pv_log(PV_DEBUG,

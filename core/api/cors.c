@@ -27,3 +27,22 @@ bool pv_cors_preflight(struct pv_call *call)
     pv_call_send(call, 204);
     return true;
 }
+
+void pv_cors_add(const struct pv_call *call, struct pv_http_answer *answer)
+{
+    const char *origin = pv_cors_origin(call);
+    if (origin == NULL) {
+        return;
+    }
+    pv_http_add(answer, "Access-Control-Allow-Origin", origin);
+    pv_http_add(answer, "Vary", "Origin");
+    if (call->preflight) {
+        pv_http_add(answer, "Access-Control-Allow-Methods", "GET, POST");
+        pv_http_add(answer, "Access-Control-Allow-Headers",
+                    "Authorization, Content-Type, Idempotency-Key, Prefer, traceparent");
+        pv_http_add(answer, "Access-Control-Max-Age", "600");
+    } else {
+        pv_http_add(answer, "Access-Control-Expose-Headers",
+                    "Location, Preference-Applied, RateLimit, RateLimit-Policy, Retry-After");
+    }
+}

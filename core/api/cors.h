@@ -12,4 +12,7 @@ const char *pv_cors_origin(const struct pv_call *call);
  * ask it. */
 bool pv_cors_preflight(struct pv_call *call);
 
+/* What the page that asks may see of the answer, or send. */
+void pv_cors_add(const struct pv_call *call, struct pv_http_answer *answer);
+
 #endif

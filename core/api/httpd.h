@@ -91,6 +91,9 @@ void pv_http_take_body(struct pv_http_request *request, size_t max_bytes);
 void pv_http_answer(struct pv_http_request *request, const struct pv_http_answer *answer,
                     struct pv_buf *body);
 
+/* Adds a header (value NULL or "": none; beyond PV_HTTP_HEADERS, none). Borrowed. */
+void pv_http_add(struct pv_http_answer *answer, const char *name, const char *value);
+
 /* An answer that is sent as it is made; its end is the connection's. `gone` runs when the client
  * goes away or takes nothing for body_ms: pv_http_stream_end must follow all the same. `drained`
  * runs each time the client has taken everything. At most max_pending bytes wait to be taken. */

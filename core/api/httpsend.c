@@ -89,6 +89,17 @@ static void put_header(struct pv_buf *out, const char *name, const char *value)
     pv_buf_put(out, "\r\n", 2);
 }
 
+void pv_http_add(struct pv_http_answer *answer, const char *name, const char *value)
+{
+    size_t i = 0;
+    while (i < PV_HTTP_HEADERS && answer->headers[i].name != NULL) {
+        i++;
+    }
+    if (i < PV_HTTP_HEADERS && value != NULL && value[0] != '\0') {
+        answer->headers[i] = (struct pv_http_header){name, value};
+    }
+}
+
 static void put_number(struct pv_buf *out, uint64_t number)
 {
     char digits[24];

@@ -9,6 +9,7 @@
  *
  * Nobody polls: the engine tells when something ended, and a stream that fell behind reads on when
  * its client has taken what was there. A stream is a call that lasts. */
+#include "core/api/cors.h"
 #include "core/api/internal.h"
 #include "core/api/session.h"
 
@@ -223,11 +224,10 @@ static int begin(struct stream *s, uint64_t head_n)
         s->at = (struct place){head_n, 1};
     }
     snprintf(id, sizeof(id), "id: %" PRIu64 ".%u\n\n", s->at.n, s->at.k);
-    const struct pv_http_answer answer = {
-        .status = 200,
-        .type = "text/event-stream",
-        .headers = {{"Cache-Control", "no-store"}, {"X-Accel-Buffering", "no"}},
-    };
+    struct pv_http_answer answer = {.status = 200, .type = "text/event-stream"};
+    pv_http_add(&answer, "Cache-Control", "no-store");
+    pv_http_add(&answer, "X-Accel-Buffering", "no");
+    pv_cors_add(s->call, &answer);
     s->started = true;
     pv_http_stream(s->call->http, &answer, PENDING_MAX, on_gone, on_drained);
     (void)!pv_http_stream_put(s->call->http, (struct pv_str){text, (size_t)len});

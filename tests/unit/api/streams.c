@@ -218,12 +218,40 @@ static void ends_when_nothing_can_be_read(void **state)
     tap_free(tap);
 }
 
+static void lets_pages_of_known_origins_read(void **state)
+{
+    struct rig *rig = *state;
+    rig->more_yaml = "allowed_origins: [\"https://shop.example.com\"]\n";
+    rig_reload(rig);
+    static const struct {
+        const char *headers;
+        unsigned seen;
+    } pages[] = {
+        {"Origin: https://shop.example.com\r\n", 1},
+        {"Origin: https://shop.example.com.evil.example\r\n", 0},
+        {"", 0},
+    };
+    for (size_t i = 0; i < PV_COUNT(pages); i++) {
+        struct tap *tap = tap_new(rig, rig->token, pages[i].headers);
+        tap_await(rig, tap, ": connected\n");
+        assert_int_equal(count(tap->got, "HTTP/1.1 200 "), 1);
+        assert_int_equal(count(tap->got, "\r\nCache-Control: no-store\r\n"), 1);
+        assert_int_equal(
+            count(tap->got, "\r\nAccess-Control-Allow-Origin: https://shop.example.com\r\n"),
+            pages[i].seen);
+        assert_int_equal(count(tap->got, "\r\nVary: Origin\r\n"), pages[i].seen);
+        assert_int_equal(count(tap->got, "Access-Control-Allow-Origin"), pages[i].seen);
+        tap_free(tap);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(tells_from_the_very_first, open_rig, rig_close),
         cmocka_unit_test_setup_teardown(reads_again_what_it_could_not_read, open_rig, rig_close),
         cmocka_unit_test_setup_teardown(ends_when_nothing_can_be_read, open_rig, rig_close),
+        cmocka_unit_test_setup_teardown(lets_pages_of_known_origins_read, open_rig, rig_close),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
