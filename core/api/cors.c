@@ -37,9 +37,10 @@ void pv_cors_add(const struct pv_call *call, struct pv_http_answer *answer)
     pv_http_add(answer, "Access-Control-Allow-Origin", origin);
     pv_http_add(answer, "Vary", "Origin");
     if (call->preflight) {
-        pv_http_add(answer, "Access-Control-Allow-Methods", "GET, POST");
+        pv_http_add(answer, "Access-Control-Allow-Methods", "GET, POST, DELETE");
         pv_http_add(answer, "Access-Control-Allow-Headers",
-                    "Authorization, Content-Type, Idempotency-Key, Prefer, traceparent");
+                    "Authorization, Content-Type, Idempotency-Key, Last-Event-ID, Prefer, "
+                    "traceparent");
         pv_http_add(answer, "Access-Control-Max-Age", "600");
     } else {
         pv_http_add(answer, "Access-Control-Expose-Headers",

@@ -403,8 +403,10 @@ static void lets_pages_of_known_origins_call(void **state)
     assert_int_equal(r->status, 204);
     assert_non_null(strstr(r->head, ALLOWED));
     assert_non_null(strstr(r->head, "Vary: Origin"));
-    assert_non_null(strstr(r->head, "Access-Control-Allow-Methods: GET, POST"));
-    assert_non_null(strstr(r->head, "Access-Control-Allow-Headers: Authorization, Content-Type"));
+    assert_non_null(strstr(r->head, "\r\nAccess-Control-Allow-Methods: GET, POST, DELETE\r\n"));
+    assert_non_null(strstr(r->head,
+                           "\r\nAccess-Control-Allow-Headers: Authorization, Content-Type, "
+                           "Idempotency-Key, Last-Event-ID, Prefer, traceparent\r\n"));
     assert_null(strstr(r->head, "Allow-Credentials"));
     reply_free(r);
     r = rig_call(rig, "GET", "/v1/services", FROM, NULL);
