@@ -185,7 +185,11 @@ void pv_httpd_make_head(struct pv_httpd_conn *conn, const struct pv_http_answer 
     conn->status = answer->status;
     conn->sent = 0;
     put_head(conn, answer, answer->status, UNKNOWN);
-    conn->listener->httpd->counters.answers[answer->status]++;
+    if (conn->out.status != 0) {
+        conn->status = 0; /* as in pv_httpd_make_answer */
+    } else {
+        conn->listener->httpd->counters.answers[answer->status]++;
+    }
 }
 
 /* ---- sending ---- */

@@ -18,6 +18,12 @@ static void wait_for_more(struct pv_httpd_conn *conn)
     pv_httpd_conn_poll(conn, UV_DISCONNECT);
 }
 
+static void break_off(struct pv_httpd_conn *conn)
+{
+    shutdown(conn->fd, SHUT_RDWR); /* the poll tells of it */
+    wait_for_more(conn);
+}
+
 /* Sends what there is; true when all of it is out. */
 static bool send_out(struct pv_httpd_conn *conn)
 {
@@ -29,8 +35,7 @@ static bool send_out(struct pv_httpd_conn *conn)
             return false;
         }
         if (n < 0) {
-            shutdown(conn->fd, SHUT_RDWR); /* the poll tells of it */
-            wait_for_more(conn);
+            break_off(conn);
             return false;
         }
         conn->sent += (size_t)n;
@@ -60,7 +65,9 @@ void pv_http_stream(struct pv_http_request *request, const struct pv_http_answer
     pv_httpd_make_head(conn, answer);
     conn->phase = PV_HTTPD_STREAMING;
     conn->deadline_ms = pv_httpd_now_ms(conn) + conn->listener->httpd->options.body_ms;
-    if (!conn->gone) {
+    if (!conn->gone && conn->status == 0) {
+        break_off(conn); /* nothing may follow a head that is not whole */
+    } else if (!conn->gone) {
         (void)send_out(conn);
     }
 }

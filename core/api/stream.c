@@ -28,6 +28,7 @@
 #define FAILURES_MAX 4 /* reads for all, before they are told */
 
 static const char unreadable[] = "the store cannot be read; connect again";
+static const char no_memory[] = "out of memory; connect again";
 
 struct place {
     uint64_t n;
@@ -155,14 +156,18 @@ static bool wants(const struct stream *s, const struct pv_feed_item *item, unsig
     return mine && of_it && (s->types & (1u << type)) != 0;
 }
 
-/* false: its client has to take something first. */
-static bool put(struct stream *s, const struct pv_buf *text, struct place at)
+/* PV_ETOOBIG: its client has to take something first. PV_ENOMEM: end it. */
+static int put(struct stream *s, const struct pv_buf *text, struct place at)
 {
-    if (pv_http_stream_put(s->call->http, pv_buf_view(text)) == PV_ETOOBIG) {
-        return false;
+    if (text->status != 0) {
+        return PV_ENOMEM; /* half of an event */
     }
-    s->at = at;
-    return true;
+    int status = pv_http_stream_put(s->call->http, pv_buf_view(text));
+    if (status == 0 || status == PV_ECLOSED) { /* on_gone comes */
+        s->at = at;
+        return 0;
+    }
+    return status;
 }
 
 /* ---- a stream that is behind ---- */
@@ -171,25 +176,27 @@ static void stream_read(struct stream *s);
 static void hub_read(struct pv_api *api);
 static void on_drained(struct pv_http_request *http);
 
-static void send_page(struct stream *s)
+/* As put. */
+static int send_page(struct stream *s)
 {
     struct pv_buf text;
-    bool room = true;
+    int status = 0;
     pv_buf_init(&text, 2 * PV_NOTICE_MAX);
-    for (size_t i = 0; i < s->feed.ret_count && room; i++) {
+    for (size_t i = 0; i < s->feed.ret_count && status == 0; i++) {
         const struct pv_feed_item *item = &s->feed.ret_items[i];
-        for (unsigned k = 0; k < (item->changed ? 2u : 1u) && room; k++) {
+        for (unsigned k = 0; k < (item->changed ? 2u : 1u) && status == 0; k++) {
             struct place at = {item->n, k};
             if (before(s->at, at) && wants(s, item, k)) {
                 write_event(&text, item, k, s->call->session != NULL);
-                room = put(s, &text, at);
+                status = put(s, &text, at);
             }
         }
     }
     pv_buf_done(&text);
-    if (room) {
+    if (status == 0) {
         s->at = (struct place){s->feed.ret_n, 1};
     }
+    return status;
 }
 
 static void catch_up(struct stream *s, uint64_t head_n)
@@ -206,11 +213,10 @@ static void catch_up(struct stream *s, uint64_t head_n)
     }
 }
 
-/* PV_ECLOSED: the client has gone meanwhile. */
+/* As put; PV_ECLOSED: the client has gone meanwhile. */
 static int begin(struct stream *s, uint64_t head_n)
 {
-    char text[300];
-    char id[48];
+    char text[400];
     bool lost = s->resumes && (s->at.n > head_n || head_n - s->at.n > REPLAY_MAX);
     int len = snprintf(text, sizeof(text), "retry: 2000\n: connected\n");
     if (lost) {
@@ -223,15 +229,15 @@ static int begin(struct stream *s, uint64_t head_n)
     if (!s->resumes || lost) {
         s->at = (struct place){head_n, 1};
     }
-    snprintf(id, sizeof(id), "id: %" PRIu64 ".%u\n\n", s->at.n, s->at.k);
+    len += snprintf(text + len, sizeof(text) - (size_t)len, "id: %" PRIu64 ".%u\n\n", s->at.n,
+                    s->at.k);
     struct pv_http_answer answer = {.status = 200, .type = "text/event-stream"};
     pv_http_add(&answer, "Cache-Control", "no-store");
     pv_http_add(&answer, "X-Accel-Buffering", "no");
     pv_cors_add(s->call, &answer);
     s->started = true;
     pv_http_stream(s->call->http, &answer, PENDING_MAX, on_gone, on_drained);
-    (void)!pv_http_stream_put(s->call->http, (struct pv_str){text, (size_t)len});
-    return pv_http_stream_put(s->call->http, pv_str(id));
+    return pv_http_stream_put(s->call->http, (struct pv_str){text, (size_t)len});
 }
 
 static void page_read(struct pv_req *req)
@@ -252,19 +258,16 @@ static void page_read(struct pv_req *req)
         stream_end(s, unreadable);
         return;
     }
-    bool gone = false;
-    if (s->started) {
-        send_page(s);
-    } else {
-        gone = begin(s, s->feed.ret_head_n) == PV_ECLOSED;
-    }
     uint64_t head_n = s->feed.ret_head_n;
+    int status = s->started ? send_page(s) : begin(s, head_n);
     pv_req_done(req);
-    if (gone) {
+    if (status == PV_ECLOSED) {
         stream_close(s);
-        return;
+    } else if (status == PV_ENOMEM) {
+        stream_end(s, no_memory);
+    } else {
+        catch_up(s, head_n);
     }
-    catch_up(s, head_n);
 }
 
 static void stream_read(struct stream *s)
@@ -299,8 +302,10 @@ static void hub_send(struct pv_api *api, const struct pv_feed_item *item, unsign
     struct place at = {item->n, k};
     pv_buf_init(&texts[0], 2 * PV_NOTICE_MAX);
     pv_buf_init(&texts[1], 2 * PV_NOTICE_MAX);
-    for (struct pv_link *l = hub->all.next; l != &hub->all; l = l->next) {
+    struct pv_link *next = NULL;
+    for (struct pv_link *l = hub->all.next; l != &hub->all; l = next) {
         struct stream *s = stream_of(l);
+        next = l->next;
         if (!s->live || !before(s->at, at) || !wants(s, item, k)) {
             continue;
         }
@@ -309,7 +314,11 @@ static void hub_send(struct pv_api *api, const struct pv_feed_item *item, unsign
         if (text->len == 0) {
             write_event(text, item, k, customer);
         }
-        s->live = put(s, text, at); /* no room: it goes on by itself when it is drained */
+        int status = put(s, text, at);
+        s->live = status == 0; /* no room: it goes on by itself when it is drained */
+        if (status == PV_ENOMEM) {
+            stream_end(s, no_memory);
+        }
     }
     pv_buf_done(&texts[0]);
     pv_buf_done(&texts[1]);

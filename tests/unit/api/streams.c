@@ -2,6 +2,7 @@
 /* The event stream, with a store that fails to read what happened when it is told to. What it tells
  * of whole services, and over restarts, is in tests/integration/test_stream.py. */
 #include "core/api/internal.h"
+#include "core/base/alloc.h"
 #include "tests/unit/api/rig.h"
 
 #include <arpa/inet.h>
@@ -25,10 +26,18 @@ static struct {
     struct {
         struct pv_req *req;
         void (*done)(struct pv_req *req);
-    } reads[READS];  /* under way */
-    unsigned fail;   /* so many of the next ones */
-    unsigned refuse; /* the same, not even taken */
+    } reads[READS];       /* under way */
+    unsigned fail;        /* so many of the next ones that are not for the head alone */
+    unsigned refuse;      /* the same, not even taken */
+    unsigned long starve; /* this allocation fails of those that each leads to; 0: none */
+    unsigned long used;   /* the most that one has led to */
 } store;
+
+static bool of_head(const struct pv_req *req)
+{
+    const struct pv_feed *feed = (const struct pv_feed *)(const void *)req;
+    return feed->after_n == UINT64_MAX;
+}
 
 static void feed_read(struct pv_req *req)
 {
@@ -37,11 +46,14 @@ static void feed_read(struct pv_req *req)
         i++;
     }
     store.reads[i].req = NULL;
-    if (store.fail > 0) {
+    if (store.fail > 0 && !of_head(req)) {
         store.fail--;
         req->status = PV_EIO;
     }
+    pv_alloc_fail_at(store.starve, 0);
     store.reads[i].done(req);
+    store.used = pv_alloc_count() > store.used ? pv_alloc_count() : store.used;
+    pv_alloc_fail_at(0, 0);
 }
 
 static int submit(struct pv_store *real, struct pv_req *req)
@@ -146,12 +158,49 @@ static void tap_await_end(struct rig *rig, struct tap *tap)
     }
 }
 
-/* The next beat comes at once, as all that follow. */
+/* The next beat comes at once, as all that follow while there are streams. */
 static void beat_fast(struct rig *rig)
 {
     uv_timer_t *beat = &rig->api->streams.beat;
-    uv_timer_set_repeat(beat, 1);
-    assert_int_equal(uv_timer_again(beat), 0);
+    if (!pv_list_empty(&rig->api->streams.all) && uv_timer_get_repeat(beat) != 1) {
+        uv_timer_set_repeat(beat, 1);
+        assert_int_equal(uv_timer_again(beat), 0);
+    }
+}
+
+/* Until it has told so often that there is nothing more, or has ended. */
+static void tap_await_beats(struct rig *rig, struct tap *tap, unsigned beats)
+{
+    while (!tap->over && count(tap->got, BEAT) < beats) {
+        beat_fast(rig);
+        tap_turn(rig, tap);
+    }
+}
+
+/* Its frames; NULL: there was no answer. Fails the test when one is not whole. */
+static const char *tap_frames(const struct tap *tap)
+{
+    const char *body = strstr(tap->got, "\r\n\r\n");
+    if (tap->len == 0) {
+        return NULL;
+    }
+    if (strncmp(tap->got, "HTTP/1.1 200 OK\r\n", 17) != 0 || body == NULL) {
+        fail_msg("no head of an answer:\n%s", tap->got);
+        return NULL;
+    }
+    body += 4;
+    for (const char *at = body; *at != '\0';) {
+        const char *end = strstr(at, "\n\n");
+        size_t len = end != NULL ? (size_t)(end - at) : 0;
+        bool event = end != NULL && memmem(at, len, "event: ", 7) != NULL;
+        bool data = end != NULL && memmem(at, len, "\ndata: {", 8) != NULL;
+        if (end == NULL || event != data || (data && end[-1] != '}')) {
+            fail_msg("not whole: %s", at);
+            return NULL;
+        }
+        at = end + 2;
+    }
+    return body;
 }
 
 /* ---- the tests ---- */
@@ -245,6 +294,67 @@ static void lets_pages_of_known_origins_read(void **state)
     }
 }
 
+/* What is told of a service that is made: all of it, or the stream is over. */
+static void loses_nothing_without_memory(void **state)
+{
+    struct rig *rig = *state;
+    char svc[40];
+    unsigned whole = 0;
+    for (unsigned long n = 1; whole < 3; n++) {
+        char name[20];
+        struct tap *tap = tap_new(rig, rig->token, "");
+        tap_await(rig, tap, ": connected\n");
+        store.starve = n;
+        store.used = 0;
+        snprintf(name, sizeof(name), "%lu", n);
+        rig_make(rig, name, "site", "basic", svc);
+        tap_await_beats(rig, tap, 20);
+        store.starve = 0;
+        const char *frames = tap_frames(tap);
+        assert_non_null(frames);
+        unsigned told = count(frames, "event: operation.completed\n") +
+                        count(frames, "event: service.state_changed\n");
+        if (tap->over ? told > 1 : told != 2) {
+            fail_msg("allocation %lu failing: %s", n, frames);
+        }
+        whole += store.used < n ? 1 : 0;
+        tap_free(tap);
+    }
+}
+
+/* The same of what has happened: what a stream has told is the beginning of what there was. */
+static void skips_nothing_without_memory(void **state)
+{
+    struct rig *rig = *state;
+    char svc[40];
+    rig_make(rig, "1", "site", "basic", svc);
+    rig_make(rig, "2", "site", "basic", svc);
+    struct tap *all = tap_new(rig, rig->token, "Last-Event-ID: 0.0\r\n");
+    tap_await_beats(rig, all, 1);
+    const char *expected = tap_frames(all);
+    assert_int_equal(count(expected, "event: "), 4);
+    size_t most = (size_t)(strstr(expected, BEAT) - expected);
+    unsigned whole = 0;
+    for (unsigned long n = 1; whole < 3; n++) {
+        store.starve = n;
+        store.used = 0;
+        struct tap *tap = tap_new(rig, rig->token, "Last-Event-ID: 0.0\r\n");
+        tap_await_beats(rig, tap, 1);
+        store.starve = 0;
+        const char *frames = tap_frames(tap);
+        const char *end = frames != NULL ? strstr(frames, "event: stream.end\n") : NULL;
+        size_t len = frames != NULL ? strlen(frames) : 0;
+        len = end != NULL ? (size_t)(end - frames) : len;
+        len = tap->over ? len : most;
+        if (len > most || (len > 0 && memcmp(frames, expected, len) != 0)) {
+            fail_msg("allocation %lu failing: %s", n, frames);
+        }
+        whole += store.used < n ? 1 : 0;
+        tap_free(tap);
+    }
+    tap_free(all);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -252,6 +362,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(reads_again_what_it_could_not_read, open_rig, rig_close),
         cmocka_unit_test_setup_teardown(ends_when_nothing_can_be_read, open_rig, rig_close),
         cmocka_unit_test_setup_teardown(lets_pages_of_known_origins_read, open_rig, rig_close),
+        cmocka_unit_test_setup_teardown(loses_nothing_without_memory, open_rig, rig_close),
+        cmocka_unit_test_setup_teardown(skips_nothing_without_memory, open_rig, rig_close),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
