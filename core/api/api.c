@@ -3,6 +3,7 @@
  */
 #include "core/api/cors.h"
 #include "core/api/guard.h"
+#include "core/api/holds.h"
 #include "core/api/httptls.h"
 #include "core/api/internal.h"
 #include "core/api/session.h"
@@ -102,7 +103,10 @@ static void dispatch(struct pv_call *call)
             return;
         }
     }
-    if (call->session == NULL || pv_session_may(call)) {
+    if (call->session != NULL && !pv_session_may(call)) {
+        return;
+    }
+    if (pv_call_prefer_wait(call) == 0 || pv_hold_take(call, PV_HOLD_WAIT)) {
         route->handle(call);
     }
 }
@@ -463,6 +467,7 @@ void pv_api_part_closed(struct pv_api *api)
     pv_session_ends_done(&api->ends);
     pv_limits_done(&api->limits);
     pv_limits_done(&api->failures);
+    pv_map_done(&api->holders);
     pv_heap_done(&api->waits);
     pv_free(api);
     if (closed != NULL) {
@@ -517,6 +522,7 @@ int pv_api_new(const struct pv_api_options *options, struct pv_api **ret_api, st
     api->o = *options;
     pv_list_init(&api->calls);
     pv_list_init(&api->streams.all);
+    pv_map_init(&api->holders);
     pv_heap_init(&api->waits);
     pv_token_cache_init(&api->tokens);
     pv_session_ends_init(&api->ends);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A call: reading its request, using the store, answering. */
 #include "core/api/cors.h"
+#include "core/api/holds.h"
 #include "core/api/internal.h"
 
 #include <stdio.h>
@@ -12,6 +13,7 @@
 void pv_call_free(struct pv_call *call)
 {
     pv_list_remove(&call->link);
+    pv_hold_drop(call);
     if (call->req_used) {
         pv_req_done(&call->r.req);
     }

@@ -26,6 +26,7 @@
 #define PV_API_QUERY_MS 10000
 
 struct pv_call;
+struct pv_holder;
 struct pv_route;
 struct pv_session;
 
@@ -58,6 +59,7 @@ struct pv_api {
     struct pv_limits limits;   /* calls, by token */
     struct pv_limits failures; /* tokens that were none, by address */
     struct pv_link calls;      /* struct pv_call.link */
+    struct pv_map holders;     /* pv_hold_… */
     int64_t public_ms;         /* token bucket of public queries: when it was last filled */
     double public_tokens;
     struct pv_heap waits; /* struct pv_call.wait.deadline */
@@ -104,9 +106,11 @@ struct pv_call {
     struct pv_buf out;       /* the answer */
     struct pv_json_doc body; /* when the route has parsed it */
     struct pv_call_wait wait;
-    void *state;           /* the route's, in the arena */
-    json_t *json;          /* the route's, freed with the call */
-    struct pv_buf scratch; /* the same */
+    struct pv_holder *holder; /* counts it as one that lasts; NULL: nobody */
+    int held;                 /* enum pv_hold */
+    void *state;              /* the route's, in the arena */
+    json_t *json;             /* the route's, freed with the call */
+    struct pv_buf scratch;    /* the same */
     char location[64];
     char allow[32];
     struct pv_limit_state limit; /* of the caller */

@@ -10,6 +10,7 @@
  * Nobody polls: the engine tells when something ended, and a stream that fell behind reads on when
  * its client has taken what was there. A stream is a call that lasts. */
 #include "core/api/cors.h"
+#include "core/api/holds.h"
 #include "core/api/internal.h"
 #include "core/api/session.h"
 
@@ -511,7 +512,7 @@ static void get_stream(struct pv_call *call)
     }
     s->call = call;
     call->state = s;
-    if (!read_request(call, s)) {
+    if (!read_request(call, s) || !pv_hold_take(call, PV_HOLD_STREAM)) {
         return;
     }
     if (pv_list_empty(&hub->all)) {

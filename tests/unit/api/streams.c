@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The event stream, with a store that fails to read what happened when it is told to. What it tells
- * of whole services, and over restarts, is in tests/integration/test_stream.py. */
-#include "core/api/internal.h"
+/* The event stream, with a store that fails to read what happened when it is told to, and how much
+ * that lasts one caller may have open. What it tells of whole services, and over restarts, is in
+ * tests/integration/test_stream.py. */
+#include "core/api/holds.h"
 #include "core/base/alloc.h"
 #include "tests/unit/api/rig.h"
 
@@ -13,6 +14,7 @@
 #include <unistd.h>
 
 #define READS 16
+#define SESSION 1200
 #define BEAT ": \nid: "
 #define BEATS_MAX 200 /* by then what was to come has come */
 #define LOST "event: stream.end\ndata: {\"message\":\"the store cannot be read; connect again\"}\n"
@@ -99,7 +101,7 @@ struct tap {
     size_t len;
 };
 
-static struct tap *tap_new(struct rig *rig, const char *token, const char *headers)
+static struct tap *tap_ask(struct rig *rig, const char *token, const char *ask, const char *headers)
 {
     struct tap *tap = calloc(1, sizeof(*tap));
     char text[2000];
@@ -108,11 +110,16 @@ static struct tap *tap_new(struct rig *rig, const char *token, const char *heade
     assert_non_null(tap);
     tap->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_int_equal(connect(tap->fd, (struct sockaddr *)&in, sizeof(in)), 0);
-    int len = snprintf(text, sizeof(text),
-                       "GET /v1/stream HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n%s\r\n",
-                       token, headers);
+    int len =
+        snprintf(text, sizeof(text), "%s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n%s\r\n",
+                 ask, token, headers);
     assert_int_equal(send(tap->fd, text, (size_t)len, MSG_NOSIGNAL), len);
     return tap;
+}
+
+static struct tap *tap_new(struct rig *rig, const char *token, const char *headers)
+{
+    return tap_ask(rig, token, "GET /v1/stream", headers);
 }
 
 static void tap_free(struct tap *tap)
@@ -355,6 +362,128 @@ static void skips_nothing_without_memory(void **state)
     tap_free(all);
 }
 
+/* ---- how much of it one caller may have ---- */
+
+static void make_session(struct rig *rig, const char *svc, char out[SESSION])
+{
+    reply_take(rig_call(rig, "POST", path_of("/v1/services/%s/sessions", svc), NULL,
+                        "{\"customer\":\"7\"}"),
+               201, "token", out, SESSION);
+}
+
+static struct tap *stream_open(struct rig *rig, const char *token)
+{
+    struct tap *tap = tap_new(rig, token, "");
+    tap_await(rig, tap, ": connected\n");
+    return tap;
+}
+
+static void ask_refused(struct rig *rig, const char *token, const char *ask, const char *headers,
+                        const char *code)
+{
+    struct tap *tap = tap_ask(rig, token, ask, headers);
+    tap_await(rig, tap, code);
+    assert_int_equal(strncmp(tap->got, "HTTP/1.1 429 ", 13), 0);
+    assert_int_equal(count(tap->got, "\r\nRetry-After: "), 1);
+    tap_free(tap);
+}
+
+static void leaves_streams_to_others(void **state)
+{
+    struct rig *rig = *state;
+    char services[2][40];
+    char sessions[3][SESSION];
+    struct tap *taps[PV_STREAMS_OF_TOKEN];
+    struct tap *own[PV_STREAMS_OF_SESSIONS];
+    rig_make(rig, "1", "site", "basic", services[0]);
+    rig_make(rig, "2", "site", "basic", services[1]);
+    for (size_t i = 0; i < 3; i++) {
+        make_session(rig, services[i / 2], sessions[i]); /* two of the first */
+    }
+    for (size_t i = 0; i < PV_COUNT(own); i++) {
+        own[i] = stream_open(rig, sessions[i % 2]);
+    }
+    ask_refused(rig, sessions[0], "GET /v1/stream", "", "too_many_streams");
+    ask_refused(rig, sessions[1], "GET /v1/stream", "", "too_many_streams");
+    tap_free(stream_open(rig, sessions[2]));
+    for (size_t i = 0; i < PV_COUNT(taps); i++) {
+        taps[i] = stream_open(rig, rig->token);
+    }
+    ask_refused(rig, rig->token, "GET /v1/stream", "", "too_many_streams");
+    char other[128];
+    rig_token(rig, "shop", "\"operations:read\"", other, sizeof(other));
+    tap_free(stream_open(rig, other));
+    /* when one has ended, there is room for one */
+    tap_free(own[0]);
+    tap_free(taps[0]);
+    while (rig->api->streams.count > PV_COUNT(taps) + PV_COUNT(own) - 2) {
+        rig_turn(rig);
+    }
+    own[0] = stream_open(rig, sessions[0]);
+    taps[0] = stream_open(rig, rig->token);
+    ask_refused(rig, sessions[0], "GET /v1/stream", "", "too_many_streams");
+    ask_refused(rig, rig->token, "GET /v1/stream", "", "too_many_streams");
+    for (size_t i = 0; i < PV_COUNT(taps); i++) {
+        tap_free(taps[i]);
+    }
+    for (size_t i = 0; i < PV_COUNT(own); i++) {
+        tap_free(own[i]);
+    }
+    while (rig->api->streams.count > 0) {
+        rig_turn(rig);
+    }
+    assert_int_equal(rig->api->holders.count, 0);
+}
+
+static void leaves_waits_to_others(void **state)
+{
+    static const char waits[] = "Prefer: wait=60\r\n";
+    static const char posts[] = "Prefer: wait=60\r\nContent-Length: 2\r\n\r\n{}";
+    struct rig *rig = *state;
+    struct tap *own[PV_WAITS_OF_SESSIONS];
+    char svc[40];
+    char op[64];
+    char session[SESSION];
+    char read[100];
+    char act[100];
+    rig_make(rig, "1", "site", "basic", svc);
+    make_session(rig, svc, session);
+    rig->hold = "stop";
+    snprintf(act, sizeof(act), "POST /v1/services/%s/actions/site.restart", svc);
+    reply_take(rig_call_as(rig, session, "POST", act + 5, NULL, "{}"), 202, "operation", op,
+               sizeof(op));
+    snprintf(read, sizeof(read), "GET /v1/operations/%s", op);
+    for (size_t i = 0; i < PV_COUNT(own); i++) {
+        own[i] = tap_ask(rig, session, read, waits);
+    }
+    while (rig->api->waits.count < PV_COUNT(own)) {
+        rig_turn(rig);
+    }
+    ask_refused(rig, session, read, waits, "too_many_waits");
+    ask_refused(rig, session, act, posts, "too_many_waits");
+    /* which did nothing; who asks without waiting is answered, and so are others */
+    struct reply *r =
+        rig_call_as(rig, session, "GET", path_of("/v1/services/%s/operations", svc), NULL, NULL);
+    reply_expect(r, 200);
+    assert_int_equal(json_array_size(reply_at(r, "operations")), 2);
+    reply_free(r);
+    struct tap *shop = tap_ask(rig, rig->token, read, waits);
+    while (rig->api->waits.count < PV_COUNT(own) + 1) {
+        rig_turn(rig);
+    }
+    rig_release(rig);
+    tap_await(rig, shop, "\"state\":\"done\"");
+    for (size_t i = 0; i < PV_COUNT(own); i++) {
+        tap_await(rig, own[i], "\"state\":\"done\"");
+        tap_free(own[i]);
+    }
+    tap_free(shop);
+    assert_int_equal(rig->api->holders.count, 0);
+    r = rig_call_as(rig, session, "POST", act + 5, waits, "{}");
+    reply_expect(r, 200);
+    reply_free(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -364,6 +493,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(lets_pages_of_known_origins_read, open_rig, rig_close),
         cmocka_unit_test_setup_teardown(loses_nothing_without_memory, open_rig, rig_close),
         cmocka_unit_test_setup_teardown(skips_nothing_without_memory, open_rig, rig_close),
+        cmocka_unit_test_setup_teardown(leaves_streams_to_others, open_rig, rig_close),
+        cmocka_unit_test_setup_teardown(leaves_waits_to_others, open_rig, rig_close),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
