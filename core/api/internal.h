@@ -281,7 +281,9 @@ void pv_show_raw(struct pv_buf *out, const char *key, struct pv_str json); /* no
 void pv_show_receipt(struct pv_buf *out, struct pv_id op, struct pv_id service, int state,
                      bool duplicate);
 void pv_show_service(struct pv_buf *out, const struct pv_service_row *row);
-void pv_show_op(struct pv_buf *out, const struct pv_op_row *row, const struct pv_op_wait *wait);
+/* A customer's session is not told why it did not go well. */
+void pv_show_op(const struct pv_call *call, struct pv_buf *out, const struct pv_op_row *row,
+                const struct pv_op_wait *wait);
 /* With steps, plan and progress; of a full get. */
 void pv_show_op_full(struct pv_call *call, struct pv_buf *out, const struct pv_get *get,
                      const struct pv_op_wait *wait);

@@ -160,7 +160,7 @@ static void ops_listed(struct pv_req *req)
     for (size_t i = 0; i < list->ret_count; i++) {
         struct pv_op_wait wait = pv_op_wait_of(call->api, &list->ret_ops[i]);
         pv_buf_c(&call->out, i > 0 ? ",{" : "{");
-        pv_show_op(&call->out, &list->ret_ops[i], &wait);
+        pv_show_op(call, &call->out, &list->ret_ops[i], &wait);
         pv_buf_char(&call->out, '}');
     }
     pv_id_format("op", list->ret_next, next);

@@ -129,7 +129,14 @@ static void show_wait(struct pv_buf *out, const struct pv_op_row *row,
     pv_buf_char(out, '}');
 }
 
-void pv_show_op(struct pv_buf *out, const struct pv_op_row *row, const struct pv_op_wait *wait)
+/* Why something did not go well is for staff: it names systems. */
+static struct pv_str for_staff(const struct pv_call *call, struct pv_str text)
+{
+    return call->session == NULL ? text : (struct pv_str){NULL, 0};
+}
+
+void pv_show_op(const struct pv_call *call, struct pv_buf *out, const struct pv_op_row *row,
+                const struct pv_op_wait *wait)
 {
     pv_show_id(out, "operation", "op", row->id);
     pv_show_id(out, "service", "svc", row->service);
@@ -141,7 +148,7 @@ void pv_show_op(struct pv_buf *out, const struct pv_op_row *row, const struct pv
     show_wait(out, row, wait);
     pv_show_i64(out, "tries", row->tries);
     pv_show_i64(out, "generation", row->generation);
-    show_some(out, "reason", row->reason);
+    show_some(out, "reason", for_staff(call, row->reason));
     pv_show_time(out, "accepted", row->accepted_ms);
     pv_show_time(out, "finished", row->finished_ms);
     pv_show_time(out, "deadline", row->deadline_ms);
@@ -168,7 +175,7 @@ const char *pv_show_outcome(int outcome)
     return outcome >= 0 && outcome < 10 ? names[outcome] : "?";
 }
 
-static void show_step(struct pv_buf *out, const struct pv_step_row *row)
+static void show_step(const struct pv_call *call, struct pv_buf *out, const struct pv_step_row *row)
 {
     pv_buf_char(out, '{');
     pv_show_i64(out, "seq", row->seq);
@@ -181,7 +188,7 @@ static void show_step(struct pv_buf *out, const struct pv_step_row *row)
     pv_show_c(out, "outcome", pv_show_outcome(row->outcome));
     pv_show_time(out, "started", row->started_ms);
     pv_show_time(out, "ended", row->ended_ms);
-    show_some(out, "text", row->text);
+    show_some(out, "text", for_staff(call, row->text));
     pv_buf_char(out, '}');
 }
 
@@ -261,7 +268,7 @@ void pv_show_op_full(struct pv_call *call, struct pv_buf *out, const struct pv_g
                      const struct pv_op_wait *wait)
 {
     const struct pv_op_row *row = &get->ret_op;
-    pv_show_op(out, row, wait);
+    pv_show_op(call, out, row, wait);
     struct pv_str progress = {NULL, 0};
     if (!pv_op_state_final(row->state)) {
         progress = pv_engine_progress_text(call->api->o.engine, row->id);
@@ -287,7 +294,7 @@ void pv_show_op_full(struct pv_call *call, struct pv_buf *out, const struct pv_g
     pv_buf_char(out, '[');
     for (size_t i = 0; i < get->ret_step_count; i++) {
         pv_buf_c(out, i > 0 ? "," : "");
-        show_step(out, &get->ret_steps[i]);
+        show_step(call, out, &get->ret_steps[i]);
     }
     pv_buf_char(out, ']');
 }

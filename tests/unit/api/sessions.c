@@ -335,6 +335,43 @@ static void has_keys_of_its_own(void **state)
                   409, "id_conflict"); /* the source's own is one */
 }
 
+/* Why something did not go well names systems. */
+static void is_not_told_what_is_for_staff(void **state)
+{
+    static const char why[] = "the backend does not want it";
+    struct rig *rig = *state;
+    char svc[40];
+    char token[SESSION];
+    char op[64];
+    char paths[2][100];
+    make_both(rig, "{\"customer\":\"7\"}", svc, token);
+    rig->fail = "stop";
+    struct reply *r =
+        rig_call_as(rig, token, "POST", path_of("/v1/services/%s/actions/site.restart", svc),
+                    "Prefer: wait=30\r\n", "{}");
+    reply_expect(r, 200);
+    assert_string_equal(reply_text(r, "state"), "failed");
+    assert_null(strstr(r->text, why));
+    reply_take(r, 200, "operation", op, sizeof(op));
+    snprintf(paths[0], sizeof(paths[0]), "/v1/operations/%s", op);
+    snprintf(paths[1], sizeof(paths[1]), "/v1/services/%s/operations", svc);
+    for (size_t i = 0; i < PV_COUNT(paths); i++) {
+        r = rig_call_as(rig, token, "GET", paths[i], NULL, NULL);
+        reply_expect(r, 200);
+        assert_null(strstr(r->text, why));
+        assert_non_null(strstr(r->text, "\"reason\":null"));
+        assert_non_null(strstr(r->text, "\"state\":\"failed\""));
+        reply_free(r);
+        r = rig_call(rig, "GET", paths[i], NULL, NULL);
+        reply_expect(r, 200);
+        assert_non_null(strstr(r->text, why));
+        reply_free(r);
+    }
+    r = rig_call(rig, "GET", paths[0], NULL, NULL);
+    assert_string_equal(reply_text(r, "steps.0.text"), why);
+    reply_free(r);
+}
+
 static void survives_without_memory(void **state)
 {
     struct rig *rig = *state;
@@ -455,6 +492,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(is_ended, rig_open, rig_close),
         cmocka_unit_test_setup_teardown(is_made_after_the_clock_was_set_back, rig_open, rig_close),
         cmocka_unit_test_setup_teardown(has_keys_of_its_own, rig_open, rig_close),
+        cmocka_unit_test_setup_teardown(is_not_told_what_is_for_staff, rig_open, rig_close),
         cmocka_unit_test_setup_teardown(takes_no_room_of_tokens, rig_open, rig_close),
         cmocka_unit_test_setup_teardown(survives_without_memory, rig_open, rig_close),
         cmocka_unit_test_setup_teardown(lets_pages_of_known_origins_call, rig_open, rig_close),
