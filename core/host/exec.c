@@ -271,6 +271,11 @@ static int attach(struct program *p)
     int failed = uv_poll_init(p->host->loop, &p->ended, p->child.pidfd);
     if (failed != 0) {
         close(p->child.pidfd);
+        close(p->child.out);
+        close(p->child.err);
+        if (p->child.in >= 0) {
+            close(p->child.in);
+        }
         return failed;
     }
     p->watched = true;
@@ -406,11 +411,12 @@ int pv_call_exec(struct provost_call *pub, const struct provost_exec_request *re
     PV_FAULT("host.exec.before");
     int failed = spawn(p, &req);
     if (failed != 0) {
+        code = p->child.began ? PROVOST_E_LOST : PROVOST_E_FAILED;
         finish(p);
         if (p->handles == 0) {
             free_program(p);
         }
-        return pv_call_fail(call, PROVOST_E_FAILED, "exec %s: %s", req.argv[0], strerror(-failed));
+        return pv_call_fail(call, code, "exec %s: %s", req.argv[0], strerror(-failed));
     }
     p->wait = &w.wait;
     p->timer.fire = on_timeout;
@@ -419,9 +425,10 @@ int pv_call_exec(struct provost_call *pub, const struct provost_exec_request *re
     }
     code = pv_call_wait(call, &w.wait);
     PV_FAULT("host.exec.after");
-    if (code != PROVOST_E_CANCELED) {
-        code = take_result(call, p, failure(call, code, &req), result);
+    if (w.wait.result == PROVOST_E_CANCELED) {
+        return code; /* the program is its callbacks' since, and may be gone already */
     }
+    code = take_result(call, p, failure(call, code, &req), result);
     p->wait = NULL;
     if (p->handles == 0) {
         free_program(p);

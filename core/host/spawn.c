@@ -121,6 +121,7 @@ int pv_spawn(const struct provost_exec_request *req, struct pv_spawned *ret)
     bool input = req->input != NULL && req->input_len > 0;
     struct pv_spawned spawned = {.pidfd = -1, .in = -1, .out = -1, .err = -1};
     int failed = 0;
+    ret->began = false;
     if (!input) {
         in[READ_END] = open("/dev/null", O_RDONLY | O_CLOEXEC);
     }
@@ -134,6 +135,8 @@ int pv_spawn(const struct provost_exec_request *req, struct pv_spawned *ret)
     if (failed != 0) {
         goto out;
     }
+    ret->began = true;
+    spawned.began = true;
     spawned.pidfd = pidfd_open(spawned.pid, 0);
     if (spawned.pidfd < 0) {
         failed = errno;
