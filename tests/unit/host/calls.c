@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Steps and queries, from the frame to the outcome: how they are given, run,
- * canceled and judged. */
+/* How steps and queries are given, run, canceled and judged, from the frame to the outcome. */
 #include "tests/unit/host/kit.h"
 
 #include "core/base/hash.h"
@@ -13,8 +12,7 @@ static struct kit kit;
 
 /* ---- A plugin ---- */
 
-static int opened;
-static int cleaned_up;
+static int opened, cleaned_up;
 
 static int plugin_open(const char *settings, void **ret_instance, char *error, size_t error_size)
 {
@@ -311,10 +309,12 @@ static void garbage_outcomes_are_unknown(void **state)
     for (size_t i = 0; i < PV_COUNT(right); i++) {
         assert_int_equal(kit_run(&kit, "returns", right[i])->code, i);
     }
-    struct pv_wire_step step = kit_step("echo", "[1]");
-    step.kind = PV_CALL_LOOKUP;
-    kit_send(&kit, 100, &step);
-    assert_int_equal(kit_wait(&kit, 100)->code, PV_OUT_UNKNOWN);
+    for (unsigned i = 0; i < 2; i++) {
+        struct pv_wire_step step = kit_step("echo", i == 0 ? "[1]" : "[9]");
+        step.kind = PV_CALL_LOOKUP;
+        kit_send(&kit, 200 + i, &step);
+        assert_int_equal(kit_wait(&kit, 200 + i)->code, i == 0 ? PV_OUT_PENDING : PV_OUT_UNKNOWN);
+    }
     kit_query(&kit, 101, true, "bad", "[1]");
     assert_int_equal(kit_wait(&kit, 101)->code, PV_OUT_UNKNOWN);
     assert_contains(kit_wait(&kit, 101)->text, "of a query");
