@@ -141,6 +141,7 @@ static pid_t detach(void)
         setsid();
         pid = fork();
         if (pid == 0) {
+            alarm(60); /* its own end where nobody ends it */
             pause();
             _exit(0);
         }
