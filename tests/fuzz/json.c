@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* JSON of requests. What is accepted has a canonical form, which is accepted too and is its own. */
+/* JSON of requests. What is accepted has a canonical form, which is accepted too and is its own.
+ * All of it is JSON for those too who only ask whether bytes are. */
 #include "core/api/json.h"
+#include "core/base/jsontext.h"
 #include "tests/fuzz/fuzz.h"
 
 bool fuzz_seed(size_t n, struct pv_buf *out)
@@ -26,12 +28,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct pv_json_doc doc = {0};
     struct pv_err err = {0};
     size_t offset = 0;
+    bool valid = pv_json_text_valid(source);
     if (pv_json_parse(&doc, source, &offset, &err) != PV_OK) {
         FUZZ_CHECK(err.text[0] != '\0' && offset <= size);
         struct pv_json_position position = pv_json_position(source, offset);
         FUZZ_CHECK(position.offset == offset && position.line >= 1 && position.column >= 1);
         return 0;
     }
+    FUZZ_CHECK(valid);
     FUZZ_CHECK(doc.count >= 1 && doc.values[0].end <= size && doc.values[0].next == doc.count);
     struct pv_buf first;
     canonical(&doc, size, &first);
