@@ -146,7 +146,9 @@ def test_interrupted_it_leaves_nothing(build, tmp_path, number):
     log = tmp_path / "log"
     os.mkfifo(log)
     process = subprocess.Popen([build / "provost", "--socket", tmp_path / "none", "support-bundle", "--log", log],
-                               cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+                               cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                               # What runs in the background of a shell has SIGINT ignored, and leaves it so.
+                               preexec_fn=lambda: signal.signal(number, signal.SIG_DFL))
     with open(log, "w"):
         open_files = [os.readlink(path) for path in Path(f"/proc/{process.pid}/fd").iterdir()]
         (folder,) = [Path(name) for name in open_files if name.startswith("/tmp/provost-bundle-")]
