@@ -237,8 +237,8 @@ static void *thread_main(void *arg)
         }
         if (!wait_for_work(s)) {
             pthread_mutex_unlock(&s->lock);
-            (void)checkpoint(s, SQLITE_CHECKPOINT_TRUNCATE); /* where it fails, db.suspect says so
-                                                              */
+            /* Where it fails, db.suspect says so. */
+            (void)checkpoint(s, SQLITE_CHECKPOINT_TRUNCATE);
             s->db.wal_frames = 0;
             sqlite3_db_release_memory(s->db.db);
             pthread_mutex_lock(&s->lock);

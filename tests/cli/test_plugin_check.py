@@ -189,17 +189,26 @@ except urllib.error.HTTPError as error:
 """
 
 
-def test_urls_within_maps_are_led_through_the_proxy(run, build, tmp_path):
-    program = tmp_path / "program.py"
-    program.write_text(PROGRAM)
-    program.chmod(0o755)
-    (tmp_path / "check.yaml").write_text(json.dumps({
-        "backend": {"command": ["python3", str(SOURCES / "backend.py")]},
-        "settings": {"path": str(program), "options": {"url": "{{backend}}"}, "repeatable": "true",
-                     "operations": ["create", "terminate"]},
-        "grants": {"exec": [".", "/usr/bin"], "read": [], "write": [], "unix_sockets": []}}))
-    done = run("plugin", "check", build / "plugins/script.so", "--file", "check.yaml", "--json", "--only", "life",
-               "--only", "lost-answer")
+@pytest.fixture
+def check_program(run, build, tmp_path):
+    """check_program(source, …) → the finished check of a program in Python, run by the script plugin."""
+
+    def call(source, *words):
+        program = tmp_path / "program.py"
+        program.write_text(source)
+        program.chmod(0o755)
+        (tmp_path / "check.yaml").write_text(json.dumps({
+            "backend": {"command": ["python3", str(SOURCES / "backend.py")]},
+            "settings": {"path": str(program), "options": {"url": "{{backend}}"}, "repeatable": "true",
+                         "operations": ["create", "terminate"]},
+            "grants": {"exec": [".", "/usr/bin"], "read": [], "write": [], "unix_sockets": []}}))
+        return run("plugin", "check", build / "plugins/script.so", "--file", "check.yaml", "--json", *words)
+
+    return call
+
+
+def test_urls_within_maps_are_led_through_the_proxy(check_program):
+    done = check_program(PROGRAM, "--only", "life", "--only", "lost-answer")
     assert verdicts(done, "pass") == ["life", "lost-answer"], done.stdout + done.stderr
 
 
@@ -247,16 +256,8 @@ for i in range(41 if sys.argv[1] == "create" else 1):
 """
 
 
-def test_what_is_not_played_is_said(run, build, tmp_path):
-    program = tmp_path / "program.py"
-    program.write_text(MANY)
-    program.chmod(0o755)
-    (tmp_path / "check.yaml").write_text(json.dumps({
-        "backend": {"command": ["python3", str(SOURCES / "backend.py")]},
-        "settings": {"path": str(program), "options": {"url": "{{backend}}"}, "repeatable": "true",
-                     "operations": ["create", "terminate"]},
-        "grants": {"exec": [".", "/usr/bin"], "read": [], "write": [], "unix_sockets": []}}))
-    done = run("plugin", "check", build / "plugins/script.so", "--file", "check.yaml", "--json", "--only", "denied")
+def test_what_is_not_played_is_said(check_program):
+    done = check_program(MANY, "--only", "denied")
     assert verdicts(done, "pass") == ["denied"], done.stdout + done.stderr
     assert json.loads(done.stdout)["checks"][0]["evidence"] == [
         "create: the first 40 of 41 requests are played, not every one"]

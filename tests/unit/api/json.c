@@ -4,6 +4,7 @@
 #include "core/api/json.h"
 #include "core/base/alloc.h"
 #include "core/base/clock.h"
+#include "tests/unit/mutate.h"
 #include "tests/unit/unit.h"
 
 #include <jansson.h>
@@ -229,31 +230,12 @@ static void reads_members(void **state)
 static void agrees_with_jansson(void **state)
 {
     (void)state;
-    static const char *const seeds[] = {
-        ("{\"id\":\"e-1\",\"type\":\"service.create\",\"service\":{\"id\":\"12\",\"params\":{\"a\":"
-         "[1,2.5e3,-0.1,{\"b\":null}]}},\"customer\":{\"email\":\"a@b.c\"}}"),
-        ("[\"\\ud83d\\ude00\\u00e4\\\"\\\\\", \"\xF0\x9F\x98\x80\", true,false,null, 1e5, {}, [], "
-         "[[]]]"),
-        "{\"a\":1,\"b\":{\"a\":2,\"c\":[\"d\",\"d\"]},\"e\":-12.25E-2}",
-    };
-    static const char interesting[] = "{}[]\",:\\u0019aeE+-. \n\t\xC3\xFF\x80";
     struct pv_seeded seed = {20261120};
     struct pv_rng rng = pv_rng_seeded(&seed);
     size_t accepted = 0;
     for (int round = 0; round < 60000; round++) {
-        char text[400];
-        const char *from = seeds[pv_rng_below(&rng, PV_COUNT(seeds))];
-        size_t len = strlen(from);
-        memcpy(text, from, len + 1);
-        for (uint64_t n = pv_rng_below(&rng, 4); n > 0; n--) {
-            size_t at = pv_rng_below(&rng, len);
-            if (pv_rng_below(&rng, 2) == 0) {
-                text[at] = interesting[pv_rng_below(&rng, sizeof(interesting) - 1)];
-            } else {
-                memmove(text + at, text + at + 1, len - at);
-                len--;
-            }
-        }
+        char text[MUTATED_JSON];
+        size_t len = mutated_json(&rng, text);
         struct pv_json_doc doc;
         struct pv_err err = {0};
         size_t offset = 0;

@@ -288,8 +288,8 @@ static void is_made_after_the_clock_was_set_back(void **state)
     snprintf(shown, sizeof(shown), "/v1/services/%s", svc);
     rig_expect(rig, rig->token, "DELETE", ends, NULL, 200);
     rig->back_ms = 3600 * 1000;
-    rig->frozen_ms = pv_mono_ms(&pv_clock_system) + 31000; /* what it knew of the end is forgotten
-                                                            */
+    /* What it knew of the end is forgotten. */
+    rig->frozen_ms = pv_mono_ms(&pv_clock_system) + 31000;
     reply_refused(rig_call_as(rig, token, "GET", shown, NULL, NULL), 401, "unauthorized");
     rig->frozen_ms += 31000;
     make(rig, svc, "{\"customer\":\"7\"}", token);
